@@ -1,0 +1,1 @@
+"""What runs inside a Python target; standard library only."""

@@ -1,0 +1,1 @@
+"""The nouns of soak. Nothing here imports anything else of it."""

@@ -1,0 +1,95 @@
+"""The catalogue of metrics: every name a criterion, a chart or a finding may use.
+
+A metric that is listed but not `measured` yet is known to the scenario reader, which then says
+"not supported yet" instead of "unknown".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from soak.core.units import Dimension
+
+Shape = Literal["level", "floor", "peak", "counter"]
+"""How a block of samples is summed up: by its median, its floor (5 % quantile), its maximum, or its rate."""
+
+QUANTILES: Mapping[str, float] = {
+    "p50": 50.0,
+    "p90": 90.0,
+    "p99": 99.0,
+    "p999": 99.9,
+    "p9999": 99.99,
+    "max": 100.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: its unit, how blocks of it are summed up, and what it means in one line."""
+
+    name: str
+    dimension: Dimension
+    shape: Shape
+    meaning: str
+    measured: bool = True
+    per_endpoint: bool = False
+
+    @property
+    def room(self) -> str:
+        """The part before the dot: latency, memory, ..."""
+        return self.name.partition(".")[0]
+
+
+def _percentiles(room: str, origin: str) -> list[Metric]:
+    return [
+        Metric(f"{room}.{q}", "time", "level", f"{q} of the time from {origin} to the end", per_endpoint=True)
+        for q in QUANTILES
+    ]
+
+
+_ALL = [
+    *_percentiles("latency", "the intended start of a request"),
+    *_percentiles("service", "the actual send of a request"),
+    Metric(
+        "errors.ratio", "ratio", "level", "failed and unserved arrivals by all arrivals", per_endpoint=True
+    ),
+    Metric("throughput.rate", "rate", "level", "requests done a second", per_endpoint=True),
+    Metric("memory.rss", "bytes", "floor", "resident memory of the process tree"),
+    Metric("memory.anon", "bytes", "floor", "resident anonymous memory: heap, stacks, private pages"),
+    Metric("memory.pss", "bytes", "floor", "proportional set size: shared pages counted once"),
+    Metric("memory.peak", "bytes", "peak", "highest resident memory so far (VmHWM)"),
+    Metric("memory.live", "bytes", "floor", "bytes the program holds in its allocator", measured=False),
+    Metric("memory.free_in_heap", "bytes", "floor", "bytes free but kept by the allocator", measured=False),
+    Metric(
+        "memory.fragmentation", "ratio", "floor", "share of the heap that is free but kept", measured=False
+    ),
+    Metric("memory.pymalloc_slack", "bytes", "floor", "free bytes inside Python's arenas", measured=False),
+    Metric("allocations.per_request", "count", "level", "allocations by a request", measured=False),
+    Metric("allocations.bytes_per_request", "bytes", "level", "bytes allocated by a request", measured=False),
+    Metric("stack.high_water", "bytes", "peak", "deepest main-thread stack so far (VmStk)"),
+    Metric("stack.headroom", "ratio", "level", "share of the stack limit never touched"),
+    Metric("stack.depth", "count", "peak", "deepest Python frame seen", measured=False),
+    Metric("process.cpu", "ratio", "level", "cores used by the process tree"),
+    Metric("process.threads", "count", "floor", "threads of the process tree"),
+    Metric("process.fds", "count", "floor", "open file descriptors of the process tree"),
+    Metric("process.connections", "count", "floor", "TCP connections of the process tree"),
+    Metric("process.processes", "count", "floor", "processes of the tree"),
+    Metric("process.restarts", "count", "peak", "times that a process of the tree was replaced"),
+    Metric("process.minor_faults", "rate", "counter", "minor page faults a second"),
+    Metric("process.major_faults", "rate", "counter", "major page faults a second: reads from disk"),
+    Metric("cpu.per_request", "time", "level", "CPU time of the process tree by a request done"),
+    Metric("host.cpu", "ratio", "level", "share of all cores that is busy"),
+    Metric("host.steal", "ratio", "level", "share of CPU time taken by the hypervisor"),
+    Metric("host.memory_available", "bytes", "level", "memory the host could still give"),
+    Metric("host.load", "count", "level", "load average of one minute"),
+    Metric("generator.loop_lag_max", "time", "peak", "longest time the generator's event loop was late"),
+    Metric(
+        "generator.wake_p99", "time", "level", "p99 of how late the generator sent: the instrument's floor"
+    ),
+    Metric("generator.cpu", "ratio", "level", "cores used by a generator worker"),
+    Metric("generator.rss", "bytes", "floor", "resident memory of a generator worker"),
+]
+
+METRICS: Mapping[str, Metric] = {m.name: m for m in _ALL}

@@ -1,0 +1,167 @@
+"""The verdict and its parts, and their JSON form `soak.verdict/1`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Result = Literal["pass", "fail", "inconclusive", "invalid"]
+Severity = Literal["fail", "warning", "info"]
+"""A finding of severity `fail` fails the run by itself; the others explain."""
+
+SCHEMA = "soak.verdict/1"
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionResult:
+    """How one criterion came out. Values in base units of `unit` (s, bytes, ratio, 1/s, count)."""
+
+    metric: str
+    endpoint: str | None
+    result: Result
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float
+    unit: str
+    reason: str
+    text: str
+    """The criterion as it was written, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or worth knowing, with its evidence and the next step.
+
+    `rate` with interval [low, high] is in `rate_unit` (for example bytes/h); `eta_s` is the time left
+    to a limit in seconds from the end of the soak, [eta_low_s, eta_high_s] its interval. `start` and
+    `end` place it on the time axis of the run.
+    """
+
+    cause: str
+    metric: str
+    endpoint: str | None
+    severity: Severity
+    title: str
+    rate: float | None = None
+    rate_unit: str | None = None
+    low: float | None = None
+    high: float | None = None
+    eta_s: float | None = None
+    eta_low_s: float | None = None
+    eta_high_s: float | None = None
+    eta_limit: str | None = None
+    cost: str | None = None
+    evidence: tuple[str, ...] = ()
+    advice: str = ""
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """Whether the measurement can be trusted: the account of arrivals and the generator's health."""
+
+    scheduled: int
+    done: int
+    failed: int
+    unserved: int
+    lost: int
+    intervals: int
+    invalid_intervals: int
+    reasons: tuple[str, ...]
+
+    @property
+    def balanced(self) -> bool:
+        """scheduled = done + failed + unserved + lost."""
+        return self.scheduled == self.done + self.failed + self.unserved + self.lost
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Percentiles of one endpoint over the soak phase, in milliseconds. `count` excludes failures."""
+
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    p999_ms: float | None
+    p9999_ms: float | None
+    max_ms: float | None
+    count: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SideVerdict:
+    """What was found on one side."""
+
+    findings: tuple[Finding, ...]
+    validity: Validity
+    latency: Mapping[str, Percentiles]
+    service: Mapping[str, Percentiles]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer: pass, fail, inconclusive or invalid, and why."""
+
+    run: str
+    scenario: str
+    verdict: Result
+    headline: str
+    """One sentence a person on call can act on."""
+    reasons: tuple[str, ...]
+    interrupted: bool
+    soak_s: float
+    criteria: tuple[CriterionResult, ...]
+    candidate: SideVerdict
+    reference: SideVerdict | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the contract."""
+        if self.interrupted:
+            return 130
+        return {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """The `soak.verdict/1` document; NaN and infinity become null."""
+        side = _side(self.candidate)
+        document: dict[str, Any] = {
+            "schema": SCHEMA,
+            "run": self.run,
+            "scenario": self.scenario,
+            "verdict": self.verdict,
+            "headline": self.headline,
+            "reasons": list(self.reasons),
+            "interrupted": self.interrupted,
+            "soak_s": self.soak_s,
+            "criteria": [asdict(c) for c in self.criteria],
+            **side,
+            "reference": _side(self.reference) if self.reference else None,
+            "notes": list(self.notes),
+        }
+        clean: dict[str, Any] = _finite(document)
+        return clean
+
+
+def _side(side: SideVerdict) -> dict[str, Any]:
+    return {
+        "findings": [asdict(f) for f in side.findings],
+        "validity": asdict(side.validity) | {"balanced": side.validity.balanced},
+        "latency": {name: asdict(p) for name, p in side.latency.items()},
+        "service": {name: asdict(p) for name, p in side.service.items()},
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,1 @@
+"""Many soaks: a thin supervisor of runs."""

@@ -1,0 +1,1 @@
+"""Windows to verdict; pure: no clock, no files, no network."""

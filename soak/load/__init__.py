@@ -1,0 +1,1 @@
+"""Traffic: the arrival schedule and Locust, in child processes only."""

@@ -1,0 +1,1 @@
+"""Senses: what a process tree and its host look like from outside."""

@@ -1,0 +1,1 @@
+"""The verdict for systems; one file a system."""

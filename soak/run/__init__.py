@@ -1,0 +1,1 @@
+"""One soak: target, phases, load, probe, verdict."""

@@ -1,0 +1,1 @@
+"""YAML to Scenario, with errors that name file, line, column and key."""

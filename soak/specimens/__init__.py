@@ -1,0 +1,1 @@
+"""Sick and healthy programs to soak, each with one known truth."""
