@@ -1,0 +1,48 @@
+# Every target explains itself: `make help`.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format lint types imports schema goldens clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Set up .venv with soak and all that its tests need
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "soak needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## Soak a leaking server beside a healthy one (three minutes)
+	$(BIN)/soak demo
+
+test: $(STAMP) ## Run all tests
+	$(BIN)/pytest
+
+check: format lint types imports test ## All that CI checks
+
+format: $(STAMP) ## Check the formatting
+	$(BIN)/ruff format --check .
+
+lint: $(STAMP) ## Lint
+	$(BIN)/ruff check .
+
+types: $(STAMP) ## Check types, strictly
+	$(BIN)/mypy
+
+imports: $(STAMP) ## Check that rooms import only what they may
+	$(BIN)/lint-imports
+
+schema: $(STAMP) ## Write the scenario's JSON Schema anew
+	$(BIN)/soak check --schema > soak/scenario/scenario.schema.json
+
+goldens: $(STAMP) ## Write the golden reports of the tests anew
+	SOAK_UPDATE_GOLDENS=1 $(BIN)/pytest -q tests/unit -k report
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

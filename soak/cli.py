@@ -1,0 +1,287 @@
+"""The front door: one short function a verb.
+
+Progress goes to standard error, results to standard output. Exit codes: 0 pass, 1 fail, 2 bad usage or
+scenario, 3 inconclusive, 4 invalid measurement, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from soak import __version__, runfile
+from soak.core import units
+from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
+from soak.core.verdict import Verdict
+from soak.judge import judge
+from soak.report import FORMATS, render
+from soak.run import Order, conduct, view_for
+from soak.scenario import (
+    Loaded,
+    explain,
+    from_flags,
+    json_schema,
+    load,
+    port_in_use,
+    refuse_foreign,
+    refuse_unreachable,
+    template,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Verb(click.Command):
+    """A verb that ends every expected error as one clear message and an exit code, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SoakError as error:
+            click.echo(f"soak: {error}", err=True)
+            raise SystemExit(error.exit_code) from None
+        except KeyboardInterrupt:
+            click.echo("soak: interrupted before there was anything to judge", err=True)
+            raise SystemExit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:  # the reader of a report had enough of it
+            sys.stderr.close()
+            raise SystemExit(EXIT_PASS) from None
+
+
+def _verb(example: str) -> Callable[[Callable[..., Any]], click.Command]:
+    return main.command(cls=_Verb, epilog=f"Example: {example}")
+
+
+def _allow_host(function: F) -> F:
+    return click.option(
+        "--allow-host",
+        "allowed",
+        multiple=True,
+        metavar="HOST[:PORT]",
+        help="Let load go to this host too; without it, only to loopback.",
+    )(function)
+
+
+def _runs_folder(function: F) -> F:
+    return click.option(
+        "--runs",
+        "runs_folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=None,
+        help="Folder of run files.  [default: $SOAK_RUNS or runs/]",
+    )(function)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="soak")
+def main() -> None:
+    """Soak a service under honest load, and say what would kill it slowly."""
+
+
+@_verb("soak init checkout.yaml")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="soak.yaml")
+def init(file: Path) -> None:
+    """Write a commented scenario to FILE (default soak.yaml)."""
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(template())
+    except FileExistsError:
+        raise SoakError(f"{file}: exists already; soak does not write over it") from None
+    except OSError as error:
+        raise SoakError(f"{file}: cannot be written: {error.strerror}") from None
+    click.echo(f"wrote {file}; next: edit it, then `soak check {file}`")
+
+
+@_verb("soak check scenarios/leak.yaml")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of scenarios, for editors, and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the scenario as soak reads it.")
+@_allow_host
+def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ...]) -> None:
+    """Explain in plain words what a scenario would run, and what each criterion could see."""
+    if schema:
+        click.echo(json.dumps(json_schema(), indent=2))
+        return
+    if file is None:
+        raise click.UsageError("a scenario FILE is needed (or --schema)")
+    loaded = load(file)
+    refuse_foreign(loaded.scenario, allowed)
+    if as_json:
+        click.echo(loaded.scenario.model_dump_json(indent=2, by_alias=True))
+    else:
+        click.echo(explain(loaded.scenario))
+
+
+@_verb(
+    "soak run scenarios/leak.yaml   |   soak run --url http://127.0.0.1:8000/ --rate 50/s --for 10m --port 8000"
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--url", help="Soak this URL with default criteria, without a scenario file.")
+@click.option("--rate", help="With --url: arrivals, such as 50/s.")
+@click.option("--for", "duration", help="With --url: length of the soak, such as 10m.")
+@click.option("--command", help="With --url: start this program and watch it.")
+@click.option("--port", type=int, help="With --url: watch whoever listens on this port.")
+@click.option("--pid", type=int, help="With --url: watch this process.")
+@click.option("--name", help="With --url: watch the process of this name.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output."
+)
+@_allow_host
+@_runs_folder
+def run(
+    file: Path | None,
+    url: str | None,
+    rate: str | None,
+    duration: str | None,
+    as_json: bool,
+    allowed: tuple[str, ...],
+    runs_folder: Path | None,
+    **watch: Any,
+) -> NoReturn:
+    """Soak a target, judge it, and exit with the verdict."""
+    if (file is None) == (url is None):
+        raise click.UsageError("either a scenario FILE or --url is needed")
+    if file is not None:
+        if rate or duration or any(v is not None for v in watch.values()):
+            raise click.UsageError("--rate, --for, --command, --port, --pid and --name go with --url")
+        loaded = load(file)
+    else:
+        if rate is None or duration is None:
+            raise click.UsageError("--url needs --rate and --for")
+        loaded = from_flags(url=url or "", rate=rate, duration=duration, **watch)
+        click.echo(loaded.text, err=True)
+    verdict = _soak(loaded, allowed, runs_folder or runfile.folder(), as_json)
+    raise SystemExit(verdict.exit_code)
+
+
+@_verb("soak judge latest")
+@click.argument("run_ref", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@_runs_folder
+def judge_(run_ref: str, as_json: bool, runs_folder: Path | None) -> NoReturn:
+    """Judge a run file anew (a path, a run of the list, or `latest`) and exit with its verdict."""
+    recording = runfile.read(runfile.resolve(run_ref, runs_folder or runfile.folder()))
+    verdict = judge(recording)
+    click.echo(render(recording, verdict, "json" if as_json else "text"))
+    raise SystemExit(verdict.exit_code)
+
+
+@_verb("soak report latest --format html --output report.html")
+@click.argument("run_ref", metavar="RUN")
+@click.option("--format", "view", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@_runs_folder
+def report(run_ref: str, view: str, output: Path | None, runs_folder: Path | None) -> None:
+    """Render a run for people or for CI."""
+    recording = runfile.read(runfile.resolve(run_ref, runs_folder or runfile.folder()))
+    text = render(recording, judge(recording), view)
+    if output is None:
+        click.echo(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SoakError(f"{output}: cannot be written: {error.strerror}") from None
+    click.echo(f"wrote {output}", err=True)
+
+
+@_verb("soak runs")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@_runs_folder
+def runs(as_json: bool, runs_folder: Path | None) -> None:
+    """List run files, newest first."""
+    entries, broken = runfile.entries(runs_folder or runfile.folder())
+    for line in broken:
+        click.echo(f"soak: {line}", err=True)
+    if as_json:
+        rows = [
+            {"run": e.run, "path": str(e.path), "scenario": e.scenario, "started": e.started, "soak_s": e.soak_s,
+             "verdict": e.verdict, "headline": e.headline, "bytes": e.bytes}
+            for e in entries
+        ]  # fmt: skip
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not entries:
+        click.echo(f"no runs in {runs_folder or runfile.folder()}/")
+    for e in entries:
+        when = datetime.fromtimestamp(e.started).strftime("%Y-%m-%d %H:%M")
+        length = units.duration(round(e.soak_s)) if e.soak_s is not None else "?"
+        click.echo(f"{when}  {e.verdict or 'unfinished':12}  {length:>10}  {units.size(e.bytes):>9}  {e.run}")
+
+
+@_verb("soak demo")
+@_runs_folder
+def demo(runs_folder: Path | None) -> NoReturn:
+    """Soak a leaking server beside a healthy one for three minutes, and explain what is seen.
+
+    Exits with 0 when the demo showed what it promises: the leak found, the healthy one left alone.
+    """
+    scenario = resources.files("soak.specimens") / "demo.yaml"
+    with resources.as_file(scenario) as path:
+        loaded = load(path)
+    click.echo(_DEMO_BEFORE, err=True)
+    verdict = _soak(loaded, (), runs_folder or runfile.folder(), as_json=False)
+    if verdict.interrupted:
+        raise SystemExit(EXIT_INTERRUPTED)
+    caught = any(f.cause == "memory_growth" and f.severity == "fail" for f in verdict.candidate.findings)
+    spared = verdict.reference is not None and not any(
+        f.severity == "fail" for f in verdict.reference.findings
+    )
+    if caught and spared:
+        click.echo(_DEMO_AFTER)
+        raise SystemExit(EXIT_PASS)
+    click.echo(
+        "\nThe demo did not show what it promises: see the verdict above. A busy machine can be the reason."
+    )
+    raise SystemExit(EXIT_FAIL)
+
+
+_DEMO_BEFORE = """\
+Two copies of one small shop server are soaked side by side with the very same arrivals. The candidate
+keeps a little of every request for ever; the reference does not. Both answer quickly all the time: a
+short benchmark would pass both. It takes about three minutes.
+"""
+
+_DEMO_AFTER = """
+The demo showed what it promised: the candidate fails because its memory grows without end, and the
+healthy reference beside it, under the same arrivals, was left alone.
+Next: `soak init` writes a scenario for your own service."""
+
+
+def _soak(loaded: Loaded, allowed: tuple[str, ...], folder: Path, as_json: bool) -> Verdict:
+    scenario = loaded.scenario
+    refuse_foreign(scenario, allowed)
+    for target in scenario.sides.values():
+        if target.process is None:
+            refuse_unreachable(target)
+        elif port_in_use(target):
+            raise SoakError(
+                f"something listens on {target.host}:{target.tcp_port} already: "
+                "soak would start the target beside it and load the wrong program"
+            )
+    run_file = runfile.new_path(scenario.name, time.time(), folder)
+    order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file)
+    verdict = conduct(order, view_for(sys.stderr))
+    recording = runfile.read(run_file)
+    page = run_file.with_suffix(".html")
+    page.write_text(render(recording, verdict, "html"), encoding="utf-8")
+    click.echo(render(recording, verdict, "text"), err=as_json)
+    click.echo(f"report: {page}\nrun file: {run_file}", err=as_json)
+    if as_json:
+        click.echo(render(recording, verdict, "json"))
+    return verdict
+
+
+main.add_command(judge_, "judge")
+main.commands.pop("judge-", None)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The engine of one worker: hands out arrivals, settles them, and keeps the account of each.
+
+Users are connection slots. An open-model slot takes the next arrival of the shared schedule, whoever is
+free first; its latency runs from when the arrival was due, however late a slot came free. A closed-model
+slot is a plain Locust user and paces itself, for comparison.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from time import monotonic
+
+from soak.core.scenario import Scenario
+from soak.load.ledger import Health, Ledger, Report
+from soak.load.mix import Call, Mix
+from soak.load.plan import schedule_of
+from soak.load.schedule import Share
+
+PARKED = 10.0**7
+"""Seconds a slot sleeps once there are no arrivals left for it: until it is killed."""
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """One arrival in a slot's hands: `due` on the monotonic clock, its draws, and what came of it."""
+
+    due: float
+    early: bool
+    pick: float = 0.0
+    draw: int = 0
+    sent: float | None = None
+    timed: bool = False
+    failed: bool = False
+
+
+class Engine:
+    """All slots of one worker share it. Times are on the monotonic clock unless said otherwise."""
+
+    def __init__(
+        self, scenario: Scenario, ledger: Ledger, zero: float, index: int, of: int, mix: Mix | None
+    ) -> None:
+        self.scenario = scenario
+        self.ledger = ledger
+        self.mix = mix
+        self.zero = zero
+        self.begin = math.inf
+        self.until = math.inf
+        self.in_hand: set[Arrival] = set()
+        self._timeout = scenario.load.timeout
+        schedule = schedule_of(scenario)
+        self._share = Share(schedule, index, of) if schedule else None
+        self._falling_due = Share(schedule, index, of) if schedule else None
+
+    def start(self, begin: float) -> None:
+        """Load starts at `begin` and ends by itself when the schedule does."""
+        self.begin = begin
+        self.until = begin + self.scenario.load_s
+
+    def stop(self, at: float) -> list[Arrival]:
+        """Let nothing begin that falls due at or after `at`; gives what slots wait for and must drop."""
+        self.until = min(self.until, at)
+        dropped = [a for a in self.in_hand if a.due >= self.until]
+        self.in_hand.difference_update(dropped)
+        return dropped
+
+    def claim(self) -> Arrival | None:
+        """The next arrival for a free slot; None when there are no more.
+
+        One that waited longer than the request timeout for a slot is given up here: whoever sent it
+        would have gone away. It counts as unserved and as a failure as slow as it was.
+        """
+        if self._share is None:
+            return None
+        while (due := self._share.peek()) is not None:
+            due += self.begin
+            if due >= self.until:
+                return None
+            _, pick, draw = self._share.take()
+            now = monotonic()
+            if now - due > self._timeout:
+                self._give_up(now - due, pick)
+                continue
+            early = due > now
+            if not early:
+                self.ledger.no_slot += 1
+            arrival = Arrival(due, early, pick, draw)
+            self.in_hand.add(arrival)
+            return arrival
+        return None
+
+    def claim_own(self, due: float) -> Arrival | None:
+        """The next arrival of a closed-model user, due when the user itself means to make it."""
+        if due >= self.until:
+            return None
+        arrival = Arrival(due, early=False)
+        self.in_hand.add(arrival)
+        return arrival
+
+    def settle(self, arrival: Arrival) -> None:
+        """The task of an arrival has ended: it is done or failed."""
+        if arrival in self.in_hand:
+            self.in_hand.discard(arrival)
+            if arrival.failed:
+                self.ledger.failed += 1
+            else:
+                self.ledger.done += 1
+
+    def request(self, arrival: Arrival | None, endpoint: str, ok: bool, service: float) -> None:
+        """Record one answered request; `service` is its time from the send (s).
+
+        Only the first request of an arrival can be late: those that follow begin when it answers.
+        """
+        latency = service
+        if arrival is not None:
+            if not ok:
+                arrival.failed = True
+            if not arrival.timed:
+                arrival.timed = True
+                sent = arrival.sent if arrival.sent is not None else monotonic() - service
+                lateness = max(0.0, sent - arrival.due)
+                if self._share is not None:
+                    latency += lateness
+                    if arrival.early:
+                        self.ledger.wake.record(lateness)
+        self.ledger.request(endpoint, ok, latency, service)
+
+    def call_for(self, arrival: Arrival) -> Call:
+        """The request of the scenario's mix that an arrival makes."""
+        assert self.mix is not None
+        return self.mix.choose(arrival.pick)
+
+    def overdue(self) -> int:
+        """Arrivals that have been started and not settled."""
+        now = monotonic()
+        return sum(1 for a in self.in_hand if a.due <= now)
+
+    @property
+    def over(self) -> bool:
+        """Whether load has ended and every answer is in, or will not be waited for any longer."""
+        now = monotonic()
+        return now >= self.until and (not self.in_hand or now >= self.until + self.scenario.drain_s)
+
+    def abandon(self) -> None:
+        """The drain is over: what never got a slot is unserved, what is still in flight is lost."""
+        now = monotonic()
+        while self._share is not None and (due := self._share.peek()) is not None:
+            if due + self.begin >= self.until:
+                break
+            _, pick, _ = self._share.take()
+            self._give_up(now - due - self.begin, pick)
+        self.ledger.lost += len(self.in_hand)
+        self.in_hand.clear()
+
+    def report(self, start: float, end: float, cpu: float, rss: int) -> Report:
+        """The account of the stretch [start, end), in seconds since the start of the run."""
+        health = Health(cpu, rss, self.overdue())
+        return self.ledger.report(start, end, self._fell_due(self.zero + end), health)
+
+    def _fell_due(self, until: float) -> int:
+        """Arrivals of this worker that fell due since the last report; closed: those that were settled."""
+        if self._falling_due is None:
+            ledger = self.ledger
+            return ledger.done + ledger.failed + ledger.unserved + ledger.lost
+        return self._falling_due.skip_until(min(until, self.until) - self.begin)
+
+    def _give_up(self, waited: float, pick: float) -> None:
+        self.ledger.unserved += 1
+        endpoint = self.mix.choose(pick).endpoint if self.mix else "(unserved)"
+        self.ledger.request(endpoint, False, waited, None)
+        self.ledger.error(endpoint, "no slot came free before the request timeout")

@@ -1,0 +1,139 @@
+"""The ledger: what one worker records between two reports, and the report it becomes.
+
+It is plain bookkeeping for one event loop: no clock, no gevent, no Locust.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from soak.core.histogram import Histogram, Recorder
+from soak.core.records import Event, Interval, Tally
+
+MAX_ENDPOINTS = 300
+FOLDED = "(more endpoints)"
+_MAX_ERRORS = 50
+
+Report = dict[str, Any]
+"""A tally, its histograms and its errors as plain data, fit for msgpack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The generator's own state at a report: cores used since the last one, resident bytes, in flight."""
+
+    cpu: float
+    rss: int
+    in_flight: int
+
+
+class Ledger:
+    """Counts and histograms of one worker since its last report."""
+
+    def __init__(self, side: str, worker: str) -> None:
+        self.side, self.worker = side, worker
+        self.sequence = 0
+        self.lag = Recorder()
+        self.wake = Recorder()
+        self._latencies: dict[tuple[str, str, str], Recorder] = {}
+        self._endpoints: set[str] = set()
+        self._errors: dict[tuple[str, str], int] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self.done = self.failed = self.unserved = self.lost = self.no_slot = 0
+
+    def request(self, endpoint: str, ok: bool, latency: float, service: float | None) -> None:
+        """Record a request (s); one that was never sent has no service time."""
+        if endpoint not in self._endpoints:
+            endpoint = self._admit(endpoint)
+        outcome = "ok" if ok else "failed"
+        self._recorder(endpoint, outcome, "latency").record(latency)
+        if service is not None:
+            self._recorder(endpoint, outcome, "service").record(service)
+
+    def error(self, endpoint: str, text: str) -> None:
+        """Count a failure by its endpoint and normalised text."""
+        key = (endpoint, text)
+        if key in self._errors or len(self._errors) < _MAX_ERRORS:
+            self._errors[key] = self._errors.get(key, 0) + 1
+
+    def report(self, start: float, end: float, scheduled: int, health: Health) -> Report:
+        """Close the stretch [start, end) in seconds since the start of the run, and begin the next."""
+        lag, wake = self.lag.take(), self.wake.take()
+        tally = {
+            "start": start,
+            "length": end - start,
+            "scheduled": scheduled,
+            "done": self.done,
+            "failed": self.failed,
+            "unserved": self.unserved,
+            "lost": self.lost,
+            "no_slot": self.no_slot,
+            "lag_p99": _or_zero(lag.percentile(99)),
+            "lag_max": _or_zero(lag.maximum),
+            "wake_p99": _or_zero(wake.percentile(99)),
+            "wake_max": _or_zero(wake.maximum),
+            "cpu": health.cpu,
+            "rss": health.rss,
+            "in_flight": health.in_flight,
+        }
+        histograms = []
+        for (endpoint, outcome, clock), recorder in self._latencies.items():
+            taken = recorder.take()
+            if taken.total:
+                histograms.append([endpoint, outcome, clock, taken.clamped, taken.encode()])
+        errors = [[endpoint, text, count] for (endpoint, text), count in self._errors.items()]
+        self._errors = {}
+        self._clear()
+        self.sequence += 1
+        return {
+            "worker": self.worker,
+            "sequence": self.sequence,
+            "tally": tally,
+            "histograms": histograms,
+            "errors": errors,
+        }
+
+    def _recorder(self, endpoint: str, outcome: str, clock: str) -> Recorder:
+        key = (endpoint, outcome, clock)
+        found = self._latencies.get(key)
+        if found is None:
+            found = self._latencies[key] = Recorder()
+        return found
+
+    def _admit(self, endpoint: str) -> str:
+        """Names are bounded: ids in names would grow memory and the run file without end."""
+        if len(self._endpoints) >= MAX_ENDPOINTS:
+            return FOLDED
+        self._endpoints.add(endpoint)
+        return endpoint
+
+
+def unpack(report: Report, side: str) -> tuple[Tally, list[Interval], list[Event]]:
+    """The records that a report stands for."""
+    worker, sequence, tally = report["worker"], report["sequence"], report["tally"]
+    start, length = tally["start"], tally["length"]
+    intervals = [
+        Interval(
+            side, worker, sequence, start, length, endpoint, outcome, clock, Histogram.decode(blob, clamped)
+        )
+        for endpoint, outcome, clock, clamped, blob in report["histograms"]
+    ]
+    events = [
+        Event(
+            start + length,
+            "error_sample",
+            side,
+            f"{endpoint}: {text} ({count} times)",
+            {"endpoint": endpoint, "error": text, "count": count},
+        )
+        for endpoint, text, count in report["errors"]
+    ]
+    return Tally(side=side, worker=worker, sequence=sequence, **tally), intervals, events
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value

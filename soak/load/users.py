@@ -1,0 +1,193 @@
+"""Locust users as connection slots: any user class, paced by the shared schedule instead of by itself.
+
+`User.wait_time` is where Locust asks a user for its next start, and `User.context` is called by its HTTP
+clients as a request is sent; overriding these two is all it takes, nothing of Locust is patched.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import gevent
+from locust import FastHttpUser, User, constant, constant_throughput, task
+from locust.env import Environment
+
+from soak.core.errors import LoadError
+from soak.core.scenario import Scenario
+from soak.load.engine import PARKED, Arrival, Engine
+
+CLASS_NAME = "SoakUser"
+"""The master spawns users by this name, so it never needs to load a user's own code."""
+
+
+class Slot(User):
+    """What every slot does, whoever paces it: hold one arrival at a time and settle it."""
+
+    abstract = True
+    engine: Engine
+    arrival: Arrival | None = None
+
+    def on_stop(self) -> None:
+        """Settle the arrival of a user that stopped itself."""
+        self._settle()
+        super().on_stop()
+
+    def context(self) -> dict[str, Any]:
+        """Note the moment of the send; the context itself stays the user's own."""
+        if self.arrival is not None and self.arrival.sent is None:
+            self.arrival.sent = monotonic()
+        context: dict[str, Any] = super().context()
+        return context
+
+    def _enter(self) -> None:
+        """Bind the slot to its greenlet, where requests find it, and log in as the user's class wishes."""
+        gevent.getcurrent().soak_slot = self
+        super().on_start()
+
+    def _settle(self) -> None:
+        if self.arrival is not None:
+            self.engine.settle(self.arrival)
+            self.arrival = None
+
+
+class OpenSlot(Slot):
+    """A slot that serves the shared arrival schedule."""
+
+    abstract = True
+
+    def on_start(self) -> None:
+        """The first task is an arrival like any other: wait for it."""
+        self._enter()
+        self.wait()
+
+    def wait_time(self) -> float:
+        """Seconds until the arrival that this slot has just taken is due."""
+        self._settle()
+        self.arrival = self.engine.claim()
+        if self.arrival is None:
+            return PARKED
+        return max(0.0, self.arrival.due - monotonic())
+
+
+class ClosedSlot(Slot):
+    """A plain Locust user: it waits as its class says and begins when it gets round to it."""
+
+    abstract = True
+
+    def on_start(self) -> None:
+        """Begin with the load; a plain Locust user does not wait before its first task."""
+        self._enter()
+        gevent.sleep(max(0.0, self.engine.begin - monotonic()))
+        self.arrival = self.engine.claim_own(monotonic())
+
+    def wait_time(self) -> float:
+        """The pause of the user's own class, or for ever once the load has ended."""
+        self._settle()
+        pause = float(super().wait_time())
+        self.arrival = self.engine.claim_own(monotonic() + pause)
+        return pause if self.arrival is not None else PARKED
+
+
+class ScenarioUser(FastHttpUser):
+    """A slot that makes the requests of the scenario's mix."""
+
+    abstract = True
+    insecure = False  # certificates are verified
+    engine: Engine
+    arrival: Arrival | None
+
+    @task
+    def serve(self) -> None:
+        """Make the request that the arrival stands for."""
+        assert self.arrival is not None
+        call = self.engine.call_for(self.arrival)
+        self.client.request(
+            call.method,
+            call.path(self.arrival.draw),
+            name=call.endpoint,
+            json=call.json,
+            headers=call.headers,
+        )
+
+
+def build(scenario: Scenario, side: str, folder: Path, engine: Engine) -> type[User]:
+    """The user class that a worker spawns. Raises LoadError when a locustfile does not give one."""
+    load = scenario.load
+    slot = OpenSlot if load.open_model else ClosedSlot
+    base = load_user_class(folder, load.locustfile) if load.locustfile else ScenarioUser
+    body: dict[str, Any] = {"abstract": False, "engine": engine, "host": scenario.sides[side].url.rstrip("/")}
+    if issubclass(base, FastHttpUser):
+        body |= {"network_timeout": load.timeout, "connection_timeout": load.timeout}
+    if not load.open_model and (load.rate is not None or base is ScenarioUser):
+        pace = constant_throughput(load.rate / load.slots) if load.rate is not None else constant(0)
+        base = type("Paced", (base,), {"abstract": True, "wait_time": pace})
+    return type(CLASS_NAME, (slot, base), body)
+
+
+def load_user_class(folder: Path, reference: str) -> type[User]:
+    """The Locust user class that `FILE.py::Class` names. Raises LoadError in plain words."""
+    file, _, name = reference.partition("::")
+    path = (folder / file).resolve()
+    sys.path.insert(0, str(path.parent))  # a locustfile may import what lies beside it
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise LoadError(f"locustfile {path}: cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise LoadError(f"locustfile {path}: {type(error).__name__}: {error}") from error
+    found = getattr(module, name, None)
+    if not (isinstance(found, type) and issubclass(found, User)):
+        raise LoadError(f"locustfile {path}: has no Locust user class {name!r}")
+    return found
+
+
+def listen(environment: Environment, engine: Engine) -> None:
+    """Record every request that any client of any user reports, in place of Locust's own statistics.
+
+    Locust's per-second dictionaries grow for ever, and its percentiles have two digits.
+    """
+    handlers = environment.events.request._handlers
+    handlers[:] = [h for h in handlers if "Runner.__init__" not in h.__qualname__]
+    expected = {c.endpoint: c.expect for c in engine.mix.calls if c.expect} if engine.mix else {}
+
+    def on_request(
+        request_type: str,
+        name: str,
+        response_time: float,
+        exception: BaseException | None = None,
+        response: Any = None,
+        **_: Any,
+    ) -> None:
+        slot = getattr(gevent.getcurrent(), "soak_slot", None)
+        endpoint = f"{request_type} {name}" if name.startswith("/") else name
+        if endpoint in expected and getattr(response, "status_code", None):
+            ok = response.status_code in expected[endpoint]
+        else:
+            ok = exception is None
+        if not ok:
+            engine.ledger.error(endpoint, _text(exception, response))
+        engine.request(slot.arrival if slot else None, endpoint, ok, response_time / 1000.0)
+
+    def on_user_error(user_instance: Any, exception: BaseException, **_: Any) -> None:
+        slot = getattr(user_instance, "user", user_instance)  # Locust hands over the task set or the user
+        if getattr(slot, "arrival", None) is not None:
+            slot.arrival.failed = True
+        engine.ledger.error("(task)", f"{type(exception).__name__} in a task of the locustfile")
+
+    environment.events.request.add_listener(on_request)
+    environment.events.user_error.add_listener(on_user_error)
+
+
+def _text(exception: BaseException | None, response: Any) -> str:
+    """A failure by its kind: without ids, addresses or bodies, so that equal ones are counted together."""
+    status = getattr(response, "status_code", None)
+    if status:
+        return f"HTTP {status}"
+    return type(exception).__name__ if exception is not None else "failed"

@@ -1,0 +1,303 @@
+"""One soak from start to verdict: idle-before, warm-up, soak, drain, idle-after.
+
+    targets ─ started or found ─┐
+    probes ─── samples, events ─┼─▶ run file ─▶ judge ─▶ Verdict
+    load ───── reports ─────────┘
+
+The conductor owns every process of the run. It measures nothing itself and judges nothing: it lets the
+phases follow each other, and writes down what happened when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic
+from types import FrameType
+from typing import Any
+
+from soak.core.errors import LoadError
+from soak.core.records import Event, PhaseName
+from soak.core.scenario import Scenario
+from soak.core.verdict import Finding, Verdict
+from soak.judge import judge
+from soak.load import Fleet, Plan
+from soak.probe import HostProbe
+from soak.run.account import close_account
+from soak.run.progress import SideStatus, Status, View
+from soak.run.provenance import provenance
+from soak.run.sensing import SideWatch
+from soak.run.target import StartedTarget
+from soak.runfile import RunWriter, read, read_recent, window_length
+
+_TICK_S = 0.1
+_LEAD_S = 1.5  # the slots are spawned and in place before the first arrival is due
+_RECENT_S = 20.0
+_LOOK_S = 15.0
+_LOOK_SHARE = 50  # a live look may cost one part in fifty of the time between two of them
+_DRAIN_GRACE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to run: the scenario as model, plain data and text, and where its paths and its file are."""
+
+    scenario: Scenario
+    raw: dict[str, Any]
+    text: str
+    path: str
+    folder: Path
+    run_file: Path
+
+
+def conduct(order: Order, view: View) -> Verdict:
+    """Run one soak and judge it. The run file is left in place, whatever happens.
+
+    Raises TargetError or LoadError when it cannot begin; then there is no run file.
+    """
+    with contextlib.ExitStack() as cleanup:
+        return _Conductor(order, view, cleanup).run()
+
+
+class _Conductor:
+    def __init__(self, order: Order, view: View, cleanup: contextlib.ExitStack) -> None:
+        self.order = order
+        self.scenario = order.scenario
+        self.view = view
+        self.cleanup = cleanup
+        self.zero = monotonic()
+        self.started = time.time()
+        self.interrupts = 0
+        self.measuring = False
+        self.stopped: float | None = None
+        self.phase: PhaseName = "idle_before"
+        self.fleets: list[Fleet] = []
+        self.watches: list[SideWatch] = []
+        self.host = HostProbe()
+        self.rss: dict[str, float] = {}
+        self.findings: tuple[Finding, ...] = ()
+        self.looker = ThreadPoolExecutor(1, "soak-look")
+        self.look: Future[tuple[Finding, ...]] | None = None
+        self.next_sample = 0.0
+        self.next_look = _LOOK_S
+        p = self.scenario.phases
+        self.total = p.idle_before + self.scenario.load_s + p.idle_after
+
+    def now(self) -> float:
+        """Seconds since the start of the run."""
+        return monotonic() - self.zero
+
+    def run(self) -> Verdict:
+        scenario = self.scenario
+        self.cleanup.enter_context(self._interruptible())
+        self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
+        self._start_targets()
+        self.zero, self.started = monotonic(), time.time()
+        self.writer = RunWriter.create(self.order.run_file, self._meta())
+        self.cleanup.callback(self.writer.close)
+        self._start_fleets()
+        self.measuring = True
+        self.cleanup.callback(self.view.end)
+        self.view.begin(scenario.name)
+        self._phase("idle_before", self.now())
+        begin = max(scenario.phases.idle_before, self.now() + _LEAD_S)
+        self._until(begin - _LEAD_S)
+        for fleet in self.fleets:
+            fleet.begin(self.zero + begin)
+        self._until(begin)
+        steady = begin + scenario.phases.warmup_s
+        self._let("warmup", begin, steady)
+        self._let("soak", steady, begin + scenario.load_s)
+        until = min(begin + scenario.load_s, self.stopped or math.inf)
+        self._phase("drain", until)
+        self._drain(until)
+        self._let("idle_after", self.now(), self.now() + scenario.phases.idle_after)
+        self._event(Event(self.now(), "phase", None, "end", {"name": "end"}))
+        return self._close(begin, max(begin, until))
+
+    def _start_targets(self) -> None:
+        for side, target in self.scenario.sides.items():
+            started = None
+            if target.process is not None:
+                self.view.say(f"starting {side}: {target.process.command}")
+                started = StartedTarget(side, target, target.process, self.order.folder)
+                self.cleanup.callback(started.stop)
+            self.watches.append(SideWatch(side, target, started))
+
+    def _start_fleets(self) -> None:
+        logs = Path(self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
+        try:
+            for side in self.scenario.sides:
+                plan = Plan(
+                    run=self.order.run_file.stem,
+                    token=token_hex(16),
+                    side=side,
+                    zero=self.zero,
+                    scenario=self.order.raw,
+                    folder=str(self.order.folder.resolve()),
+                    run_file=str(self.order.run_file.resolve()),
+                )
+                fleet = Fleet(plan, self.scenario.load.workers, logs)
+                self.cleanup.callback(fleet.close)
+                self.fleets.append(fleet)
+                fleet.start()
+        except (LoadError, KeyboardInterrupt):
+            self.order.run_file.unlink()  # nothing was measured
+            raise
+
+    def _meta(self) -> dict[str, Any]:
+        order = self.order
+        return {
+            "run": order.run_file.stem,
+            "started": self.started,
+            "scenario": order.raw,
+            "provenance": provenance(order.scenario, order.text, order.path, order.folder),
+        }
+
+    def _let(self, name: PhaseName, start: float, end: float) -> None:
+        """Have a phase from `start` to `end`, unless it is empty or the run was stopped before it."""
+        if end > start and self.stopped is None:
+            self._phase(name, start)
+            self._until(end)
+
+    def _until(self, moment: float) -> None:
+        """Let the run go on until `moment` (s since its start), or until it is stopped."""
+        while self.now() < moment and self.stopped is None:
+            self._tick()
+
+    def _drain(self, until: float) -> None:
+        """Wait for every answer that is still to come."""
+        deadline = until + self.scenario.drain_s + _DRAIN_GRACE_S
+        while not all(f.drained for f in self.fleets) and self.now() < deadline and self.interrupts < 2:
+            if not any(f.alive for f in self.fleets):
+                break
+            self._tick()
+
+    def _tick(self) -> None:
+        now = self.now()
+        if self.interrupts and self.stopped is None:
+            self._event(Event(now, "interrupted", None, "interrupted by the user"))
+            self.view.say("stopping: in-flight requests are drained, then what there is is judged")
+            self._stop(now)
+        for fleet in self.fleets:
+            for loss in fleet.poll():
+                kind = "generator_error" if loss.name == "master" else "worker_lost"
+                text = f"the load {loss.name} of the {fleet.side} ended with code {loss.code}"
+                self._event(Event(now, kind, fleet.side, text, {"worker": loss.name, "said": loss.text}))
+                if not fleet.alive:
+                    self._stop(now)
+        if now >= self.next_sample:
+            self._sample(now)
+            self.next_sample = max(self.next_sample + self.scenario.probe.every, self.now())
+        if self.view.wants(self.phase, now):
+            self._show(now)
+        self._live_look(now)
+        time.sleep(_TICK_S)
+
+    def _sample(self, now: float) -> None:
+        samples = [self.host.sample(now)]
+        for watch in self.watches:
+            was_gone = watch.gone
+            seen, events = watch.look(now)
+            samples += seen
+            self.rss.update({s.source: s.values["memory.rss"] for s in seen if "memory.rss" in s.values})
+            for event in events:
+                self._event(event)
+            if watch.gone and not was_gone and watch.side == "candidate":
+                self._stop(now)
+        self.writer.add_samples(samples)
+
+    def _stop(self, now: float) -> None:
+        """End the load now; the run goes on to its verdict."""
+        if self.stopped is None:
+            self.stopped = now
+            for fleet in self.fleets:
+                with contextlib.suppress(LoadError):
+                    fleet.stop(self.zero + now)
+
+    def _show(self, now: float) -> None:
+        sides = {}
+        for side in self.scenario.sides:
+            recent = read_recent(self.order.run_file, side, now - _RECENT_S)
+            p50, p99, p999 = recent.latency.percentiles([50, 99, 99.9])
+            seconds = recent.seconds or math.nan
+            sides[side] = SideStatus(
+                recent.done / seconds, recent.failed / seconds, p50, p99, p999, self.rss.get(side)
+            )
+        self.view.show(Status(self.phase, now, self.total, sides, self.findings))
+
+    def _live_look(self, now: float) -> None:
+        """Judge what there is so far, beside the run, and never for more than a small share of the time."""
+        if self.look is not None and self.look.done():
+            self.findings = self.look.result()
+            self.look = None
+        if now >= self.next_look and self.look is None and self.phase == "soak":
+            self.writer.roll_up(now - _RECENT_S, window_length(self.scenario))
+            self.next_look = now + _LOOK_S
+
+            def judged() -> tuple[Finding, ...]:
+                began = monotonic()
+                findings = judge(read(self.order.run_file)).candidate.findings
+                self.next_look = self.now() + max(_LOOK_S, _LOOK_SHARE * (monotonic() - began))
+                return findings
+
+            self.look = self.looker.submit(judged)
+
+    def _close(self, begin: float, until: float) -> Verdict:
+        for fleet in self.fleets:
+            close_account(self.writer, self.order.run_file, self.scenario, fleet, begin, until)
+            fleet.close()
+        for watch in self.watches:
+            if watch.started is not None:
+                watch.started.stop()
+                output = watch.started.output().encode()
+                self.writer.add_artifact(self.now(), "log", f"{watch.side}-output", output)
+        if self.look is not None:
+            self.look.cancel()
+        self.writer.roll_up(self.now(), window_length(self.scenario))
+        self.writer.set_meta("finished", True)
+        verdict = judge(read(self.order.run_file))
+        self.writer.set_meta("verdict", verdict.verdict)
+        self.writer.set_meta("headline", verdict.headline)
+        self.writer.set_meta("soak_s", verdict.soak_s)
+        self.looker.shutdown(cancel_futures=True)
+        self.writer.finish()
+        return verdict
+
+    def _phase(self, name: PhaseName, at: float) -> None:
+        self.phase = name
+        self._event(Event(at, "phase", None, name, {"name": name}))
+
+    def _event(self, event: Event) -> None:
+        self.writer.add_event(event)
+        if event.kind not in ("phase", "schedule", "process_started", "process_exit", "interrupted"):
+            self.view.say(f"{event.kind.replace('_', ' ')}: {event.text}")
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the load and lead to a verdict; a second one does not wait for answers.
+
+        Before there is anything to judge, and at the third, everything is ended at once.
+        """
+
+        def note(_signal: int, _frame: FrameType | None) -> None:
+            self.interrupts += 1
+            if not self.measuring or self.interrupts > 2:
+                raise KeyboardInterrupt
+
+        before: list[tuple[signal.Signals, Callable[..., Any] | int | None]] = [
+            (s, signal.signal(s, note)) for s in (signal.SIGINT, signal.SIGTERM)
+        ]
+        try:
+            yield
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)

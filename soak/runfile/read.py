@@ -1,0 +1,243 @@
+"""Reading a run file: live, finished, or torn; whatever can be read is read.
+
+A file that was cut off (a full disk, a copy of half a file) is read table by table up to the first
+broken page; what is missing then shows as a `torn` event, so that the judge fails closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from soak.core.errors import RunFileError
+from soak.core.histogram import Histogram
+from soak.core.records import (
+    Event,
+    Phase,
+    Recording,
+    Series,
+    SideRecording,
+    Tally,
+    Window,
+    WindowKey,
+)
+from soak.core.scenario import Scenario
+from soak.runfile.schema import APPLICATION_ID, USER_VERSION
+
+_HISTOGRAM_COLUMNS = "side, endpoint, outcome, clock, start, length, clamped, histogram"
+
+
+def read(path: Path) -> Recording:
+    """The run in `path`. Raises RunFileError when it is no run file or not even its head can be read."""
+    with contextlib.closing(_open(path)) as db:
+        return _Reader(path, db).recording()
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """Only the facts about the run in `path`: quick, for lists. Raises RunFileError."""
+    with contextlib.closing(_open(path)) as db:
+        return _meta(path, db)
+
+
+def read_artifacts(path: Path, kind: str) -> dict[str, bytes]:
+    """The files kept with the run, of one kind, by name."""
+    with contextlib.closing(_open(path)) as db:
+        reader = _Reader(path, db)
+        return dict(reader.rows(f"SELECT name, data FROM artifact WHERE kind = '{kind}' ORDER BY id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The last stretch of a live run, of one side: merged latencies from the intended start, and counts."""
+
+    latency: Histogram
+    done: int
+    failed: int
+    seconds: float
+
+
+def read_recent(path: Path, side: str, since: float) -> Recent:
+    """What was reported by `side` from `since` (s) on; cheap, for a live display."""
+    with contextlib.closing(_open(path)) as db:
+        merged = Histogram.merge(
+            Histogram.decode(blob)
+            for (blob,) in db.execute(
+                "SELECT histogram FROM interval WHERE start >= ? AND side = ? "
+                "AND outcome = 'ok' AND clock = 'latency'",
+                (since, side),
+            )
+        )
+        done, failed, first, last = db.execute(
+            "SELECT sum(done), sum(failed + unserved), min(start), max(start + length) FROM tally "
+            "WHERE start >= ? AND side = ?",
+            (since, side),
+        ).fetchone()
+    return Recent(merged, done or 0, failed or 0, (last - first) if last is not None else 0.0)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise RunFileError(f"{path}: no such run file")
+    for mode in ("mode=ro", "mode=rw", "immutable=1"):  # a log left by a killed run may need rw to be read
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=30)
+        try:
+            db.execute("PRAGMA writable_schema = ON")  # SQLite then opens a file shorter than its header says
+            application = db.execute("PRAGMA application_id").fetchone()[0]
+            db.execute("SELECT key FROM meta LIMIT 1").fetchone()
+        except sqlite3.DatabaseError as error:
+            db.close()
+            reason = str(error)
+            continue
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID:
+            reason = "some other SQLite file"
+        elif version > USER_VERSION:
+            reason = f"written by a newer soak (format {version}, this one reads up to {USER_VERSION})"
+        else:
+            return db
+        db.close()
+        break
+    raise RunFileError(f"{path}: not a readable run file: {reason}")
+
+
+def _meta(path: Path, db: sqlite3.Connection) -> dict[str, Any]:
+    try:
+        return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
+    except (sqlite3.DatabaseError, ValueError) as error:
+        raise RunFileError(f"{path}: the head of the run file is damaged: {error}") from error
+
+
+class _Reader:
+    """One pass over an open run file; remembers where it was torn."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self.path = path
+        self.db = db
+        self.torn: list[str] = []
+
+    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, up to the first page that cannot be read."""
+        try:
+            yield from self.db.execute(query)
+        except sqlite3.DatabaseError as error:
+            self.torn.append(f"{query.partition(' FROM ')[2].split()[0]}: {error}")
+
+    def recording(self) -> Recording:
+        meta = _meta(self.path, self.db)
+        try:
+            scenario = Scenario.model_validate(meta["scenario"])
+            run, started = str(meta["run"]), float(meta["started"])
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            raise RunFileError(f"{self.path}: the head of the run file is damaged: {error}") from error
+        events = [
+            Event(t, kind, side, text, json.loads(data))
+            for t, kind, side, text, data in self.rows(
+                "SELECT t, kind, side, text, data FROM event ORDER BY id"
+            )
+        ]
+        tallies = [Tally(*row[1:]) for row in self.rows("SELECT * FROM tally ORDER BY id")]
+        windows = self._windows()
+        series = self._series()
+        last = [e.t for e in events] + [y.start + y.length for y in tallies]
+        last += [float(s.t[-1]) for by_metric in series.values() for s in by_metric.values() if len(s)]
+        duration = max(last, default=0.0)
+        if self.torn:
+            text = "the run file is torn; what follows the tear is lost: " + "; ".join(self.torn)
+            events.append(Event(duration, "torn", None, text))
+        scheduled = {e.side: e.data.get("arrivals") for e in events if e.kind == "schedule"}
+        return Recording(
+            run=run,
+            scenario=scenario,
+            started=started,
+            phases=_phases(events),
+            duration=duration,
+            finished=bool(meta.get("finished")) and not self.torn,
+            sides={
+                side: SideRecording(
+                    windows={k: tuple(v) for k, v in windows.get(side, {}).items()},
+                    tallies=tuple(y for y in tallies if y.side == side),
+                    series=series.get(side, {}),
+                    processes={
+                        name.partition("/")[2]: found
+                        for name, found in series.items()
+                        if name.startswith(side + "/")
+                    },
+                    scheduled=_int(scheduled.get(side)),
+                )
+                for side in scenario.sides
+            },
+            host=series.get("host", {}),
+            events=tuple(events),
+            provenance=meta.get("provenance", {}),
+        )
+
+    def _windows(self) -> dict[str, dict[WindowKey, list[Window]]]:
+        """Rolled windows as far as they go, then the intervals of all workers merged by their start."""
+        rows = list(self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM rollup ORDER BY id"))
+        rolled_to = max((row[4] + row[5] for row in rows), default=0.0)
+        rows += self.rows(
+            f"SELECT {_HISTOGRAM_COLUMNS} FROM interval WHERE start >= {rolled_to!r} ORDER BY id"
+        )
+        parts: dict[tuple[str, WindowKey, float], list[Window]] = {}
+        for side, endpoint, outcome, clock, start, length, clamped, blob in rows:
+            window = Window(start, length, Histogram.decode(blob, clamped))
+            parts.setdefault((side, (endpoint, outcome, clock), start), []).append(window)
+        found: dict[str, dict[WindowKey, list[Window]]] = {}
+        for (side, key, start), ws in sorted(parts.items()):
+            whole = Window(start, max(w.length for w in ws), Histogram.merge(w.histogram for w in ws))
+            found.setdefault(side, {}).setdefault(key, []).append(whole)
+        return found
+
+    def _series(self) -> dict[str, dict[str, Series]]:
+        layouts = {
+            number: (source, json.loads(metrics))
+            for number, source, metrics in self.rows("SELECT id, source, metrics FROM layout ORDER BY id")
+        }
+        times: dict[int, list[float]] = {}
+        blobs: dict[int, list[bytes]] = {}
+        for t, layout, data in self.rows("SELECT t, layout, data FROM sample ORDER BY id"):
+            times.setdefault(layout, []).append(t)
+            blobs.setdefault(layout, []).append(data)
+        parts: dict[str, dict[str, list[tuple[Any, Any]]]] = {}
+        for number, t in times.items():
+            if number in layouts:
+                source, metrics = layouts[number]
+                table = np.frombuffer(b"".join(blobs[number]), "<f8").reshape(len(t), len(metrics))
+                for column, metric in enumerate(metrics):
+                    parts.setdefault(source, {}).setdefault(metric, []).append(
+                        (np.array(t), table[:, column])
+                    )
+        return {
+            source: {metric: _joined(pieces) for metric, pieces in by_metric.items()}
+            for source, by_metric in parts.items()
+        }
+
+
+def _joined(pieces: list[tuple[Any, Any]]) -> Series:
+    t = np.concatenate([p[0] for p in pieces])
+    v = np.concatenate([p[1] for p in pieces])
+    order = np.argsort(t, kind="stable")
+    return Series(t[order], v[order])
+
+
+def _phases(events: list[Event]) -> tuple[Phase, ...]:
+    """Phases from their events: each begins with its own and ends with the next one, or `end`."""
+    marks = [(str(e.data.get("name")), e.t) for e in events if e.kind == "phase"]
+    phases = []
+    for i, (name, start) in enumerate(marks):
+        if name != "end":
+            end = marks[i + 1][1] if i + 1 < len(marks) else None
+            phases.append(Phase(name, start, end))  # type: ignore[arg-type]
+    return tuple(phases)
+
+
+def _int(value: object) -> int | None:
+    return int(value) if isinstance(value, (int, float)) else None

@@ -1,0 +1,145 @@
+"""Writing a run file: one process creates it, the load master appends its intervals beside it.
+
+WAL mode lets the two write and anyone read at the same time. A commit is acknowledged only once it is
+in the log, so a process that dies takes nothing with it that it had called written.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any, Self
+
+from soak.core.errors import RunFileError
+from soak.core.records import Event, Interval, Sample, Tally
+from soak.runfile.rollup import Rolled, roll
+from soak.runfile.schema import APPLICATION_ID, TABLES, USER_VERSION
+
+_BUSY_S = 30.0
+_TALLY = f"INSERT OR IGNORE INTO tally VALUES (NULL{', ?' * 18})"
+_INTERVAL = f"INSERT OR IGNORE INTO interval VALUES (NULL{', ?' * 10})"
+
+
+class RunWriter:
+    """An open run file. Use `create` for a new run, `attach` for one that another process created."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+        self._layouts: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._rolled_to = 0.0
+
+    @classmethod
+    def create(cls, path: Path, meta: Mapping[str, Any]) -> Self:
+        """Make a new run file with its `meta` entries. Raises RunFileError when it exists already."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            raise RunFileError(f"{path}: exists already; a run is never written over") from None
+        except OSError as error:
+            raise RunFileError(f"{path}: cannot be written: {error.strerror}") from error
+        db = _connect(path)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {USER_VERSION}")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(f"BEGIN; {TABLES} COMMIT;")
+        writer = cls(path, db)
+        for key, value in meta.items():
+            writer.set_meta(key, value)
+        return writer
+
+    @classmethod
+    def attach(cls, path: Path) -> Self:
+        """Open a run file that exists, to append to it."""
+        if not path.is_file():
+            raise RunFileError(f"{path}: no such run file")
+        return cls(path, _connect(path))
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Note a fact about the run, once; it is JSON inside."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+    def add_event(self, event: Event) -> None:
+        """Append an event."""
+        with self._db:
+            self._db.execute(
+                "INSERT INTO event VALUES (NULL, ?, ?, ?, ?, ?)",
+                (event.t, event.kind, event.side, event.text, json.dumps(dict(event.data))),
+            )
+
+    def add_samples(self, samples: Sequence[Sample]) -> None:
+        """Append what the probes saw."""
+        with self._db:
+            for sample in samples:
+                if sample.values:
+                    names = tuple(sample.values)
+                    data = struct.pack(f"<{len(names)}d", *sample.values.values())
+                    self._db.execute(
+                        "INSERT INTO sample VALUES (NULL, ?, ?, ?)",
+                        (sample.t, self._layout(sample.source, names), data),
+                    )
+
+    def add_report(self, tally: Tally, intervals: Iterable[Interval]) -> None:
+        """Append one worker's report for one stretch of time, whole or not at all.
+
+        A report that was written already (same side, worker and sequence) is ignored: a worker sends
+        again until it hears that its report is safe.
+        """
+        with self._db:
+            self._db.execute(_TALLY, astuple(tally))
+            self._db.executemany(
+                _INTERVAL,
+                (
+                    (i.side, i.worker, i.sequence, i.start, i.length, i.endpoint, i.outcome, i.clock,
+                     i.histogram.clamped, i.histogram.encode())
+                    for i in intervals
+                ),
+            )  # fmt: skip
+
+    def add_artifact(self, t: float, kind: str, name: str, data: bytes) -> None:
+        """Keep a file with the run: a log's end, a memory capture."""
+        with self._db:
+            self._db.execute("INSERT INTO artifact VALUES (NULL, ?, ?, ?, ?)", (t, kind, name, data))
+
+    def roll_up(self, upto: float, window: float) -> None:
+        """Merge the intervals of every whole window that ended before `upto` (s), once.
+
+        A long run is then opened by reading a few hundred windows instead of every interval.
+        """
+        rolled: list[Rolled] = []
+        while self._rolled_to + window <= upto:
+            rolled += roll(self._db, self._rolled_to, self._rolled_to + window)
+            self._rolled_to += window
+        if rolled:
+            with self._db:
+                self._db.executemany(f"INSERT INTO rollup VALUES (NULL{', ?' * 8})", rolled)
+
+    def finish(self) -> None:
+        """Fold the log into one plain file and close it."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.execute("PRAGMA journal_mode = DELETE")
+        self._db.close()
+
+    def close(self) -> None:
+        """Close this connection; the file stays live for others."""
+        self._db.close()
+
+    def _layout(self, source: str, names: tuple[str, ...]) -> int:
+        known = self._layouts.get((source, names))
+        if known is None:
+            cursor = self._db.execute("INSERT INTO layout VALUES (NULL, ?, ?)", (source, json.dumps(names)))
+            known = self._layouts[source, names] = cursor.lastrowid or 0
+        return known
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
+    # WAL with NORMAL survives the death of any process; only a power cut can cost the last commits
+    db.execute("PRAGMA synchronous = NORMAL")
+    return db
