@@ -121,14 +121,22 @@ class _Reader:
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path = path
         self.db = db
-        self.torn: list[str] = []
+        self.torn = _missing(path)
 
     def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query, up to the first page that cannot be read."""
+        """The rows of a query, up to the first page that cannot be read.
+
+        No column asked for is ever NULL: one that is was read from beyond the tear, as zeros.
+        """
+        table = query.partition(" FROM ")[2].split()[0]
         try:
-            yield from self.db.execute(query)
+            for row in self.db.execute(query):
+                if None in row:
+                    self.torn.append(f"{table}: rows beyond the tear")
+                    return
+                yield row
         except sqlite3.DatabaseError as error:
-            self.torn.append(f"{query.partition(' FROM ')[2].split()[0]}: {error}")
+            self.torn.append(f"{table}: {error}")
 
     def recording(self) -> Recording:
         meta = _meta(self.path, self.db)
@@ -138,9 +146,9 @@ class _Reader:
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise RunFileError(f"{self.path}: the head of the run file is damaged: {error}") from error
         events = [
-            Event(t, kind, side, text, json.loads(data))
+            Event(t, kind, side or None, text, json.loads(data))
             for t, kind, side, text, data in self.rows(
-                "SELECT t, kind, side, text, data FROM event ORDER BY id"
+                "SELECT t, kind, coalesce(side, ''), text, data FROM event ORDER BY id"
             )
         ]
         tallies = [Tally(*row[1:]) for row in self.rows("SELECT * FROM tally ORDER BY id")]
@@ -150,7 +158,7 @@ class _Reader:
         last += [float(s.t[-1]) for by_metric in series.values() for s in by_metric.values() if len(s)]
         duration = max(last, default=0.0)
         if self.torn:
-            text = "the run file is torn; what follows the tear is lost: " + "; ".join(self.torn)
+            text = "the run file is torn; what follows the tear is lost: " + "; ".join(self.torn[:5])
             events.append(Event(duration, "torn", None, text))
         scheduled = {e.side: e.data.get("arrivals") for e in events if e.kind == "schedule"}
         return Recording(
@@ -188,7 +196,11 @@ class _Reader:
         )
         parts: dict[tuple[str, WindowKey, float], list[Window]] = {}
         for side, endpoint, outcome, clock, start, length, clamped, blob in rows:
-            window = Window(start, length, Histogram.decode(blob, clamped))
+            try:
+                window = Window(start, length, Histogram.decode(blob, clamped))
+            except ValueError as error:  # its overflow page lay beyond the tear and reads as zeros
+                self.torn.append(f"a window at {start:g} s: {error}")
+                continue
             parts.setdefault((side, (endpoint, outcome, clock), start), []).append(window)
         found: dict[str, dict[WindowKey, list[Window]]] = {}
         for (side, key, start), ws in sorted(parts.items()):
@@ -219,6 +231,15 @@ class _Reader:
             source: {metric: _joined(pieces) for metric, pieces in by_metric.items()}
             for source, by_metric in parts.items()
         }
+
+
+def _missing(path: Path) -> list[str]:
+    """What the file lacks by its own head (https://www.sqlite.org/fileformat.html, section 1.3)."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    page, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
+    short = (65536 if page == 1 else page) * pages - path.stat().st_size
+    return [f"{short} bytes are missing at its end"] if short > 0 else []
 
 
 def _joined(pieces: list[tuple[Any, Any]]) -> Series:

@@ -1,0 +1,134 @@
+"""The account of arrivals, case by case, without any network."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from soak.load.engine import Engine
+from soak.load.ledger import FOLDED, MAX_ENDPOINTS, Health, Ledger, unpack
+from soak.load.mix import Mix
+from tests.making import scenario
+
+
+def engine(begin_ago: float = 0.0, **load: Any) -> Engine:
+    spec = scenario(
+        load={"rate": "100/s", "arrivals": "constant", "requests": [{"name": "browse", "get": "/"}]} | load,
+        phases={"warmup": "0s", "soak": "2s"},
+    )
+    made = Engine(spec, Ledger("candidate", "worker-0"), 0.0, 0, 1, Mix(spec.load.requests or []))
+    made.start(monotonic() - begin_ago)
+    return made
+
+
+def totals(made: Engine) -> dict[str, int]:
+    ledger = made.ledger
+    return {k: getattr(ledger, k) for k in ("done", "failed", "unserved", "lost", "no_slot")}
+
+
+def test_an_arrival_is_handed_out_once_in_order() -> None:
+    made = engine()
+    first, second = made.claim(), made.claim()
+    assert first is not None
+    assert second is not None
+    assert second.due - first.due == pytest.approx(0.01)
+    assert second.early
+
+
+def test_an_arrival_that_waited_longer_than_the_timeout_is_unserved_and_counts_as_a_failure() -> None:
+    made = engine(begin_ago=1.5, timeout="1s")
+    arrival = made.claim()
+    assert arrival is not None
+    assert not arrival.early
+    assert totals(made)["unserved"] in (50, 51)
+    report = made.report(0.0, monotonic(), 0.1, 1)
+    tally, intervals, events = unpack(report, "candidate")
+    (given_up,) = [i for i in intervals if i.outcome == "failed"]
+    assert given_up.clock == "latency"
+    assert given_up.histogram.total == tally.unserved
+    assert given_up.histogram.percentile(0) >= 1.0
+    assert [e.data["endpoint"] for e in events] == ["browse"]
+
+
+def test_latency_runs_from_when_the_arrival_was_due_and_service_from_the_send() -> None:
+    made = engine(begin_ago=0.5)
+    arrival = made.claim()
+    assert arrival is not None
+    arrival.sent = monotonic()
+    made.request(arrival, "browse", True, 0.010)
+    made.request(
+        arrival, "browse", True, 0.020
+    )  # a second request of the same task begins when the first ends
+    made.settle(arrival)
+    _, intervals, _ = unpack(made.report(0, 1, 0, 0), "candidate")
+    latency, service = (next(i.histogram for i in intervals if i.clock == c) for c in ("latency", "service"))
+    assert latency.maximum >= 0.5
+    assert latency.percentile(50) == pytest.approx(0.020, rel=2e-3)
+    assert service.maximum == pytest.approx(0.020, rel=2e-3)
+    assert totals(made)["done"] == 0  # reported, and begun anew
+    assert made.ledger.wake.take().total == 0  # it was late for want of a slot, not for a slow wake-up
+
+
+def test_the_account_balances_at_the_end_of_the_drain() -> None:
+    made = engine(begin_ago=3.0, timeout="10s")
+    for i in range(120):
+        arrival = made.claim()
+        assert arrival is not None
+        if i < 100:
+            made.request(arrival, "browse", i % 4 != 0, 0.001)
+            made.settle(arrival)
+    assert not made.over
+    made.abandon()
+    sums = totals(made)
+    tally, _, _ = unpack(made.report(0.0, monotonic(), 0, 0), "candidate")
+    assert (sums["done"], sums["failed"], sums["unserved"], sums["lost"]) == (75, 25, 80, 20)
+    assert tally.scheduled == 200
+
+
+def test_a_stop_takes_back_what_was_not_due_yet() -> None:
+    made = engine()
+    held = [made.claim() for _ in range(50)]
+    dropped = made.stop(made.begin + 0.1)
+    assert set(dropped) == set(held[10:])
+    assert made.claim() is None
+    for arrival in held[:10]:
+        assert arrival is not None
+        made.settle(arrival)
+    made.abandon()
+    tally, _, _ = unpack(made.report(0.0, monotonic() + 5, 0, 0), "candidate")
+    assert (tally.scheduled, tally.done, tally.lost, tally.unserved) == (10, 10, 0, 0)
+
+
+def test_a_closed_model_user_is_never_late() -> None:
+    made = engine(users=5)
+    arrival = made.claim_own(monotonic() - 3)
+    assert arrival is not None
+    made.request(arrival, "browse", True, 0.004)
+    made.settle(arrival)
+    tally, intervals, _ = unpack(made.report(0, 1, 0, 0), "candidate")
+    assert (tally.scheduled, tally.done) == (1, 1)
+    assert all(i.histogram.maximum == pytest.approx(0.004, rel=2e-3) for i in intervals)
+
+
+def test_endpoint_names_are_bounded() -> None:
+    ledger = Ledger("candidate", "worker-0")
+    for i in range(MAX_ENDPOINTS + 50):
+        ledger.request(f"/items/{i}", True, 0.001, 0.001)
+    _, intervals, _ = unpack(ledger.report(0, 1, 0, Health(0, 0, 0)), "candidate")
+    names = {i.endpoint for i in intervals}
+    assert len(names) == MAX_ENDPOINTS + 1
+    assert next(i for i in intervals if i.endpoint == FOLDED).histogram.total == 50
+
+
+def test_reports_are_numbered_and_begin_anew() -> None:
+    ledger = Ledger("candidate", "worker-0")
+    ledger.request("a", True, 0.001, 0.001)
+    ledger.error("a", "HTTP 500")
+    ledger.error("a", "HTTP 500")
+    first = ledger.report(0, 1, 1, Health(0.2, 10, 0))
+    second = ledger.report(1, 2, 0, Health(0.2, 10, 0))
+    assert (first["sequence"], second["sequence"]) == (1, 2)
+    assert first["errors"] == [["a", "HTTP 500", 2]]
+    assert (second["histograms"], second["errors"]) == ([], [])

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from soak.load.schedule import Schedule, Share
+
+schedules = st.builds(
+    Schedule,
+    rate=st.floats(0.5, 5000),
+    arrivals=st.sampled_from(["poisson", "constant"]),
+    seed=st.integers(0, 2**31),
+    length=st.floats(0.1, 3.0),
+)
+
+
+def due(share: Share) -> list[float]:
+    times = []
+    while share.peek() is not None:
+        times.append(share.take()[0])
+    return times
+
+
+@given(schedules, st.integers(1, 5))
+@settings(max_examples=40)
+def test_the_shares_of_all_workers_are_the_whole_schedule(schedule: Schedule, workers: int) -> None:
+    parts = [due(Share(schedule, i, workers)) for i in range(workers)]
+    whole = due(Share(schedule, 0, 1))
+    assert sorted(t for p in parts for t in p) == whole
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert whole == sorted(whole)
+    assert all(0 <= t < schedule.length for t in whole)
+    assert schedule.count(schedule.length) == len(whole)
+
+
+@given(schedules, st.floats(0, 3))
+@settings(max_examples=40)
+def test_counting_agrees_with_taking(schedule: Schedule, until: float) -> None:
+    expected = [t for t in due(Share(schedule, 1, 3)) if t < until]
+    assert schedule.count(until, 1, 3) == len(expected)
+
+
+def test_the_same_seed_repeats_arrivals_and_draws_and_another_does_not() -> None:
+    def taken(seed: int) -> list[tuple[float, float, int]]:
+        share = Share(Schedule(1000, "poisson", seed, 2.0), 0, 1)
+        return [share.take() for _ in range(100) if share.peek() is not None]
+
+    assert taken(7) == taken(7)
+    assert taken(7) != taken(8)
+
+
+def test_constant_arrivals_are_one_over_the_rate_apart() -> None:
+    times = due(Share(Schedule(250, "constant", 1, 4.0), 0, 1))
+    assert len(times) == 1000
+    assert np.diff(times) == pytest.approx(np.full(999, 0.004))
+
+
+def test_poisson_gaps_are_exponential_across_blocks() -> None:
+    times = np.array(due(Share(Schedule(5000, "poisson", 3, 20.0), 0, 1)))
+    assert len(times) == pytest.approx(100_000, abs=4 * 316)  # four sigma of a Poisson count
+    assert stats.kstest(np.diff(times) * 5000, "expon").pvalue > 1e-3
+
+
+def test_skipping_moves_the_share_on() -> None:
+    share = Share(Schedule(100, "constant", 1, 10.0), 0, 1)
+    assert share.skip_until(1.0) == 100
+    assert share.peek() == 1.0
+    assert share.skip_until(1.0) == 0
+    assert share.skip_until(99.0) == 900
+    assert share.peek() is None

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from soak import runfile
+from soak.core.errors import RunFileError
+from soak.core.histogram import Histogram, Recorder
+from soak.core.records import Event, Interval, Sample, Tally
+from soak.runfile import RunWriter
+
+SCENARIO: dict[str, Any] = {
+    "name": "made",
+    "target": {"url": "http://127.0.0.1:8000", "process": {"command": "server"}},
+    "load": {"rate": "100/s", "requests": [{"name": "browse", "get": "/"}]},
+    "phases": {"warmup": "10s", "soak": "120s"},
+    "criteria": [{"metric": "errors.ratio", "below": "1%"}],
+}
+META = {"run": "made-1", "started": 1_767_225_600.0, "scenario": SCENARIO, "provenance": {"host": "here"}}
+
+
+def histogram(seed: int, n: int = 200) -> Histogram:
+    recorder = Recorder()
+    for value in np.random.default_rng(seed).lognormal(-5, 0.5, n):
+        recorder.record(float(value))
+    return recorder.take()
+
+
+def report(worker: str, sequence: int, n: int = 200) -> tuple[Tally, list[Interval]]:
+    start = float(sequence)
+    tally = Tally(
+        "candidate", worker, sequence, start, 1.0, n, n, 0, 0, 0, 0, 0.001, 0.002, 0.001, 0.002, 0.1, 1, 0
+    )
+    seed = sequence * 100 + int(worker[-1])
+    return tally, [
+        Interval("candidate", worker, sequence, start, 1.0, "browse", "ok", clock, histogram(seed, n))
+        for clock in ("latency", "service")
+    ]
+
+
+def write(path: Path, seconds: int = 20, finish: bool = True) -> None:
+    writer = RunWriter.create(path, META)
+    writer.add_event(Event(0.0, "phase", None, "", {"name": "warmup"}))
+    writer.add_event(Event(5.0, "phase", None, "", {"name": "soak"}))
+    for i in range(seconds):
+        for worker in ("worker-0", "worker-1"):
+            writer.add_report(*report(worker, i))
+        values = {"memory.rss": 1000.0 + i, "process.threads": 4.0}
+        writer.add_samples([Sample(float(i), "candidate", values), Sample(float(i), "candidate/7@9", values)])
+    writer.add_samples([Sample(float(seconds), "candidate", {"memory.rss": 5.0, "memory.pss": 4.0})])
+    writer.add_event(Event(float(seconds), "schedule", "candidate", "", {"arrivals": 400 * seconds}))
+    writer.add_event(Event(float(seconds), "phase", None, "", {"name": "end"}))
+    if finish:
+        writer.set_meta("finished", True)
+        writer.finish()
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    write(path)
+    got = runfile.read(path)
+    side = got.sides["candidate"]
+    assert (got.run, got.finished, got.scenario.name) == ("made-1", True, "made")
+    assert [(p.name, p.start, p.end) for p in got.phases] == [("warmup", 0.0, 5.0), ("soak", 5.0, 20.0)]
+    assert side.scheduled == 8000
+    windows = side.windows["browse", "ok", "latency"]
+    assert len(windows) == 20
+    expected = Histogram.merge([histogram(300), histogram(301)])
+    assert np.array_equal(windows[3].histogram.counts, expected.counts)
+    assert side.series["memory.rss"].v.tolist() == [*(1000.0 + i for i in range(20)), 5.0]
+    assert side.series["memory.pss"].t.tolist() == [20.0]
+    assert len(side.processes["7@9"]["process.threads"]) == 20
+    assert len(side.tallies) == 40
+    assert got.provenance == {"host": "here"}
+
+
+def test_a_finished_run_is_one_plain_file(tmp_path: Path) -> None:
+    write(tmp_path / "a.soak")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.soak"]
+
+
+def test_a_report_sent_again_is_kept_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    writer = RunWriter.create(path, META)
+    for _ in range(3):
+        writer.add_report(*report("worker-0", 1))
+    assert [
+        w.histogram.total for w in runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]
+    ] == [200]
+    writer.close()
+
+
+def test_it_is_readable_while_another_process_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    writer = RunWriter.create(path, META)
+    second = RunWriter.attach(path)
+    for i in range(3):
+        second.add_report(*report("worker-0", i))
+        writer.add_samples([Sample(float(i), "candidate", {"memory.rss": float(i)})])
+        side = runfile.read(path).sides["candidate"]
+        assert len(side.tallies) == i + 1
+        assert len(side.series["memory.rss"]) == i + 1
+    recent = runfile.read_recent(path, "candidate", 1.0)
+    assert (recent.done, recent.latency.total, recent.seconds) == (400, 400, 2.0)
+    second.close()
+    writer.close()
+
+
+def test_rolled_windows_hold_the_same_counts_and_a_tail_follows(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    write(path, 25, finish=False)
+    before = runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]
+    writer = RunWriter.attach(path)
+    writer.roll_up(17.0, 5.0)
+    after = runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]
+    assert [(w.start, w.length) for w in after[:3]] == [(0.0, 5.0), (5.0, 5.0), (10.0, 5.0)]
+    assert [w.start for w in after[3:]] == [float(i) for i in range(15, 25)]
+    whole = [Histogram.merge(w.histogram for w in ws) for ws in (before, after)]
+    assert np.array_equal(whole[0].index, whole[1].index)
+    assert np.array_equal(whole[0].counts, whole[1].counts)
+    writer.roll_up(17.0, 5.0)
+    assert len(runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]) == len(after)
+    writer.close()
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.35, 0.5, 0.6, 0.61, 0.77, 0.9, 0.99])
+def test_a_torn_file_still_opens_and_says_so(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "a.soak"
+    write(path, 120)
+    whole = path.stat().st_size
+    os.truncate(path, int(whole * kept))
+    got = runfile.read(path)
+    assert not got.finished
+    assert [e.kind for e in got.events][-1] == "torn"
+    assert 0 <= len(got.sides["candidate"].tallies) <= 240
+    if kept >= 0.6:
+        assert len(got.sides["candidate"].tallies) > 50
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a run file at all, not even nearly", b"SQLite format 3\0" + bytes(80)]
+)
+def test_what_is_no_run_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.soak"
+    path.write_bytes(content)
+    with pytest.raises(RunFileError, match="not a readable run file"):
+        runfile.read(path)
+
+
+def test_a_file_of_a_newer_soak_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    write(path)
+    data = bytearray(path.read_bytes())
+    data[60:64] = (999).to_bytes(4, "big")  # user_version in the SQLite header
+    path.write_bytes(data)
+    with pytest.raises(RunFileError, match="newer soak"):
+        runfile.read(path)
+
+
+def test_a_writer_that_is_killed_loses_nothing_it_had_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from tests.unit.test_runfile import META, report\n"
+        "from soak.runfile import RunWriter\n"
+        f"w = RunWriter.create(Path({str(path)!r}), META)\n"
+        "i = 0\n"
+        "while True:\n"
+        "    w.add_report(*report('worker-0', i)); print(i, flush=True); i += 1\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    acknowledged = -1
+    while acknowledged < 30:
+        acknowledged = int(child.stdout.readline())
+    child.send_signal(signal.SIGKILL)
+    rest = child.stdout.read().split()
+    child.wait()
+    child.stdout.close()
+    acknowledged = int(rest[-1]) if rest else acknowledged
+    got = runfile.read(path)
+    assert not got.finished
+    assert {y.sequence for y in got.sides["candidate"].tallies} >= set(range(acknowledged + 1))
+
+
+def test_a_run_is_never_written_over(tmp_path: Path) -> None:
+    write(tmp_path / "a.soak")
+    with pytest.raises(RunFileError, match="exists already"):
+        RunWriter.create(tmp_path / "a.soak", META)
+
+
+def test_the_catalogue_lists_newest_first_and_names_what_it_cannot_read(tmp_path: Path) -> None:
+    for name, started in (("old", 1000.0), ("new", 2000.0)):
+        writer = RunWriter.create(tmp_path / f"{name}.soak", META | {"run": name, "started": started})
+        writer.set_meta("verdict", "pass")
+        writer.finish()
+    (tmp_path / "junk.soak").write_bytes(b"junk")
+    entries, broken = runfile.entries(tmp_path)
+    assert [(e.run, e.verdict) for e in entries] == [("new", "pass"), ("old", "pass")]
+    assert len(broken) == 1
+    assert "junk.soak" in broken[0]
+
+
+def test_a_run_is_found_by_path_name_beginning_and_latest(tmp_path: Path) -> None:
+    for name in ("leak-1", "leak-2", "stall-1"):
+        write(tmp_path / f"{name}.soak", 1)
+        time.sleep(0.01)
+    assert runfile.resolve("stall", tmp_path).stem == "stall-1"
+    assert runfile.resolve("leak-1", tmp_path).stem == "leak-1"
+    assert runfile.resolve(str(tmp_path / "leak-2.soak"), tmp_path).stem == "leak-2"
+    assert runfile.resolve("latest", tmp_path).stem == "stall-1"
+    with pytest.raises(RunFileError, match=r"leak-1, leak-2|leak-2, leak-1"):
+        runfile.resolve("leak", tmp_path)
+    with pytest.raises(RunFileError, match="no run file 'x'"):
+        runfile.resolve("x", tmp_path)
+
+
+def test_new_paths_never_collide(tmp_path: Path) -> None:
+    first = runfile.new_path("a", 1000.0, tmp_path)
+    write(first, 1)
+    assert runfile.new_path("a", 1000.0, tmp_path) != first
