@@ -1,1 +1,7 @@
 """Senses: what a process tree and its host look like from outside."""
+
+from soak.probe.find import Root, find
+from soak.probe.host import HostProbe
+from soak.probe.tree import TreeProbe
+
+__all__ = ["HostProbe", "Root", "TreeProbe", "find"]

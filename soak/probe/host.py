@@ -1,0 +1,54 @@
+"""The host: whether somebody else took the CPU or the memory that the target is judged on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+from soak.core.records import Sample
+
+PRESSURE = Path("/proc/pressure")
+
+
+class HostProbe:
+    """CPU shares since the last sample, memory, load average, and pressure stall where the kernel has it."""
+
+    def __init__(self) -> None:
+        self._before = psutil.cpu_times()
+
+    def sample(self, t: float) -> Sample:
+        """One sample of source `host` at `t` seconds since the start of the run."""
+        now, before = psutil.cpu_times(), self._before
+        self._before = now
+        spent = {field: getattr(now, field) - getattr(before, field) for field in now._fields}
+        # guest time is already inside user time, and nice guests inside nice
+        total = sum(v for field, v in spent.items() if not field.startswith("guest"))
+        memory = psutil.virtual_memory()
+        values = {
+            "host.memory_available": float(memory.available),
+            "host.memory_total": float(memory.total),
+            "host.load": os.getloadavg()[0],
+        }
+        if total > 0:
+            idle = spent.get("idle", 0.0) + spent.get("iowait", 0.0)
+            values["host.cpu"] = min(1.0, max(0.0, 1 - idle / total))
+            values["host.steal"] = min(1.0, max(0.0, spent.get("steal", 0.0) / total))
+        for resource in ("cpu", "memory", "io"):
+            share = _some_avg10(resource)
+            if share is not None:
+                values[f"host.psi_{resource}"] = share
+        return Sample(t, "host", values)
+
+
+def _some_avg10(resource: str) -> float | None:
+    """The share of the last 10 s in which some task waited for a resource (kernel: accounting/psi.rst)."""
+    try:
+        text = (PRESSURE / resource).read_text()
+    except OSError:
+        return None
+    for part in text.split("\n", 1)[0].split():
+        if part.startswith("avg10="):
+            return float(part.removeprefix("avg10=")) / 100
+    return None

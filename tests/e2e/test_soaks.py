@@ -1,0 +1,93 @@
+"""Every shipped story ends with its true answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.harness import Outcome, soak
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+Soaks = Callable[[str], Outcome]
+
+
+@pytest.mark.parametrize(
+    "name,causes",
+    [
+        ("leak", {"memory_growth"}),
+        ("fragmentation", {"memory_growth"}),  # from outside it cannot be told from a leak
+        ("recursion", {"stack_growth"}),
+        ("crash", {"crash"}),
+    ],
+)
+def test_a_sick_server_fails_with_its_cause(shipped_soaks: Soaks, name: str, causes: set[str]) -> None:
+    outcome = shipped_soaks(name)
+    assert outcome.code == 1, outcome.show()
+    assert outcome.verdict["verdict"] == "fail"
+    assert causes <= outcome.causes(), outcome.show()
+
+
+def test_work_that_grows_with_data_fails_as_latency_drift(shipped_soaks: Soaks) -> None:
+    outcome = shipped_soaks("quadratic")
+    assert outcome.code == 1, outcome.show()
+    assert outcome.causes() & {"latency_drift", "superlinear_cost"}, outcome.show()
+
+
+@pytest.mark.parametrize("name", ["healthy", "cache_fill", "gc_sawtooth", "stall"])
+def test_a_server_that_only_looks_scary_never_fails(shipped_soaks: Soaks, name: str) -> None:
+    outcome = shipped_soaks(name)
+    assert outcome.code in (0, 3), outcome.show()
+    assert outcome.causes() == set(), outcome.show()
+
+
+def test_a_stall_shows_in_p999_without_any_claim_of_drift(shipped_soaks: Soaks) -> None:
+    verdict = shipped_soaks("stall").verdict
+    assert all(e["p999_ms"] > 500 for e in verdict["latency"].values() if e["count"] > 2_000)
+    assert not {f["cause"] for f in verdict["findings"]} & {"latency_drift", "latency_step"}
+
+
+@pytest.mark.parametrize("name", ["healthy", "leak", "stall", "crash", "quadratic"])
+def test_every_arrival_is_accounted_for(shipped_soaks: Soaks, name: str) -> None:
+    account = shipped_soaks(name).verdict["validity"]
+    assert account["scheduled"] > 500
+    parts = account["done"] + account["failed"] + account["unserved"] + account["lost"]
+    assert parts == account["scheduled"]
+    assert account["balanced"]
+
+
+def test_a_crash_names_its_signal_and_ends_the_soak(shipped_soaks: Soaks) -> None:
+    outcome = shipped_soaks("crash")
+    (finding,) = [f for f in outcome.verdict["findings"] if f["cause"] == "crash"]
+    assert "SIGSEGV" in finding["title"] + " ".join(finding["evidence"])
+    assert outcome.verdict["soak_s"] < 110
+
+
+def test_a_leak_has_a_rate_an_interval_a_time_left_and_advice(shipped_soaks: Soaks) -> None:
+    finding = next(f for f in shipped_soaks("leak").verdict["findings"] if f["cause"] == "memory_growth")
+    assert finding["low"] < finding["rate"] < finding["high"]
+    assert finding["eta_s"] > 0
+    assert finding["advice"]
+    assert finding["evidence"]
+
+
+def test_a_run_file_gives_the_same_verdict_a_second_time(shipped_soaks: Soaks) -> None:
+    first = shipped_soaks("leak")
+    again = soak(first.folder, "judge", "latest", "--json")
+    assert again.code == first.code
+    assert again.verdict == first.verdict
+
+
+@pytest.mark.parametrize("view", ["text", "json", "html", "junit", "markdown"])
+def test_every_report_can_be_made_again(shipped_soaks: Soaks, view: str) -> None:
+    first = shipped_soaks("leak")
+    made = soak(first.folder, "report", str(first.run_file), "--format", view)
+    assert made.code == 0, made.show()
+    assert "memory_growth" in made.out or "memory grows" in made.out.lower()
+
+
+def test_the_list_names_the_run_and_its_verdict(shipped_soaks: Soaks) -> None:
+    first = shipped_soaks("leak")
+    listed = soak(first.folder, "runs")
+    assert first.run_file.stem in listed.out
+    assert "fail" in listed.out
