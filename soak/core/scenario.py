@@ -7,6 +7,7 @@ Every key of the contract is here from the start. One whose feature comes later 
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -264,7 +265,10 @@ class Criterion(Model):
     def _readable(self) -> Self:
         spec = METRICS.get(self.metric)
         if spec is None:
-            raise ValueError(f"metric: unknown metric {self.metric!r}; known are {', '.join(METRICS)}")
+            near = get_close_matches(self.metric, METRICS, 3, 0.5) or [
+                m for m in METRICS if m.endswith("p99")
+            ]
+            raise ValueError(f"metric: unknown metric {self.metric!r}; did you mean {' or '.join(near)}?")
         if not spec.measured:
             raise ValueError(f"metric: {self.metric}: not supported yet")
         if self.endpoint is not None and not spec.per_endpoint:

@@ -1,1 +1,21 @@
 """YAML to Scenario, with errors that name file, line, column and key."""
+
+from soak.scenario.explain import explain
+from soak.scenario.flags import from_flags
+from soak.scenario.load import Loaded, load, loads
+from soak.scenario.reach import port_in_use, refuse_foreign, refuse_unreachable
+from soak.scenario.schema import json_schema
+from soak.scenario.template import template
+
+__all__ = [
+    "Loaded",
+    "explain",
+    "from_flags",
+    "json_schema",
+    "load",
+    "loads",
+    "port_in_use",
+    "refuse_foreign",
+    "refuse_unreachable",
+    "template",
+]
