@@ -1,0 +1,33 @@
+"""The next step for each cause, in words that somebody on call can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ADVICE: Mapping[str, str] = {
+    "memory_growth": (
+        "Compare two heap snapshots some minutes apart (memray, tracemalloc, or your allocator's profile) under this "
+        "load: what is new in the second and never freed is it. Until it is mended, restart before the time left is up."
+    ),
+    "cache_fill": "Nothing to mend. Make the warm-up longer than the fill, so that the soak begins when it is full.",
+    "stack_growth": (
+        "Look for recursion whose depth follows the data (nested input, linked records) and give it a bound or a "
+        "loop. A crash by SIGSEGV is what comes at the limit."
+    ),
+    "fd_leak": "List them (ls -l /proc/PID/fd): what is many times there is opened and not closed on some path.",
+    "thread_leak": "Dump the stacks of all threads (py-spy dump, jstack, gdb): the many alike are never joined.",
+    "connection_leak": "List them (ss -tanp): connections left open to one peer mean a client that is not closed.",
+    "latency_drift": (
+        "Profile the endpoint at the end of a soak and at its start (py-spy record, perf): what takes a larger share "
+        "works on data that grows. Look for scans of lists and for queries without an index."
+    ),
+    "latency_step": "Look at what happened at that moment: a deploy, a failover, a cache flush, a job that began.",
+    "cpu_drift": "Profile the process early and late in the soak; what takes a larger share works on data that grows.",
+    "error_drift": "Read the errors above and the target's log from the second half: something runs out or fills up.",
+    "throughput_loss": "Lower the rate until all arrivals are served to find its capacity, or give it more workers.",
+    "crash": "Read its last output above; for a signal, run it with core dumps on (ulimit -c unlimited).",
+    "oom_kill": "Raise the memory limit only if the growth above levels off; if it does not, find the leak first.",
+    "restart": "Read the target's log at these times. If its workers recycle by design, say so with a criterion.",
+    "noisy_host": "Soak on a host of its own, or beside a reference, so that what both suffer is not blamed on one.",
+    "generator_saturated": "Give the load more workers (load.workers) or another machine, and soak again.",
+}

@@ -1,0 +1,200 @@
+"""Causes that show in what a process holds: memory, stack, descriptors, threads, connections."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from soak.core import units
+from soak.core.units import Dimension
+from soak.core.verdict import Finding
+from soak.judge.advice import ADVICE
+from soak.judge.matters import Gate
+from soak.judge.side import Side
+from soak.judge.stats.blocks import FLOOR_BLOCKS
+from soak.judge.stats.trend import Trend
+
+MEMORY = Gate(relative=0.03, absolute=1024 * 1024)
+STACK = Gate(relative=0.20, absolute=64 * 1024)
+COUNT = Gate(relative=0.10, absolute=10)
+
+_STILL_FILLING = 0.5
+_HELD = (
+    ("fd_leak", "process.fds", "open file descriptors"),
+    ("thread_leak", "process.threads", "threads"),
+    ("connection_leak", "process.connections", "connections"),
+)
+
+
+def memory(side: Side) -> list[Finding]:
+    """Resident anonymous memory that grows: a leak or growing fragmentation, or a cache that fills."""
+    metric = "memory.anon" if side.soak_series("memory.anon") is not None else "memory.rss"
+    fitted = side.trend(metric)
+    if fitted is None:
+        return []
+    severity = MEMORY.severity(fitted)
+    if severity == "fail" and not _goes_on(side, metric, fitted):
+        severity = "info"
+    if severity is None:
+        return _filled(side, metric, fitted)
+    evidence = [
+        f"the floor of anonymous memory rose from {units.size(fitted.start_level)} to {units.size(fitted.level)} "
+        f"in {units.duration(round(side.length))} of soak",
+        *_per_request(side, fitted),
+        *_idle(side, metric),
+    ]
+    if severity == "info":
+        return [_cache_fill(side, metric, fitted, evidence)]
+    evidence.append(
+        "seen from outside only: an object leak, a native leak and growing fragmentation cannot be told apart"
+    )
+    room, what = _memory_room(side)
+    return [_growth("memory_growth", metric, side, fitted, "memory grows", "bytes", evidence, room, what)]
+
+
+def _goes_on(side: Side, metric: str, fitted: Trend) -> bool:
+    """Whether the last third still grows at a fair part of the fitted rate: a leak does not tire."""
+    blocks = side.blocks(metric)
+    if blocks is None or len(blocks.v) < 9:
+        return True
+    third = len(blocks.v) // 3
+    t, v = blocks.t[-third - 1 :], blocks.v[-third - 1 :]
+    slopes = [(v[j] - v[i]) / (t[j] - t[i]) for i in range(len(t)) for j in range(i + 1, len(t))]
+    return float(np.median(slopes)) > 0.25 * fitted.slope
+
+
+def _filled(side: Side, metric: str, fitted: Trend) -> list[Finding]:
+    """A transient that was large and is over: information, so that nobody takes its rise for a leak."""
+    blocks = side.blocks(metric)
+    if blocks is None or len(blocks.v) < FLOOR_BLOCKS // 2:
+        return []
+    rise = float(np.median(blocks.v[-3:]) - np.median(blocks.v[:2]))
+    if rise < MEMORY.bar(fitted):
+        return []
+    half = blocks.v[len(blocks.v) // 2 :]
+    if half[-1] - half[0] > _STILL_FILLING * rise:
+        return []
+    evidence = [f"memory rose by {units.size(rise)} and then levelled off at {units.size(float(blocks.v[-1]))}"]
+    return [_cache_fill(side, metric, None, evidence)]
+
+
+def _cache_fill(side: Side, metric: str, fitted: Trend | None, evidence: list[str]) -> Finding:
+    return Finding(
+        cause="cache_fill",
+        metric=metric,
+        endpoint=None,
+        severity="info",
+        title="memory grew and levels off, as a cache that fills does",
+        rate=fitted.slope * 3600 if fitted else None,
+        rate_unit="bytes/h" if fitted else None,
+        low=fitted.low * 3600 if fitted else None,
+        high=fitted.high * 3600 if fitted else None,
+        evidence=tuple(evidence),
+        advice=ADVICE["cache_fill"],
+        start=side.start,
+        end=side.end,
+    )
+
+
+def stack(side: Side) -> list[Finding]:
+    """A stack whose high-water mark keeps rising: recursion that deepens with data or load."""
+    fitted = side.trend("stack.high_water")
+    blocks = side.blocks("stack.high_water")
+    if fitted is None or blocks is None or STACK.severity(fitted) != "fail":
+        return []
+    late = blocks.v[len(blocks.v) // 2 :]
+    rises = int(np.count_nonzero(np.diff(late) > 0))
+    if rises < 3 or late[-1] - late[0] < 0.2 * (blocks.v[-1] - blocks.v[0]):
+        return []  # one early jump, or a few, is how a stack finds its size
+    evidence = [
+        f"the main thread's high-water mark rose from {units.size(float(blocks.v[0]))} to "
+        f"{units.size(float(blocks.v[-1]))}, and {rises} times in the second half of the soak",
+        *_per_request(side, fitted),
+    ]
+    limit = side.soak_series("stack.limit")
+    room = float(limit.v[-1]) - float(blocks.v[-1]) if limit is not None else None
+    what = f"the stack limit of {units.size(float(limit.v[-1]))}" if limit is not None else ""
+    return [_growth("stack_growth", "stack.high_water", side, fitted, "the stack grows", "bytes", evidence, room, what)]
+
+
+def held(side: Side) -> list[Finding]:
+    """Descriptors, threads and connections that are opened and never given back."""
+    findings = []
+    for cause, metric, words in _HELD:
+        fitted = side.trend(metric)
+        if fitted is None or COUNT.severity(fitted) != "fail" or fitted.shape == "step":
+            continue
+        if not _goes_on(side, metric, fitted):
+            continue
+        evidence = [f"{words} rose from {fitted.start_level:.0f} to {fitted.level:.0f}", *_idle(side, metric)]
+        findings.append(_growth(cause, metric, side, fitted, f"{words} grow", "count", evidence, None, ""))
+    return findings
+
+
+def _growth(
+    cause: str,
+    metric: str,
+    side: Side,
+    fitted: Trend,
+    words: str,
+    dimension: Dimension,
+    evidence: list[str],
+    room: float | None,
+    limit: str,
+) -> Finding:
+    """A finding of steady growth with its rate by the hour and the time to a limit."""
+    rate = units.show_growth(fitted.slope, dimension)
+    interval = f"{units.show_growth(fitted.low, dimension)} to {units.show_growth(fitted.high, dimension)}"
+    eta = room / fitted.slope if room is not None and room > 0 else None
+    early = room / fitted.high if room is not None and room > 0 else None
+    late = room / fitted.low if room is not None and room > 0 and fitted.low > 0 else None
+    left = f"; {limit} is reached in {units.duration(round(eta))}" if eta is not None else ""
+    return Finding(
+        cause=cause,
+        metric=metric,
+        endpoint=None,
+        severity="fail",
+        title=f"{words} by {rate} ({interval}){left}",
+        rate=fitted.slope * 3600,
+        rate_unit=f"{dimension}/h",
+        low=fitted.low * 3600,
+        high=fitted.high * 3600,
+        eta_s=eta,
+        eta_low_s=early,
+        eta_high_s=late,
+        eta_limit=limit or None,
+        evidence=tuple(evidence),
+        advice=ADVICE[cause],
+        start=side.start,
+        end=side.end,
+    )
+
+
+def _per_request(side: Side, fitted: Trend) -> list[str]:
+    if not side.done or side.length <= 0:
+        return []
+    each = fitted.slope / (side.done / side.length)
+    return [f"that is {units.size(each)} for each request done"] if each > 0 else []
+
+
+def _idle(side: Side, metric: str) -> list[str]:
+    """What idle-before and idle-after say: what load took and did not give back."""
+    dimension: Dimension = "bytes" if metric.startswith("memory") else "count"
+    before = side.mean_of(metric, side.recording.phase("idle_before"))
+    after = side.mean_of(metric, side.recording.phase("idle_after"))
+    if before is None or after is None:
+        return []
+    return [
+        f"idle before the load it stood at {units.show(before, dimension)}, idle after it at "
+        f"{units.show(after, dimension)}"
+    ]
+
+
+def _memory_room(side: Side) -> tuple[float | None, str]:
+    """Bytes that are left, and what ends there: the control group's limit, or the host's memory."""
+    limit, used = side.soak_series("memory.limit"), side.soak_series("cgroup.memory")
+    if limit is not None and used is not None:
+        return float(limit.v[-1] - used.v[-1]), f"the control group's limit of {units.size(float(limit.v[-1]))}"
+    host = side.recording.host.get("host.memory_available")
+    if host is None or not len(inside := host.between(side.start, side.end)):
+        return None, ""
+    return float(inside.v[-1]), "the end of the host's memory"

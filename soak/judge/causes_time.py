@@ -1,0 +1,234 @@
+"""Causes that show in how long work takes: latency, CPU, errors, throughput, and who else was at fault."""
+
+from __future__ import annotations
+
+import math
+
+from soak.core import units
+from soak.core.verdict import Finding, Severity
+from soak.judge.advice import ADVICE
+from soak.judge.matters import Gate
+from soak.judge.side import Side
+from soak.judge.stats.proportion import share_rose
+from soak.judge.stats.trend import Trend
+from soak.judge.validity import saturated
+
+GATES = {"p50": Gate(0.10, 0.5e-3), "p99": Gate(0.15, 1e-3), "p999": Gate(0.20, 2e-3)}
+CPU = Gate(relative=0.25, absolute=50e-6)
+_FLOORS = {"p50": 1.0, "p99": 2.0, "p999": 4.0}  # times the generator's own p99 lateness
+_ERROR_SHARE = 0.001
+_UNSERVED_SHARE = 0.01
+_STEAL = 0.05
+
+
+def latency(side: Side) -> list[Finding]:
+    """One finding for each endpoint whose latency grows, by its worst percentile."""
+    findings = []
+    for endpoint in side.data.endpoints:
+        drifts = [d for q in GATES if (d := _drift(side, endpoint, q)) is not None]
+        if drifts:
+            findings.append(_latency_finding(side, endpoint, max(drifts, key=lambda d: d[1].relative(d[1].slope))))
+    return findings
+
+
+def _drift(side: Side, endpoint: str, quantile: str) -> tuple[str, Trend, Severity] | None:
+    fitted = side.trend(f"latency.{quantile}", endpoint)
+    if fitted is None:
+        return None
+    gate = GATES[quantile]
+    floor = max(gate.absolute, _FLOORS[quantile] * side.instrument_floor)
+    severity = Gate(gate.relative, floor).severity(fitted)
+    return (quantile, fitted, severity) if severity is not None else None
+
+
+def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severity]) -> Finding:
+    quantile, fitted, severity = drift
+    step = fitted.shape == "step"
+    cause = "latency_step" if step else "latency_drift"
+    before, after = units.duration(fitted.start_level), units.duration(fitted.level)
+    growth = units.percent(fitted.level / fitted.start_level - 1) if fitted.start_level > 0 else "from nothing"
+    evidence = [f"fitted over {fitted.n} windows of merged histograms, {fitted.n_eff:.0f} of them independent"]
+    if step:
+        at = units.duration(round((fitted.step_at or side.start) - side.start))
+        title = f"{quantile} of {endpoint} stepped up by {units.duration(fitted.step_size)}, {at} into the soak"
+    else:
+        title = f"{quantile} of {endpoint} grows: {before} to {after} over the soak ({growth})"
+        low, high = (units.show_growth(s, "time") for s in (fitted.low, fitted.high))
+        evidence.append(f"{units.show_growth(fitted.slope, 'time')} ({low} to {high})")
+    service = side.trend(f"service.{quantile}", endpoint)
+    if service is not None:
+        evidence.append(
+            f"service time went from {units.duration(service.start_level)} to {units.duration(service.level)}"
+        )
+    cpu = side.trend("cpu.per_request")
+    if cpu is not None and CPU.severity(cpu) == "fail":
+        evidence.append(
+            f"CPU for each request grew with it, from {units.duration(cpu.start_level)} to "
+            f"{units.duration(cpu.level)}: the target works more for the same answer"
+        )
+    if severity == "fail" and _shared_with_generator(side, fitted):
+        severity = "warning"
+        evidence.append("the generator itself became later in the same way: the host may be to blame")
+    eta, limit = _eta(side, endpoint, quantile, fitted)
+    return Finding(
+        cause=cause,
+        metric=f"latency.{quantile}",
+        endpoint=endpoint,
+        severity=severity,
+        title=title,
+        rate=fitted.slope * 3600,
+        rate_unit="s/h",
+        low=fitted.low * 3600,
+        high=fitted.high * 3600,
+        eta_s=eta,
+        eta_limit=limit,
+        evidence=tuple(evidence),
+        advice=ADVICE[cause],
+        start=fitted.step_at if step else side.start,
+        end=side.end,
+    )
+
+
+def _shared_with_generator(side: Side, fitted: Trend) -> bool:
+    """Whether the generator's own lateness grew by a fair part of what latency did: then both have one cause."""
+    own = side.trend("generator.wake_p99")
+    return own is not None and own.low > 0 and own.growth > 0.3 * fitted.growth
+
+
+def _eta(side: Side, endpoint: str, quantile: str, fitted: Trend) -> tuple[float | None, str | None]:
+    """Time until a stated absolute limit of this percentile is reached."""
+    limits = [
+        c.limit.value
+        for c in side.recording.scenario.criteria
+        if c.metric == f"latency.{quantile}" and c.kind == "below" and c.endpoint in (None, endpoint)
+    ]
+    if not limits or fitted.slope <= 0 or min(limits) <= fitted.level:
+        return None, None
+    return (min(limits) - fitted.level) / fitted.slope, f"the limit of {units.duration(min(limits))}"
+
+
+def cpu(side: Side) -> list[Finding]:
+    """CPU for each request that grows although latency does not show it yet."""
+    fitted = side.trend("cpu.per_request")
+    if fitted is None or CPU.severity(fitted) != "fail" or latency(side):
+        return []
+    before, after = units.duration(fitted.start_level), units.duration(fitted.level)
+    return [
+        Finding(
+            cause="cpu_drift",
+            metric="cpu.per_request",
+            endpoint=None,
+            severity="fail",
+            title=f"CPU for each request grows: {before} to {after} over the soak",
+            rate=fitted.slope * 3600,
+            rate_unit="s/h",
+            low=fitted.low * 3600,
+            high=fitted.high * 3600,
+            evidence=(f"fitted over {fitted.n} windows",),
+            advice=ADVICE["cpu_drift"],
+            start=side.start,
+            end=side.end,
+        )
+    ]
+
+
+def errors(side: Side) -> list[Finding]:
+    """Failures that become more frequent from the first to the second half of the soak."""
+    middle = (side.start + side.end) / 2
+    halves = [Side(side.name, side.recording, side.start, middle), Side(side.name, side.recording, middle, side.end)]
+    early, late = (h.failures(None) for h in halves)
+    if not early[1] or not late[1] or _ended_early(side):
+        return []
+    before, after = early[0] / early[1], late[0] / late[1]
+    if after < _ERROR_SHARE or after < 2 * before or share_rose(early, late) > 1e-3:
+        return []
+    return [
+        Finding(
+            cause="error_drift",
+            metric="errors.ratio",
+            endpoint=None,
+            severity="fail",
+            title=f"failures rise: {units.percent(before)} in the first half, {units.percent(after)} in the second",
+            rate=(after - before) / (side.length / 2) * 3600,
+            rate_unit="ratio/h",
+            evidence=tuple(_error_kinds(side)),
+            advice=ADVICE["error_drift"],
+            start=middle,
+            end=side.end,
+        )
+    ]
+
+
+def throughput(side: Side) -> list[Finding]:
+    """Arrivals that nobody served, although the generator was on time: the target cannot keep up."""
+    scheduled = sum(y.scheduled for y in side.tallies)
+    unserved = sum(y.unserved for y in side.tallies)
+    if not scheduled or unserved < _UNSERVED_SHARE * scheduled or saturated(side) or _ended_early(side):
+        return []
+    first = next(y.start for y in side.tallies if y.unserved)
+    return [
+        Finding(
+            cause="throughput_loss",
+            metric="throughput.rate",
+            endpoint=None,
+            severity="fail",
+            title=f"{units.percent(unserved / scheduled)} of arrivals were never served: the target cannot keep up",
+            evidence=(
+                f"{unserved} of {scheduled} arrivals waited longer than the request timeout for a free connection",
+                "the generator's own event loop was on time",
+            ),
+            advice=ADVICE["throughput_loss"],
+            start=first,
+            end=side.end,
+        )
+    ]
+
+
+def host(side: Side) -> list[Finding]:
+    """What was not the target's fault: a noisy host, or a generator at its own limit."""
+    findings = []
+    steal = side.recording.host.get("host.steal")
+    inside = steal.between(side.start, side.end) if steal is not None else None
+    if inside is not None and len(inside) and (mean := float(inside.v.mean())) > _STEAL and not math.isnan(mean):
+        findings.append(
+            Finding(
+                cause="noisy_host",
+                metric="host.steal",
+                endpoint=None,
+                severity="info",
+                title=f"the hypervisor took {units.percent(mean)} of the CPU time: latencies are not all the target's",
+                advice=ADVICE["noisy_host"],
+                start=side.start,
+                end=side.end,
+            )
+        )
+    if saturated(side):
+        findings.append(
+            Finding(
+                cause="generator_saturated",
+                metric="generator.loop_lag_max",
+                endpoint=None,
+                severity="warning",
+                title="the generator was at its own limit: its event loop was late while no slot was free",
+                advice=ADVICE["generator_saturated"],
+                start=side.start,
+                end=side.end,
+            )
+        )
+    return findings
+
+
+def _error_kinds(side: Side) -> list[str]:
+    counts: dict[str, int] = {}
+    for event in side.recording.events:
+        if event.kind == "error_sample" and event.side == side.name and side.start <= event.t:
+            key = f"{event.data.get('endpoint')}: {event.data.get('error')}"
+            count = event.data.get("count")
+            counts[key] = counts.get(key, 0) + (int(count) if isinstance(count, (int, float)) else 1)
+    top = sorted(counts.items(), key=lambda kv: -kv[1])[:3]
+    return [f"{key} ({count} times)" for key, count in top]
+
+
+def _ended_early(side: Side) -> bool:
+    """Whether the target died: what failed after that has its own name."""
+    return any(e.kind == "target_exit" and e.side == side.name for e in side.recording.events)

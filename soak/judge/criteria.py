@@ -1,0 +1,235 @@
+"""Criteria: each limit against what was measured, with its interval and what would settle a doubt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from soak.core import units
+from soak.core.metrics import QUANTILES
+from soak.core.scenario import Criterion
+from soak.core.verdict import CriterionResult, Result
+from soak.judge.side import ENOUGH, WANTED, Side
+from soak.judge.stats.blocks import Floats
+from soak.judge.stats.proportion import percentile_interval, wilson
+from soak.judge.stats.trend import Trend
+
+_UNITS = {"time": "s", "bytes": "bytes", "ratio": "ratio", "rate": "1/s", "count": "count"}
+_MIN_SAMPLES = 5
+_MOST_EXTRA_S = 14 * 86400.0
+
+
+def judge_criterion(criterion: Criterion, side: Side) -> list[CriterionResult]:
+    """One result, or one for each endpoint when the criterion names none."""
+    if not criterion.spec.per_endpoint or criterion.endpoint is not None:
+        return [_judge(criterion, side, criterion.endpoint)]
+    endpoints = side.data.endpoints
+    if criterion.spec.room == "throughput" or len(endpoints) < 2:
+        return [_judge(criterion, side, endpoints[0] if len(endpoints) == 1 else None)]
+    return [_judge(criterion, side, endpoint) for endpoint in endpoints]
+
+
+def _judge(criterion: Criterion, side: Side, endpoint: str | None) -> CriterionResult:
+    if criterion.kind == "growth_below":
+        return _growth(criterion, side, endpoint)
+    if criterion.over is not None:
+        return _windowed(criterion, side, endpoint, criterion.over)
+    value, low, high, missing = _whole(criterion, side, endpoint)
+    return _against_limit(criterion, endpoint, value, low, high, missing)
+
+
+def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[float, float, float, str]:
+    """Value and interval over the whole soak, and why it is missing if it is."""
+    room, _, quantile = criterion.metric.partition(".")
+    if room in ("latency", "service"):
+        histogram = side.histogram(endpoint, "latency" if room == "latency" else "service")
+        if not histogram.total:
+            return math.nan, math.nan, math.nan, "no request was answered"
+        q = QUANTILES[quantile]
+        low, high = percentile_interval(histogram, q)
+        return histogram.percentile(q), low, high, ""
+    if room == "errors":
+        bad, total = side.failures(endpoint)
+        if not total:
+            return math.nan, math.nan, math.nan, "no request was made"
+        low, high = wilson(bad, total)
+        return bad / total, low, high, ""
+    found = side.soak_series(criterion.metric)
+    if found is None or len(found) < _MIN_SAMPLES:
+        return math.nan, math.nan, math.nan, f"{criterion.metric} was not seen"
+    return (*_summary(found.v, criterion), "")
+
+
+def _summary(v: Floats, criterion: Criterion) -> tuple[float, float, float]:
+    """A level by its mean and interval; a floor or peak by the worst that was seen."""
+    v = v[np.isfinite(v)]
+    if criterion.spec.shape in ("level", "counter"):
+        mean = float(np.mean(v))
+        half = 1.96 * float(np.std(v)) / math.sqrt(max(4.0, _independent(v)))
+        return mean, mean - half, mean + half
+    worst = float(np.max(v) if criterion.kind == "below" else np.min(v))
+    return worst, worst, worst
+
+
+def _independent(v: Floats) -> float:
+    """How many independent samples a series is worth, by its lag-one correlation."""
+    if len(v) < 3 or float(np.std(v)) == 0:
+        return float(len(v))
+    r = float(np.corrcoef(v[:-1], v[1:])[0, 1])
+    return len(v) * (1 - max(0.0, r)) / (1 + max(0.0, r))
+
+
+def _windowed(criterion: Criterion, side: Side, endpoint: str | None, over: float) -> CriterionResult:
+    """Every whole window of `over` seconds for itself; the worst one is the answer."""
+    count = max(1, int(side.length / over))
+    edges = [side.start + i * over for i in range(count + 1)]
+    results = []
+    for start, end in pairwise(edges):
+        part = Side(side.name, side.recording, start, min(end, side.end))
+        results.append(_against_limit(criterion, endpoint, *_whole(criterion, part, endpoint)))
+    order: dict[Result, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "invalid": 0}
+    sign = 1 if criterion.kind == "below" else -1
+    worst = min(results, key=lambda r: (order[r.result], -sign * (r.value if r.value is not None else 0.0)))
+    failed = sum(r.result == "fail" for r in results)
+    reason = f"{failed} of {count} windows miss the limit; the worst: {worst.reason}" if failed else worst.reason
+    return _result(criterion, endpoint, worst.result, worst.value, worst.low, worst.high, worst.limit, reason)
+
+
+def _against_limit(
+    criterion: Criterion, endpoint: str | None, value: float, low: float, high: float, missing: str
+) -> CriterionResult:
+    limit, dimension = criterion.limit.value, criterion.spec.dimension
+    if missing:
+        return _result(criterion, endpoint, "inconclusive", None, None, None, limit, f"{missing}: no data is no pass")
+    shown = f"{units.show(value, dimension)}"
+    span = f" ({units.show(low, dimension)} to {units.show(high, dimension)})" if low < high < math.inf else ""
+    if criterion.kind == "below":
+        good, bad = high < limit, low >= limit
+    else:
+        good, bad = low > limit, high <= limit
+    if good:
+        return _result(criterion, endpoint, "pass", value, low, high, limit, f"{shown}{span}")
+    if bad:
+        word = "not below" if criterion.kind == "below" else "not above"
+        return _result(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{span} is {word} the limit")
+    if math.isinf(high):
+        reason = f"{shown}, but too few requests to bound it; a {criterion.metric.partition('.')[2]} needs more"
+    else:
+        reason = f"{shown}{span}: the limit lies within the interval"
+    return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+
+
+def _growth(criterion: Criterion, side: Side, endpoint: str | None) -> CriterionResult:
+    """Growth over the soak against its limit: beyond noise AND as large as the limit is a failure."""
+    quantity = criterion.limit
+    fitted = side.trend(criterion.metric, endpoint)
+    limit = quantity.value
+    if fitted is None:
+        reason = _too_little(criterion, side, endpoint)
+        return _result(criterion, endpoint, "inconclusive", None, None, None, limit, reason)
+    factor = _factor(criterion, fitted)
+    if not math.isfinite(factor):
+        if fitted.slope == 0:
+            return _result(criterion, endpoint, "pass", 0.0, 0.0, 0.0, limit, "zero all the time")
+        reason = "its level is zero, so a growth in percent says nothing; use an absolute limit"
+        return _result(criterion, endpoint, "inconclusive", None, None, None, limit, reason)
+    value, low, high = (s * factor for s in (fitted.slope, fitted.low, fitted.high))
+    show = _shower(criterion)
+    shown = f"{show(value)} ({show(low)} to {show(high)})"
+    if high < limit:
+        return _result(criterion, endpoint, "pass", value, low, high, limit, f"{shown}; {_sight(high, show)}")
+    if value >= limit and (low > 0 or fitted.step_low * factor / fitted.span >= limit):
+        if fitted.shape == "decelerating" and low < limit:
+            reason = f"{shown}, but it is levelling off; {_more(criterion, side, value, low, high)}"
+            return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+        kind = f", in one step at {units.duration(fitted.step_at or 0)}" if fitted.shape == "step" else ""
+        return _result(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{kind}")
+    reason = f"{shown}: noise hides whether that is below the limit; {_more(criterion, side, value, low, high)}"
+    return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+
+
+def _factor(criterion: Criterion, fitted: Trend) -> float:
+    """What turns a slope in units a second into what the limit is written in.
+
+    A percentage is relative to the level, but for metrics that are ratios themselves: there it is points.
+    """
+    quantity = criterion.limit
+    factor = quantity.per if quantity.per is not None else fitted.span
+    if quantity.dimension == "ratio" and criterion.spec.dimension != "ratio":
+        return factor * fitted.relative(1.0) / fitted.span
+    return factor
+
+
+def _shower(criterion: Criterion) -> Callable[[float], str]:
+    quantity = criterion.limit
+    suffix = "/h" if quantity.per is not None else " over the soak"
+    scale = 3600 / quantity.per if quantity.per is not None else 1.0
+
+    def show(value: float) -> str:
+        return units.show(value * scale, quantity.dimension) + suffix
+
+    return show
+
+
+def _sight(high: float, show: Callable[[float], str]) -> str:
+    return f"growth above {show(high)} would have been seen"
+
+
+def _more(criterion: Criterion, side: Side, value: float, low: float, high: float) -> str:
+    """How much longer a run would settle it: a slope's interval shrinks with the length to the power 3/2."""
+    limit = criterion.limit
+    gap, half = abs(limit.value - value), (high - low) / 2
+    power = 1.5 if limit.per is not None else 0.5
+    if gap <= 0 or half <= 0:
+        return "a longer run would settle it"
+    factor = (half / gap) ** (1 / power)
+    extra = side.length * (factor - 1)
+    if extra <= 0:
+        return "a longer run would settle it"
+    if extra > _MOST_EXTRA_S:
+        return "it is too close to the limit for any run to settle"
+    return f"run {units.duration(max(60.0, round(extra, -1)))} more to settle it"
+
+
+def _too_little(criterion: Criterion, side: Side, endpoint: str | None) -> str:
+    room, _, quantile = criterion.metric.partition(".")
+    if room in ("latency", "service"):
+        total = side.histogram(endpoint, "latency").total
+        if not total:
+            return "no request was answered: no data is no pass"
+        wanted = ENOUGH[quantile] * 12
+        longer = units.duration(max(60.0, side.length * (wanted / total - 1)))
+        return (
+            f"{total} requests are too few for a trend of a {quantile}, which wants {WANTED[quantile]:,} in each of "
+            f"a dozen windows; run {longer} more, or raise the rate"
+        )
+    if side.soak_series(criterion.metric) is None:
+        return f"{criterion.metric} was not seen: no data is no pass"
+    return "too few samples for a trend; run longer"
+
+
+def _result(
+    criterion: Criterion,
+    endpoint: str | None,
+    result: Result,
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    limit: float,
+    reason: str,
+) -> CriterionResult:
+    return CriterionResult(
+        metric=criterion.metric,
+        endpoint=endpoint,
+        result=result,
+        value=value,
+        low=low,
+        high=high,
+        limit=limit,
+        unit=_UNITS[criterion.limit.dimension],
+        reason=reason,
+        text=criterion.text() if criterion.endpoint or not endpoint else f"{criterion.text()} ({endpoint})",
+    )

@@ -1,0 +1,33 @@
+"""How much growth matters, and whether a trend shows it: significance is not size (law 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from soak.core.verdict import Severity
+from soak.judge.stats.trend import Trend
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The least growth over the soak that matters: relative to the level, and absolute in units."""
+
+    relative: float
+    absolute: float
+
+    def bar(self, fitted: Trend) -> float:
+        """Growth over the soak, in units, that must be reached."""
+        level = abs(fitted.start_level + fitted.level) / 2
+        return max(self.absolute, self.relative * level)
+
+    def severity(self, fitted: Trend) -> Severity | None:
+        """`fail` for growth that is certain, matters and goes on; `info` if it levels off; else nothing.
+
+        Certain: the low end of the interval reaches half of what matters, not just more than nothing.
+        """
+        bar = self.bar(fitted)
+        if fitted.shape == "step" and fitted.step_low >= bar:
+            return "fail"
+        if fitted.growth < bar or fitted.low * fitted.span < bar / 2:
+            return None
+        return "info" if fitted.shape == "decelerating" else "fail"

@@ -1,0 +1,195 @@
+"""One side of a run as the judge looks at it: any metric as a series, any percentile as windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from soak.core.histogram import Histogram
+from soak.core.metrics import METRICS, QUANTILES
+from soak.core.records import Clock, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
+from soak.judge.stats.blocks import Blocks, floor_blocks, level_blocks, peak_blocks
+from soak.judge.stats.trend import Trend, trend
+
+WANTED = {"p50": 50, "p90": 200, "p99": 1_500, "p999": 10_000, "p9999": 100_000, "max": 1}
+"""Requests that make a window's percentile steady to about 10 %."""
+
+ENOUGH = {"p50": 50, "p90": 100, "p99": 400, "p999": 4_000, "p9999": 40_000, "max": 1}
+"""Fewer than these, and the percentile of a window has no finite interval; accepted to get more windows."""
+
+_FEW_WINDOWS = 12
+_MANY_WINDOWS = 60
+_CPU_WINDOW_S = 2.0
+
+
+@dataclass(frozen=True)
+class Side:
+    """A view of `recording.sides[name]` over the soak phase [start, end) in seconds."""
+
+    name: str
+    recording: Recording
+    start: float
+    end: float
+
+    @property
+    def data(self) -> SideRecording:
+        """What was recorded of this side."""
+        return self.recording.sides[self.name]
+
+    @property
+    def length(self) -> float:
+        """Seconds of soak there are."""
+        return self.end - self.start
+
+    @cached_property
+    def tallies(self) -> list[Tally]:
+        """The workers' accounts of the soak phase."""
+        return [y for y in self.data.tallies if self.start <= y.start < self.end]
+
+    @cached_property
+    def done(self) -> int:
+        """Arrivals that were answered well in the soak phase."""
+        return sum(y.done for y in self.tallies)
+
+    def histogram(self, endpoint: str | None, clock: Clock, outcome: Outcome = "ok") -> Histogram:
+        """All latencies of the soak phase, of one endpoint or of all."""
+        return Histogram.merge(w.histogram for w in self._windows(endpoint, clock, outcome))
+
+    def failures(self, endpoint: str | None) -> tuple[int, int]:
+        """Failed or unserved, and all requests of the soak phase."""
+        bad = self.histogram(endpoint, "latency", "failed").total
+        return bad, bad + self.histogram(endpoint, "latency").total
+
+    def percentile_windows(self, endpoint: str | None, clock: Clock, quantile: str) -> Blocks | None:
+        """A percentile over time, in windows of merged histograms wide enough to hold it; None if too few.
+
+        Percentiles are never averaged. Windows are widened until each has the requests it wants; rather
+        than have fewer than 12 windows, the least that a finite interval needs is accepted.
+        """
+        windows = self._windows(endpoint, clock, "ok")
+        total = sum(w.histogram.total for w in windows)
+        count = min(_MANY_WINDOWS, total // WANTED[quantile])
+        if count < _FEW_WINDOWS:
+            count = min(_FEW_WINDOWS, total // ENOUGH[quantile])
+        count = min(count, len(windows))
+        if count < 1:
+            return None
+        edges = np.linspace(self.start, self.end, count + 1)
+        middles = np.array([w.start + w.length / 2 for w in windows])
+        place = np.clip(np.searchsorted(edges, middles, side="right") - 1, 0, count - 1)
+        times, values = [], []
+        for i in range(count):
+            merged = Histogram.merge(w.histogram for w, at in zip(windows, place, strict=True) if at == i)
+            if merged.total >= min(ENOUGH[quantile], total / count / 2):
+                times.append((edges[i] + edges[i + 1]) / 2)
+                values.append(merged.percentile(QUANTILES[quantile]))
+        return Blocks(np.array(times), np.array(values), self.length / count)
+
+    def series(self, metric: str) -> Series | None:
+        """A metric over the whole run, measured or derived; None when nothing was seen of it."""
+        derived: dict[str, Callable[[], Series | None]] = {
+            "process.cpu": lambda: _rate_of(self._raw("process.cpu_seconds")),
+            "process.minor_faults": lambda: _rate_of(self._raw("process.minor_faults")),
+            "process.major_faults": lambda: _rate_of(self._raw("process.major_faults")),
+            "stack.headroom": self._headroom,
+            "cpu.per_request": self._cpu_per_request,
+            "throughput.rate": lambda: self._tallied(lambda ys, s: sum(y.done for y in ys) / s),
+            "generator.loop_lag_max": lambda: self._tallied(lambda ys, _: max(y.lag_max for y in ys)),
+            "generator.wake_p99": lambda: self._tallied(lambda ys, _: max(y.wake_p99 for y in ys)),
+            "generator.cpu": lambda: self._tallied(lambda ys, _: max(y.cpu for y in ys)),
+            "generator.rss": lambda: self._tallied(lambda ys, _: max(float(y.rss) for y in ys)),
+        }
+        found = derived[metric]() if metric in derived else self._raw(metric)
+        return found if found is not None and len(found) else None
+
+    def soak_series(self, metric: str) -> Series | None:
+        """The same, within the soak phase."""
+        found = self.series(metric)
+        if found is None:
+            return None
+        inside = found.between(self.start, self.end)
+        return inside if len(inside) else None
+
+    def blocks(self, metric: str) -> Blocks | None:
+        """A series of the soak phase in blocks, summed up as the catalogue says."""
+        found = self.soak_series(metric)
+        if found is None:
+            return None
+        shape = METRICS[metric].shape if metric in METRICS else "level"
+        make = {"floor": floor_blocks, "peak": peak_blocks}.get(shape, level_blocks)
+        return make(found.t, found.v, self.start, self.end)
+
+    def trend(self, metric: str, endpoint: str | None = None) -> Trend | None:
+        """The trend of a metric over the soak phase; None when there is too little of it."""
+        room, _, quantile = metric.partition(".")
+        if room in ("latency", "service"):
+            found = self.percentile_windows(endpoint, "latency" if room == "latency" else "service", quantile)
+        else:
+            found = self.blocks(metric)
+        return trend(found.t, found.v) if found is not None else None
+
+    def mean_of(self, metric: str, phase: Phase | None) -> float | None:
+        """The mean of a series over the second half of a phase, when it has settled; None without one."""
+        if phase is None or phase.end is None or (found := self.series(metric)) is None:
+            return None
+        half = found.between((phase.start + phase.end) / 2, phase.end)
+        return float(np.mean(half.v)) if len(half) else None
+
+    @cached_property
+    def instrument_floor(self) -> float:
+        """How late the generator itself usually sends at p99 (s): no smaller drift can be blamed on a target."""
+        found = self.soak_series("generator.wake_p99")
+        return float(np.median(found.v)) if found is not None else 0.0
+
+    def _windows(self, endpoint: str | None, clock: Clock, outcome: Outcome) -> list[Window]:
+        return self.data.merged(clock, outcome, endpoint, self.start, self.end)
+
+    def _raw(self, metric: str) -> Series | None:
+        return self.data.series.get(metric)
+
+    def _headroom(self) -> Series | None:
+        used, limit = self._raw("stack.high_water"), self._raw("stack.limit")
+        if used is None or limit is None or not len(limit):
+            return None
+        return Series(used.t, 1 - used.v / np.interp(used.t, limit.t, limit.v))
+
+    def _cpu_per_request(self) -> Series | None:
+        cpu = self._raw("process.cpu_seconds")
+        done = self._tallied(lambda ys, _: float(sum(y.done for y in ys)))
+        if cpu is None or done is None or len(cpu) < 2:
+            return None
+        total = np.concatenate([[0.0], np.cumsum(done.v)])
+        edges = np.concatenate([done.t, [done.t[-1] + self.recording.scenario.interval_s]])
+        # windows of two samples at least: the probe and the workers do not look at the same moment
+        width = max(_CPU_WINDOW_S, 2 * self.recording.scenario.probe.every, self.recording.scenario.interval_s)
+        marks = np.arange(edges[0], min(edges[-1], cpu.t[-1]), width)
+        requests = np.diff(np.interp(marks, edges, total))
+        spent = np.diff(np.interp(marks, cpu.t, cpu.v))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            per = np.where(requests > 0, spent / requests, np.nan)
+        return Series((marks[:-1] + marks[1:]) / 2, per)
+
+    def _tallied(self, take: Callable[[list[Tally], float], float]) -> Series | None:
+        """A value for each interval, from the accounts of all workers in it."""
+        by_start: dict[float, list[Tally]] = {}
+        for y in self.data.tallies:
+            if y.length > 0.5 * self.recording.scenario.interval_s:  # a stub says nothing about a rate
+                by_start.setdefault(round(y.start, 3), []).append(y)
+        if not by_start:
+            return None
+        starts = sorted(by_start)
+        values = [take(by_start[s], max(y.length for y in by_start[s])) for s in starts]
+        return Series(np.array(starts), np.array(values, dtype=float))
+
+
+def _rate_of(counter: Series | None) -> Series | None:
+    """A cumulative counter as its rate a second."""
+    if counter is None or len(counter) < 2:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = np.diff(counter.v) / np.diff(counter.t)
+    return Series(counter.t[1:], np.where(np.isfinite(rate), rate, math.nan))

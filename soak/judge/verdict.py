@@ -1,0 +1,156 @@
+"""From a recording to a verdict. Pure: the same recording gives the same verdict, live or a year later.
+
+Hard evidence on the target itself (it crashed, it was killed) fails a run even if the measurement is not
+to be trusted; otherwise invalid goes before fail, fail before inconclusive, inconclusive before pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from soak.core import units
+from soak.core.metrics import QUANTILES
+from soak.core.records import Clock, Recording
+from soak.core.verdict import CriterionResult, Finding, Percentiles, Result, SideVerdict, Verdict
+from soak.judge import causes_event, causes_memory, causes_time
+from soak.judge.criteria import judge_criterion
+from soak.judge.side import Side
+from soak.judge.validity import validity
+
+CAUSES: tuple[Callable[[Side], list[Finding]], ...] = (
+    causes_event.crash,
+    causes_event.oom,
+    causes_event.restart,
+    causes_memory.memory,
+    causes_memory.stack,
+    causes_memory.held,
+    causes_time.latency,
+    causes_time.cpu,
+    causes_time.errors,
+    causes_time.throughput,
+    causes_time.host,
+)
+
+HARD = ("crash", "oom_kill")
+_QS = list(QUANTILES.values())
+_ORDER = {"fail": 0, "warning": 1, "info": 2}
+_LATENCY_CAUSES = ("latency_drift", "latency_step")
+
+
+def judge(recording: Recording) -> Verdict:
+    """Judge a run: finished, still going on, interrupted or torn."""
+    interrupted = any(e.kind == "interrupted" for e in recording.events)
+    span = recording.soak_span
+    start, end = span if span is not None else (recording.duration, recording.duration)
+    sides = {name: Side(name, recording, start, end) for name in recording.sides}
+    candidate = sides["candidate"]
+    results = [r for c in recording.scenario.criteria for r in judge_criterion(c, candidate)] if span else []
+    verdicts = {name: _side_verdict(side) for name, side in sides.items()}
+    own = replace(
+        verdicts["candidate"],
+        findings=tuple(_tolerate(f, results) for f in verdicts["candidate"].findings),
+    )
+    reference = verdicts.get("reference")
+    result, reasons = _decide(recording, results, own, end - start, interrupted)
+    return Verdict(
+        run=recording.run,
+        scenario=recording.scenario.name,
+        verdict=result,
+        headline=_headline(result, results, own, reasons),
+        reasons=tuple(reasons),
+        interrupted=interrupted,
+        soak_s=end - start,
+        criteria=tuple(results),
+        candidate=own,
+        reference=reference,
+        notes=tuple(_notes(reference)),
+    )
+
+
+def _side_verdict(side: Side) -> SideVerdict:
+    findings = [f for rule in CAUSES for f in rule(side)] if side.length > 0 else causes_event.crash(side)
+    return SideVerdict(
+        findings=tuple(sorted(findings, key=lambda f: _ORDER[f.severity])),
+        validity=validity(side),
+        latency={e: _percentiles(side, e, "latency") for e in side.data.endpoints},
+        service={e: _percentiles(side, e, "service") for e in side.data.endpoints},
+    )
+
+
+def _percentiles(side: Side, endpoint: str, clock: Clock) -> Percentiles:
+    histogram = side.histogram(endpoint, clock)
+    failed = side.histogram(endpoint, clock, "failed").total
+    values = {f"{name}_ms": seconds * 1e3 for name, seconds in zip(QUANTILES, histogram.percentiles(_QS), strict=True)}
+    known = values if histogram.total else dict.fromkeys(values)
+    return Percentiles(**known, count=histogram.total, failed=failed)
+
+
+def _tolerate(finding: Finding, results: list[CriterionResult]) -> Finding:
+    """The user's own growth criterion on the same thing decides how much of it matters."""
+    if finding.severity != "fail" or finding.cause in HARD:
+        return finding
+    same = [r for r in results if "growth below" in r.text and _same_thing(r, finding)]
+    if same and all(r.result == "pass" for r in same):
+        text = "tolerated: it is within the growth that the scenario allows"
+        return replace(finding, severity="warning", evidence=(*finding.evidence, text))
+    return finding
+
+
+def _same_thing(result: CriterionResult, finding: Finding) -> bool:
+    if finding.metric.startswith("memory."):
+        return result.metric.startswith("memory.")
+    if finding.cause in _LATENCY_CAUSES:
+        return result.metric == finding.metric and result.endpoint in (None, finding.endpoint)
+    return result.metric == finding.metric
+
+
+def _decide(
+    recording: Recording,
+    results: list[CriterionResult],
+    side: SideVerdict,
+    soaked: float,
+    interrupted: bool,
+) -> tuple[Result, list[str]]:
+    hard = [f.title for f in side.findings if f.cause in HARD]
+    if hard:
+        return "fail", hard
+    if side.validity.reasons:
+        return "invalid", list(side.validity.reasons)
+    failed = [f.title for f in side.findings if f.severity == "fail"]
+    failed += [f"{r.text}: {r.reason}" for r in results if r.result == "fail"]
+    if failed:
+        return "fail", failed
+    open_ = _incomplete(recording, soaked, interrupted)
+    open_ += [f"{r.text}: {r.reason}" for r in results if r.result == "inconclusive"]
+    return ("inconclusive", open_) if open_ else ("pass", [])
+
+
+def _incomplete(recording: Recording, soaked: float, interrupted: bool) -> list[str]:
+    """Why a run that found nothing wrong still cannot pass."""
+    planned = recording.scenario.phases.soak
+    if recording.soak_span is None:
+        return ["the soak phase was not reached"]
+    if interrupted or soaked < 0.95 * planned:
+        short = f"{units.duration(round(soaked))} of {units.duration(planned)}"
+        return [f"the run {'was interrupted' if interrupted else 'ended'} after {short} of soak"]
+    return [] if recording.finished else ["the run was cut off before its end"]
+
+
+def _headline(result: Result, results: list[CriterionResult], side: SideVerdict, reasons: list[str]) -> str:
+    word = result.upper()
+    if result == "pass":
+        return f"{word}: all {len(results)} criteria hold, and nothing grows that matters"
+    extra = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    first = next((f for f in side.findings if f.severity == "fail"), None)
+    if result == "fail" and first is not None:
+        return f"{word}: {first.title}{extra}"
+    return f"{word}: {reasons[0]}{extra}"
+
+
+def _notes(reference: SideVerdict | None) -> list[str]:
+    if reference is None:
+        return []
+    sick = [f.title for f in reference.findings if f.severity == "fail"]
+    notes = [f"the reference is not healthy itself: {title}" for title in sick]
+    return notes + [f"the reference was not measured well: {reason}" for reason in reference.validity.reasons]
