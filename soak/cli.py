@@ -120,9 +120,7 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
         click.echo(explain(loaded.scenario))
 
 
-@_verb(
-    "soak run scenarios/leak.yaml   |   soak run --url http://127.0.0.1:8000/ --rate 50/s --for 10m --port 8000"
-)
+@_verb("soak run scenarios/leak.yaml   |   soak run --url http://127.0.0.1:8000/ --rate 50/s --for 10m --port 8000")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--url", help="Soak this URL with default criteria, without a scenario file.")
 @click.option("--rate", help="With --url: arrivals, such as 50/s.")
@@ -131,9 +129,7 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
 @click.option("--port", type=int, help="With --url: watch whoever listens on this port.")
 @click.option("--pid", type=int, help="With --url: watch this process.")
 @click.option("--name", help="With --url: watch the process of this name.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
 @_allow_host
 @_runs_folder
 def run(
@@ -232,15 +228,11 @@ def demo(runs_folder: Path | None) -> NoReturn:
     if verdict.interrupted:
         raise SystemExit(EXIT_INTERRUPTED)
     caught = any(f.cause == "memory_growth" and f.severity == "fail" for f in verdict.candidate.findings)
-    spared = verdict.reference is not None and not any(
-        f.severity == "fail" for f in verdict.reference.findings
-    )
+    spared = verdict.reference is not None and not any(f.severity == "fail" for f in verdict.reference.findings)
     if caught and spared:
         click.echo(_DEMO_AFTER)
         raise SystemExit(EXIT_PASS)
-    click.echo(
-        "\nThe demo did not show what it promises: see the verdict above. A busy machine can be the reason."
-    )
+    click.echo("\nThe demo did not show what it promises: see the verdict above. A busy machine can be the reason.")
     raise SystemExit(EXIT_FAIL)
 
 

@@ -66,9 +66,7 @@ def side(
                 middle = float(latency(np.array([start + step / 2]))[0])
                 for value in middle * np.exp(sigma * rng.standard_normal(count)):
                     recorder.record(float(value))
-                windows.setdefault(("browse", outcome, clock), []).append(
-                    Window(float(start), step, recorder.take())
-                )
+                windows.setdefault(("browse", outcome, clock), []).append(Window(float(start), step, recorder.take()))
         tallies.append(
             Tally("candidate", "worker-0", i, float(start), step, n, n - bad, bad, 0, 0, 0,
                   0.002, lag_max, 0.001, 0.004, 0.1, 50_000_000, 1)

@@ -52,9 +52,7 @@ def _percentiles(room: str, origin: str) -> list[Metric]:
 _ALL = [
     *_percentiles("latency", "the intended start of a request"),
     *_percentiles("service", "the actual send of a request"),
-    Metric(
-        "errors.ratio", "ratio", "level", "failed and unserved arrivals by all arrivals", per_endpoint=True
-    ),
+    Metric("errors.ratio", "ratio", "level", "failed and unserved arrivals by all arrivals", per_endpoint=True),
     Metric("throughput.rate", "rate", "level", "requests done a second", per_endpoint=True),
     Metric("memory.rss", "bytes", "floor", "resident memory of the process tree"),
     Metric("memory.anon", "bytes", "floor", "resident anonymous memory: heap, stacks, private pages"),
@@ -62,14 +60,12 @@ _ALL = [
     Metric("memory.peak", "bytes", "peak", "highest resident memory so far (VmHWM)"),
     Metric("memory.live", "bytes", "floor", "bytes the program holds in its allocator", measured=False),
     Metric("memory.free_in_heap", "bytes", "floor", "bytes free but kept by the allocator", measured=False),
-    Metric(
-        "memory.fragmentation", "ratio", "floor", "share of the heap that is free but kept", measured=False
-    ),
+    Metric("memory.fragmentation", "ratio", "floor", "share of the heap that is free but kept", measured=False),
     Metric("memory.pymalloc_slack", "bytes", "floor", "free bytes inside Python's arenas", measured=False),
     Metric("allocations.per_request", "count", "level", "allocations by a request", measured=False),
     Metric("allocations.bytes_per_request", "bytes", "level", "bytes allocated by a request", measured=False),
     Metric("stack.high_water", "bytes", "peak", "deepest main-thread stack so far (VmStk)"),
-    Metric("stack.headroom", "ratio", "level", "share of the stack limit never touched"),
+    Metric("stack.headroom", "ratio", "floor", "share of the stack limit never touched"),
     Metric("stack.depth", "count", "peak", "deepest Python frame seen", measured=False),
     Metric("process.cpu", "ratio", "level", "cores used by the process tree"),
     Metric("process.threads", "count", "floor", "threads of the process tree"),
@@ -85,9 +81,7 @@ _ALL = [
     Metric("host.memory_available", "bytes", "level", "memory the host could still give"),
     Metric("host.load", "count", "level", "load average of one minute"),
     Metric("generator.loop_lag_max", "time", "peak", "longest time the generator's event loop was late"),
-    Metric(
-        "generator.wake_p99", "time", "level", "p99 of how late the generator sent: the instrument's floor"
-    ),
+    Metric("generator.wake_p99", "time", "level", "p99 of how late the generator sent: the instrument's floor"),
     Metric("generator.cpu", "ratio", "level", "cores used by a generator worker"),
     Metric("generator.rss", "bytes", "floor", "resident memory of a generator worker"),
 ]

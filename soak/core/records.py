@@ -152,9 +152,7 @@ class SideRecording:
         """Names of all endpoints, sorted."""
         return sorted({endpoint for endpoint, _, _ in self.windows})
 
-    def merged(
-        self, clock: Clock, outcome: Outcome, endpoint: str | None, start: float, end: float
-    ) -> list[Window]:
+    def merged(self, clock: Clock, outcome: Outcome, endpoint: str | None, start: float, end: float) -> list[Window]:
         """Windows that begin within [start, end), of one endpoint or of all endpoints merged by time."""
         by_start: dict[float, list[Window]] = {}
         for (name, kept, kind), windows in self.windows.items():

@@ -7,6 +7,7 @@ Every key of the contract is here from the start. One whose feature comes later 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -21,11 +22,12 @@ DRAIN_MARGIN = 2.0
 """Seconds that drain waits beyond the request timeout, for the last answers to be recorded."""
 
 
-def _unit(dimension: Dimension, minimum: float, pattern: str) -> Any:
+def _unit(dimension: Dimension, pattern: str) -> Any:
     def read(value: object) -> float:
         number = units.parse(value, dimension).value
-        if number < minimum or (minimum == 0.0 and dimension == "rate" and number == 0.0):
-            raise ValueError(f"expected more than {units.show(minimum, dimension)}, got {value!r}")
+        if number < 0 or (dimension == "rate" and number == 0):
+            least = "more than 0/s" if dimension == "rate" else "0 s or more"
+            raise ValueError(f"expected {least}, got {value!r}")
         return number
 
     return BeforeValidator(read), WithJsonSchema(
@@ -33,8 +35,8 @@ def _unit(dimension: Dimension, minimum: float, pattern: str) -> Any:
     )
 
 
-Duration = Annotated[float, *_unit("time", 0.0, r"^\s*[0-9].*(us|µs|ms|s|m|min|h|d)\s*$")]
-Rate = Annotated[float, *_unit("rate", 0.0, r"^\s*[0-9][0-9_.eE+]*\s*/\s*(s|sec|m|min|h|d)\s*$")]
+Duration = Annotated[float, *_unit("time", r"^\s*[0-9].*(us|µs|ms|s|m|min|h|d)\s*$")]
+Rate = Annotated[float, *_unit("rate", r"^\s*[0-9][0-9_.eE+]*\s*/\s*(s|sec|m|min|h|d)\s*$")]
 
 
 def _later(value: object) -> object:
@@ -43,21 +45,19 @@ def _later(value: object) -> object:
     return value
 
 
-Later = Annotated[None, BeforeValidator(_later), WithJsonSchema({"description": "not supported yet"})]
+Later = Annotated[None, BeforeValidator(_later), WithJsonSchema({"type": "null", "description": "not supported yet"})]
 
 
 class Model(BaseModel):
-    """Common ground of all scenario models: frozen, unknown keys refused."""
+    """Common ground of all scenario models: frozen, unknown keys refused, no guessing (`true` is no number)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Command(Model):
     """A target that soak starts itself and whose end it therefore sees."""
 
-    command: Annotated[
-        str, Field(min_length=1, description="program and arguments, no shell; {python} is soak's own")
-    ]
+    command: Annotated[str, Field(min_length=1, description="program and arguments, no shell; {python} is soak's own")]
     cwd: Annotated[str, Field(description="working folder, relative to the scenario file")] = "."
     env: Annotated[dict[str, str], Field(description="added to the environment")] = {}
     ready: Annotated[Duration, Field(description="longest wait until it accepts connections")] = 30.0
@@ -66,22 +66,26 @@ class Command(Model):
 class Target(Model):
     """Where load goes, and which process is watched there."""
 
-    url: Annotated[
-        str, Field(description="base URL: http, https, or tcp for a locustfile of another protocol")
-    ]
+    url: Annotated[str, Field(description="base URL: http, https, or tcp for a locustfile of another protocol")]
     process: Annotated[Command | None, Field(description="start this program and watch it")] = None
     pid: Annotated[int | None, Field(gt=0, description="watch this running process")] = None
-    port: Annotated[int | None, Field(gt=0, lt=65536, description="watch whoever listens on this port")] = (
-        None
-    )
+    port: Annotated[int | None, Field(gt=0, lt=65536, description="watch whoever listens on this port")] = None
     name: Annotated[str | None, Field(min_length=1, description="watch the one process of this name")] = None
     observer: Later = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https", "tcp") or not parts.hostname:
+        try:
+            parts = urlsplit(self.url)
+            whole = parts.scheme in ("http", "https", "tcp") and parts.hostname and parts.port != 0
+        except ValueError:  # a port beyond 65535, or half an IPv6 address
+            whole = False
+        if not whole or re.search(r"\s", self.url):
             raise ValueError(f"url: expected http://HOST:PORT, https://... or tcp://..., got {self.url!r}")
+        if parts.query or parts.fragment or parts.username is not None:
+            raise ValueError(f"url: expected a base URL without user, query and fragment, got {self.url!r}")
+        if parts.scheme == "tcp" and parts.port is None:
+            raise ValueError(f"url: expected tcp://HOST:PORT, got {self.url!r}")
         ways = [k for k in ("process", "pid", "port", "name") if getattr(self, k) is not None]
         if len(ways) > 1:
             raise ValueError(f"expected one of process, pid, port and name, got {' and '.join(ways)}")
@@ -135,12 +139,12 @@ class Request(Model):
         given = [m for m in METHODS if getattr(self, m) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"expected exactly one of {', '.join(METHODS)} with a path, got {given or 'none'}"
+                f"expected exactly one of {', '.join(METHODS)} with a path, got {' and '.join(given) or 'none'}"
             )
         if not self.path.startswith("/"):
             raise ValueError(f"{given[0]}: expected a path that starts with '/', got {self.path!r}")
         for kind, argument in _DRAW.findall(self.path):
-            bounds = re.fullmatch(r"(\d+)-(\d+)", argument)
+            bounds = re.fullmatch(r"([0-9]{1,15})-([0-9]{1,15})", argument)
             if kind != "random" or bounds is None or int(bounds[1]) > int(bounds[2]):
                 raise ValueError(f"{given[0]}: expected {{random:LOW-HIGH}}, got {{{kind}:{argument}}}")
         return self
@@ -165,25 +169,19 @@ class Load(Model):
     """The traffic: an open model of `rate` arrivals a second, or a closed model of `users`."""
 
     rate: Annotated[Rate | None, Field(description="arrivals a second, whatever the target does")] = None
-    arrivals: Annotated[Literal["poisson", "constant"], Field(description="how arrivals are spaced")] = (
-        "poisson"
-    )
+    arrivals: Annotated[Literal["poisson", "constant"], Field(description="how arrivals are spaced")] = "poisson"
     users: Annotated[
         int | None,
-        Field(gt=0, description="closed model: plain Locust users; with `rate`, paced to it together"),
+        Field(gt=0, le=20_000, description="closed model: plain Locust users; with `rate`, paced to it together"),
     ] = None
     pattern: Later = None
-    connections: Annotated[
-        int, Field(gt=0, le=20_000, description="slots: requests that can be in flight")
-    ] = 50
+    connections: Annotated[int, Field(gt=0, le=20_000, description="slots: requests that can be in flight")] = 50
     timeout: Annotated[Duration, Field(description="a request is failed after this")] = 10.0
     seed: Annotated[int, Field(ge=0, description="the same seed gives the same arrivals and requests")] = 1
     workers: Annotated[int, Field(gt=0, le=64, description="generator processes")] = 1
     requests: Annotated[list[Request] | None, Field(min_length=1)] = None
     journeys: Later = None
-    locustfile: Annotated[str | None, Field(description="FILE::UserClass, relative to the scenario file")] = (
-        None
-    )
+    locustfile: Annotated[str | None, Field(description="FILE::UserClass, relative to the scenario file")] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -195,10 +193,10 @@ class Load(Model):
             raise ValueError(f"locustfile: expected FILE.py::UserClass, got {self.locustfile!r}")
         if self.timeout <= 0:
             raise ValueError("timeout: expected more than 0 s")
-        names = [r.endpoint for r in self.requests or []]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"requests: two requests are named {name!r}; give each its own name")
+        names = Counter(r.endpoint for r in self.requests or [])
+        for name, count in names.items():
+            if count > 1:
+                raise ValueError(f"requests: {count} requests are named {name!r}; give each its own name")
         return self
 
     @property
@@ -216,9 +214,7 @@ class Phases(Model):
     """How long each phase lasts; only the soak phase is judged for drift."""
 
     idle_before: Duration = 0.0
-    warmup: Annotated[
-        Duration | None, Field(description="default: a tenth of the soak, at most 5 minutes")
-    ] = None
+    warmup: Annotated[Duration | None, Field(description="default: a tenth of the soak, at most 5 minutes")] = None
     soak: Duration
     idle_after: Duration = 0.0
 
@@ -252,9 +248,7 @@ class Criterion(Model):
     """One condition that decides the run: a metric and exactly one limit."""
 
     metric: str
-    endpoint: Annotated[
-        str | None, Field(description="one endpoint; without it, every endpoint for itself")
-    ] = None
+    endpoint: Annotated[str | None, Field(description="one endpoint; without it, every endpoint for itself")] = None
     below: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
     above: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
     growth_below: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
@@ -265,21 +259,22 @@ class Criterion(Model):
     def _readable(self) -> Self:
         spec = METRICS.get(self.metric)
         if spec is None:
-            near = get_close_matches(self.metric, METRICS, 3, 0.5) or [
-                m for m in METRICS if m.endswith("p99")
-            ]
-            raise ValueError(f"metric: unknown metric {self.metric!r}; did you mean {' or '.join(near)}?")
+            near = get_close_matches(self.metric, METRICS, 3, 0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else "expected a name such as latency.p99 or memory.rss"
+            raise ValueError(f"metric: unknown metric {self.metric[:60]!r}; {hint}")
         if not spec.measured:
             raise ValueError(f"metric: {self.metric}: not supported yet")
         if self.endpoint is not None and not spec.per_endpoint:
             raise ValueError(f"endpoint: {self.metric} is not measured by endpoint")
         given = [k for k in ("below", "above", "growth_below") if getattr(self, k) is not None]
         if len(given) != 1:
-            raise ValueError(f"expected exactly one of below, above and growth_below, got {given or 'none'}")
-        if self.over is not None and given[0] == "growth_below":
             raise ValueError(
-                "over: growth is judged over the whole soak phase; write growth_below: 2%/h for a rate"
+                f"expected exactly one of below, above and growth_below, got {' and '.join(given) or 'none'}"
             )
+        if self.over is not None and self.over < 1:
+            raise ValueError("over: expected at least 1 s")
+        if self.over is not None and given[0] == "growth_below":
+            raise ValueError("over: growth is judged over the whole soak phase; write growth_below: 2%/h for a rate")
         try:
             self._quantity(given[0])
         except ValueError as error:
@@ -329,22 +324,27 @@ class Scenario(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        """All faults at once, a line each: whoever mends a scenario wants to mend it once."""
+        faults = []
         endpoints = {r.endpoint for r in self.load.requests or []}
         for i, criterion in enumerate(self.criteria):
             if endpoints and criterion.endpoint is not None and criterion.endpoint not in endpoints:
-                raise ValueError(
-                    f"criteria[{i}].endpoint: no request is named {criterion.endpoint!r}; "
-                    f"there are {', '.join(sorted(endpoints))}"
-                )
+                known = ", ".join(sorted(endpoints)[:12])
+                faults.append(f"criteria[{i}].endpoint: no request is named {criterion.endpoint!r}; there are {known}")
             if criterion.over is not None and criterion.over > self.phases.soak:
-                raise ValueError(f"criteria[{i}].over: longer than the soak phase")
+                faults.append(f"criteria[{i}].over: longer than the soak phase")
             if criterion.spec.room in ("memory", "stack", "process", "cpu") and not self.target.watched:
-                raise ValueError(
+                faults.append(
                     f"criteria[{i}].metric: {criterion.metric} needs a process to watch: "
                     "add process, pid, port or name to the target"
                 )
-        if self.target.url.startswith("tcp") and self.load.locustfile is None:
-            raise ValueError("target.url: a tcp:// target needs load.locustfile: soak itself speaks HTTP")
+        for key, side in (("target", self.target), ("reference", self.reference)):
+            if side is not None and side.url.startswith("tcp") and self.load.locustfile is None:
+                faults.append(f"{key}.url: a tcp:// target needs load.locustfile: soak itself speaks HTTP")
+        if self.reference is not None and self.reference.url.rstrip("/") == self.target.url.rstrip("/"):
+            faults.append("reference.url: the same as target.url: both sides would be one program")
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
 
     @property

@@ -67,15 +67,25 @@ def parse(text: object, expected: Dimension, *, growth: bool = False) -> Quantit
     time ("10%", "2%/h", "1 MiB", "1 MiB/h", "5ms/h"). Raises ValueError with what was expected.
     """
     examples = f"10%, 2%/h, {_growth_example(expected)}" if growth else EXAMPLES[expected]
-    complaint = (
-        f"expected {'a growth such as' if growth else _NAMES[expected] + ' such as'} {examples}, got {text!r}"
-    )
+    wanted = f"expected {'a growth' if growth else _NAMES[expected]} such as {examples}"
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
-        raise ValueError(complaint)
-    if isinstance(text, (int, float)):
-        if expected in ("ratio", "count") and not (growth and expected == "ratio"):
-            return Quantity(float(text), expected)
-        raise ValueError(f"{complaint} (a number needs its unit)")
+        raise ValueError(f"{wanted}, got {_KINDS.get(type(text), 'something else')}")
+    if isinstance(text, (int, float)) and not (expected == "count" or (expected == "ratio" and not growth)):
+        raise ValueError(f"{wanted}, got {text!s:.40} (a number needs its unit)")
+    if isinstance(text, str) and len(text) > _LONGEST:
+        raise ValueError(f"{wanted}, got {text[:_LONGEST]!r}...")
+    try:
+        quantity = _read(text, expected, growth, f"{wanted}, got {text!r}")
+    except OverflowError:
+        raise ValueError(f"{wanted}, got a number beyond all measure") from None
+    if not abs(quantity.value) <= _LARGEST:
+        raise ValueError(f"{wanted}, got {text!r}, a number beyond all measure")
+    return quantity
+
+
+def _read(text: str | int | float, expected: Dimension, growth: bool, complaint: str) -> Quantity:
+    if not isinstance(text, str):
+        return Quantity(float(text), expected)
     if not growth and expected == "time" and _COMPOUND_TIME.match(text):
         return Quantity(sum(float(n) * _TIME[u] for n, u in _TIME_PART.findall(text)), "time")
     match = _QUANTITY.match(text)
@@ -101,6 +111,11 @@ def parse(text: object, expected: Dimension, *, growth: bool = False) -> Quantit
     return Quantity(number * scale, expected, span)
 
 
+_LONGEST = 64
+"""Characters of a quantity; nobody needs more, and patterns must not be fed a book."""
+_LARGEST = 1e18
+"""In base units: an exabyte, or more than the age of the universe."""
+_KINDS: dict[type, str] = {bool: "true or false", list: "a list", dict: "a mapping", type(None): "nothing"}
 _NAMES: dict[Dimension, str] = {
     "time": "a duration",
     "rate": "a rate",

@@ -37,9 +37,7 @@ class Arrival:
 class Engine:
     """All slots of one worker share it. Times are on the monotonic clock unless said otherwise."""
 
-    def __init__(
-        self, scenario: Scenario, ledger: Ledger, zero: float, index: int, of: int, mix: Mix | None
-    ) -> None:
+    def __init__(self, scenario: Scenario, ledger: Ledger, zero: float, index: int, of: int, mix: Mix | None) -> None:
         self.scenario = scenario
         self.ledger = ledger
         self.mix = mix

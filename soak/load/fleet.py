@@ -72,9 +72,7 @@ class Fleet:
             while True:
                 if self._messages.get_nowait()["event"] == "drained":
                     self.drained = True
-        return [
-            self._loss(name) for name in self._processes if name not in self._reported and self._ended(name)
-        ]
+        return [self._loss(name) for name in self._processes if name not in self._reported and self._ended(name)]
 
     @property
     def alive(self) -> bool:
@@ -116,9 +114,7 @@ class Fleet:
         path = self._logs / f"{self.side}-{name}.log"
         return path.read_text(errors="replace")[-4000:].strip() if path.exists() else ""
 
-    def _spawn(
-        self, name: str, module: str, arguments: list[str], pipe: bool = False
-    ) -> subprocess.Popen[bytes]:
+    def _spawn(self, name: str, module: str, arguments: list[str], pipe: bool = False) -> subprocess.Popen[bytes]:
         with (self._logs / f"{self.side}-{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, str(os.getpid()), *arguments],

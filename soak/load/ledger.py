@@ -117,9 +117,7 @@ def unpack(report: Report, side: str) -> tuple[Tally, list[Interval], list[Event
     worker, sequence, tally = report["worker"], report["sequence"], report["tally"]
     start, length = tally["start"], tally["length"]
     intervals = [
-        Interval(
-            side, worker, sequence, start, length, endpoint, outcome, clock, Histogram.decode(blob, clamped)
-        )
+        Interval(side, worker, sequence, start, length, endpoint, outcome, clock, Histogram.decode(blob, clamped))
         for endpoint, outcome, clock, clamped, blob in report["histograms"]
     ]
     events = [

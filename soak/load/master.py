@@ -124,9 +124,7 @@ def emit(event: str, **data: Any) -> None:
 def main() -> None:
     """Run the master of one side."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    plan = Plan.from_line(
-        FileIO(sys.stdin.fileno(), closefd=False).readline().decode()
-    )  # unbuffered: commands follow
+    plan = Plan.from_line(FileIO(sys.stdin.fileno(), closefd=False).readline().decode())  # unbuffered: commands follow
     Master(plan, int(sys.argv[2])).obey()
 
 

@@ -229,9 +229,7 @@ class _Conductor:
             recent = read_recent(self.order.run_file, side, now - _RECENT_S)
             p50, p99, p999 = recent.latency.percentiles([50, 99, 99.9])
             seconds = recent.seconds or math.nan
-            sides[side] = SideStatus(
-                recent.done / seconds, recent.failed / seconds, p50, p99, p999, self.rss.get(side)
-            )
+            sides[side] = SideStatus(recent.done / seconds, recent.failed / seconds, p50, p99, p999, self.rss.get(side))
         self.view.show(Status(self.phase, now, self.total, sides, self.findings))
 
     def _live_look(self, now: float) -> None:

@@ -33,10 +33,7 @@ class StartedTarget:
         self._tail_size = 0
         cwd = (folder / command.cwd).resolve()
         environment = os.environ | command.env
-        if (
-            shutil.which(self.argv[0], path=environment.get("PATH")) is None
-            and not (cwd / self.argv[0]).exists()
-        ):
+        if shutil.which(self.argv[0], path=environment.get("PATH")) is None and not (cwd / self.argv[0]).exists():
             raise TargetError(f"{side}: cannot start {self.argv[0]!r}: no such program")
         try:
             self._process = subprocess.Popen(
@@ -94,9 +91,7 @@ class StartedTarget:
         while monotonic() < deadline:
             if (ended := self.exit()) is not None:
                 how = ended["signal_name"] or f"exit code {ended['code']}"
-                raise TargetError(
-                    f"{self.side}: {self.argv[0]!r} ended before it was ready ({how}){self._said()}"
-                )
+                raise TargetError(f"{self.side}: {self.argv[0]!r} ended before it was ready ({how}){self._said()}")
             with contextlib.suppress(OSError), socket.create_connection((target.host, target.tcp_port), 1.0):
                 return
             sleep(0.05)

@@ -70,8 +70,7 @@ def read_recent(path: Path, side: str, since: float) -> Recent:
         merged = Histogram.merge(
             Histogram.decode(blob)
             for (blob,) in db.execute(
-                "SELECT histogram FROM interval WHERE start >= ? AND side = ? "
-                "AND outcome = 'ok' AND clock = 'latency'",
+                "SELECT histogram FROM interval WHERE start >= ? AND side = ? AND outcome = 'ok' AND clock = 'latency'",
                 (since, side),
             )
         )
@@ -174,9 +173,7 @@ class _Reader:
                     tallies=tuple(y for y in tallies if y.side == side),
                     series=series.get(side, {}),
                     processes={
-                        name.partition("/")[2]: found
-                        for name, found in series.items()
-                        if name.startswith(side + "/")
+                        name.partition("/")[2]: found for name, found in series.items() if name.startswith(side + "/")
                     },
                     scheduled=_int(scheduled.get(side)),
                 )
@@ -191,9 +188,7 @@ class _Reader:
         """Rolled windows as far as they go, then the intervals of all workers merged by their start."""
         rows = list(self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM rollup ORDER BY id"))
         rolled_to = max((row[4] + row[5] for row in rows), default=0.0)
-        rows += self.rows(
-            f"SELECT {_HISTOGRAM_COLUMNS} FROM interval WHERE start >= {rolled_to!r} ORDER BY id"
-        )
+        rows += self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM interval WHERE start >= {rolled_to!r} ORDER BY id")
         parts: dict[tuple[str, WindowKey, float], list[Window]] = {}
         for side, endpoint, outcome, clock, start, length, clamped, blob in rows:
             try:
@@ -224,9 +219,7 @@ class _Reader:
                 source, metrics = layouts[number]
                 table = np.frombuffer(b"".join(blobs[number]), "<f8").reshape(len(t), len(metrics))
                 for column, metric in enumerate(metrics):
-                    parts.setdefault(source, {}).setdefault(metric, []).append(
-                        (np.array(t), table[:, column])
-                    )
+                    parts.setdefault(source, {}).setdefault(metric, []).append((np.array(t), table[:, column]))
         return {
             source: {metric: _joined(pieces) for metric, pieces in by_metric.items()}
             for source, by_metric in parts.items()

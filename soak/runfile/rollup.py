@@ -24,8 +24,7 @@ def roll(db: sqlite3.Connection, start: float, end: float) -> list[Rolled]:
     """Merge the intervals that begin in [start, end) by side, endpoint, outcome and clock."""
     parts: dict[tuple[str, str, str, str], list[Histogram]] = {}
     rows = db.execute(
-        "SELECT side, endpoint, outcome, clock, clamped, histogram FROM interval "
-        "WHERE start >= ? AND start < ?",
+        "SELECT side, endpoint, outcome, clock, clamped, histogram FROM interval WHERE start >= ? AND start < ?",
         (start, end),
     )
     for side, endpoint, outcome, clock, clamped, blob in rows:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-APPLICATION_ID = (
-    0x534F414B  # "SOAK" in ASCII: lets `file` and `soak runs` tell a run file from any SQLite file
-)
+APPLICATION_ID = 0x534F414B  # "SOAK" in ASCII: lets `file` and `soak runs` tell a run file from any SQLite file
 USER_VERSION = 1
 SUFFIX = ".soak"
 

@@ -89,9 +89,7 @@ def test_a_generator_that_is_killed_makes_the_run_invalid_never_green(tmp_path: 
         ("load: {rate: 50/s, pattern: {kind: daily}, requests: [{get: /}]}", "4:", "load.pattern"),
     ],
 )
-def test_a_wrong_key_is_named_with_its_place_and_no_traceback(
-    tmp_path: Path, wrong: str, place: str, key: str
-) -> None:
+def test_a_wrong_key_is_named_with_its_place_and_no_traceback(tmp_path: Path, wrong: str, place: str, key: str) -> None:
     file = scenario(
         tmp_path,
         f"\nname: wrong\ntarget: {{url: http://127.0.0.1:1}}\n{wrong}\nphases: {{soak: 10s}}\n"
@@ -123,9 +121,7 @@ TARGET = "name: t\nload: {rate: 5/s, requests: [{get: /}]}\nphases: {soak: 5s}\n
         ),
     ],
 )
-def test_a_target_that_cannot_be_soaked_is_refused_in_plain_words(
-    tmp_path: Path, target: str, said: str
-) -> None:
+def test_a_target_that_cannot_be_soaked_is_refused_in_plain_words(tmp_path: Path, target: str, said: str) -> None:
     outcome = soak(tmp_path, "run", str(scenario(tmp_path, f"{TARGET}target: {target}\n")))
     assert outcome.code == 2, outcome.show()
     assert said in outcome.err
@@ -140,7 +136,9 @@ def test_a_locustfile_that_does_not_load_is_a_clear_error(tmp_path: Path) -> Non
     from tests.e2e.harness import free_port
 
     port = free_port()
-    target = f"target: {{url: 'http://127.0.0.1:{port}', process: {{command: '{command.replace('{port}', str(port))}'}}}}\n"
+    target = (
+        f"target: {{url: 'http://127.0.0.1:{port}', process: {{command: '{command.replace('{port}', str(port))}'}}}}\n"
+    )
     outcome = soak(tmp_path, "run", str(scenario(tmp_path, text + target)))
     assert outcome.code != 0
     assert "no_such_module_anywhere" in outcome.err

@@ -58,9 +58,7 @@ def test_latency_runs_from_when_the_arrival_was_due_and_service_from_the_send() 
     assert arrival is not None
     arrival.sent = monotonic()
     made.request(arrival, "browse", True, 0.010)
-    made.request(
-        arrival, "browse", True, 0.020
-    )  # a second request of the same task begins when the first ends
+    made.request(arrival, "browse", True, 0.020)  # a second request of the same task begins when the first ends
     made.settle(arrival)
     _, intervals, _ = unpack(made.report(0, 1, 0, 0), "candidate")
     latency, service = (next(i.histogram for i in intervals if i.clock == c) for c in ("latency", "service"))

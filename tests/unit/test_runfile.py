@@ -36,9 +36,7 @@ def histogram(seed: int, n: int = 200) -> Histogram:
 
 def report(worker: str, sequence: int, n: int = 200) -> tuple[Tally, list[Interval]]:
     start = float(sequence)
-    tally = Tally(
-        "candidate", worker, sequence, start, 1.0, n, n, 0, 0, 0, 0, 0.001, 0.002, 0.001, 0.002, 0.1, 1, 0
-    )
+    tally = Tally("candidate", worker, sequence, start, 1.0, n, n, 0, 0, 0, 0, 0.001, 0.002, 0.001, 0.002, 0.1, 1, 0)
     seed = sequence * 100 + int(worker[-1])
     return tally, [
         Interval("candidate", worker, sequence, start, 1.0, "browse", "ok", clock, histogram(seed, n))
@@ -92,9 +90,9 @@ def test_a_report_sent_again_is_kept_once(tmp_path: Path) -> None:
     writer = RunWriter.create(path, META)
     for _ in range(3):
         writer.add_report(*report("worker-0", 1))
-    assert [
-        w.histogram.total for w in runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]
-    ] == [200]
+    assert [w.histogram.total for w in runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]] == [
+        200
+    ]
     writer.close()
 
 
@@ -145,9 +143,7 @@ def test_a_torn_file_still_opens_and_says_so(tmp_path: Path, kept: float) -> Non
         assert len(got.sides["candidate"].tallies) > 50
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"not a run file at all, not even nearly", b"SQLite format 3\0" + bytes(80)]
-)
+@pytest.mark.parametrize("content", [b"", b"not a run file at all, not even nearly", b"SQLite format 3\0" + bytes(80)])
 def test_what_is_no_run_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.soak"
     path.write_bytes(content)
