@@ -29,7 +29,7 @@ def memory(side: Side) -> list[Finding]:
     """Resident anonymous memory that grows: a leak or growing fragmentation, or a cache that fills."""
     metric = "memory.anon" if side.soak_series("memory.anon") is not None else "memory.rss"
     fitted = side.trend(metric)
-    if fitted is None:
+    if fitted is None or _is_stack(side, fitted):
         return []
     severity = MEMORY.severity(fitted)
     if severity == "fail" and not _goes_on(side, metric, fitted):
@@ -49,6 +49,15 @@ def memory(side: Side) -> list[Finding]:
     )
     room, what = _memory_room(side)
     return [_growth("memory_growth", metric, side, fitted, "memory grows", "bytes", evidence, room, what)]
+
+
+def _is_stack(side: Side, fitted: Trend) -> bool:
+    """Whether what grows is the main thread's stack: then memory only repeats what the stack says."""
+    deeper = side.trend("stack.high_water")
+    if deeper is None or deeper.low <= 0:
+        return False
+    rest = fitted.growth - deeper.growth
+    return rest < MEMORY.bar(fitted)
 
 
 def _goes_on(side: Side, metric: str, fitted: Trend) -> bool:

@@ -227,7 +227,12 @@ class _Reader:
 
 
 def _missing(path: Path) -> list[str]:
-    """What the file lacks by its own head (https://www.sqlite.org/fileformat.html, section 1.3)."""
+    """What the file lacks by its own head (https://www.sqlite.org/fileformat.html, section 1.3).
+
+    Beside a write-ahead log the head may be ahead of the file: the log holds the rest.
+    """
+    if path.with_name(path.name + "-wal").exists():
+        return []
     with path.open("rb") as file:
         head = file.read(100)
     page, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")

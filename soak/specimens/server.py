@@ -60,8 +60,6 @@ def main() -> None:
     make = SICKNESSES[known.name]
     options = argparse.ArgumentParser(prog=f"python -m soak.specimens {known.name}")
     for name, parameter in inspect.signature(make).parameters.items():
-        options.add_argument(
-            f"--{name.replace('_', '-')}", type=type(parameter.default), default=parameter.default
-        )
+        options.add_argument(f"--{name.replace('_', '-')}", type=type(parameter.default), default=parameter.default)
     sickness = make(**vars(options.parse_args(rest)))
     uvicorn.run(shop(sickness), host=known.host, port=known.port, log_level="warning", access_log=False)

@@ -107,15 +107,17 @@ class Recursion(Healthy):
 
 
 class Quadratic(Healthy):
-    """Looks for duplicates in a list that only grows: each order costs more than the one before."""
+    """Looks for duplicates in a list that only grows: each request costs more than the one before."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: int = 3) -> None:
         self.seen: list[str] = []
+        self.lines = lines
 
     def touch(self, item: int) -> None:
-        key = f"order-{len(self.seen)}-{item}"
-        if key not in self.seen:
-            self.seen.append(key)
+        for line in range(self.lines):
+            key = f"order-{len(self.seen)}-{item}-{line}"
+            if key not in self.seen:
+                self.seen.append(key)
 
 
 class Stall(Healthy):
