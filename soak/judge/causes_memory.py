@@ -37,7 +37,7 @@ def memory(side: Side) -> list[Finding]:
     if severity is None:
         return _filled(side, metric, fitted)
     evidence = [
-        f"the floor of anonymous memory rose from {units.size(fitted.start_level)} to {units.size(fitted.level)} "
+        f"the floor of anonymous memory rose from {units.size(fitted.first)} to {units.size(fitted.last)} "
         f"in {units.duration(round(side.length))} of soak",
         *_per_request(side, fitted),
         *_idle(side, metric),
@@ -134,7 +134,7 @@ def held(side: Side) -> list[Finding]:
             continue
         if not _goes_on(side, metric, fitted):
             continue
-        evidence = [f"{words} rose from {fitted.start_level:.0f} to {fitted.level:.0f}", *_idle(side, metric)]
+        evidence = [f"{words} rose from {fitted.first:.0f} to {fitted.last:.0f}", *_idle(side, metric)]
         findings.append(_growth(cause, metric, side, fitted, f"{words} grow", "count", evidence, None, ""))
     return findings
 

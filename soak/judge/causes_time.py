@@ -45,8 +45,8 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
     quantile, fitted, severity = drift
     step = fitted.shape == "step"
     cause = "latency_step" if step else "latency_drift"
-    before, after = units.duration(fitted.start_level), units.duration(fitted.level)
-    growth = units.percent(fitted.level / fitted.start_level - 1) if fitted.start_level > 0 else "from nothing"
+    before, after = units.duration(fitted.first), units.duration(fitted.last)
+    growth = units.percent(fitted.last / fitted.first - 1)
     evidence = [f"fitted over {fitted.n} windows of merged histograms, {fitted.n_eff:.0f} of them independent"]
     if step:
         at = units.duration(round((fitted.step_at or side.start) - side.start))
@@ -57,14 +57,12 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
         evidence.append(f"{units.show_growth(fitted.slope, 'time')} ({low} to {high})")
     service = side.trend(f"service.{quantile}", endpoint)
     if service is not None:
-        evidence.append(
-            f"service time went from {units.duration(service.start_level)} to {units.duration(service.level)}"
-        )
+        evidence.append(f"service time went from {units.duration(service.first)} to {units.duration(service.last)}")
     cpu = side.trend("cpu.per_request")
     if cpu is not None and CPU.severity(cpu) == "fail":
         evidence.append(
-            f"CPU for each request grew with it, from {units.duration(cpu.start_level)} to "
-            f"{units.duration(cpu.level)}: the target works more for the same answer"
+            f"CPU for each request grew with it, from {units.duration(cpu.first)} to "
+            f"{units.duration(cpu.last)}: the target works more for the same answer"
         )
     if severity == "fail" and _shared_with_generator(side, fitted):
         severity = "warning"
@@ -112,7 +110,7 @@ def cpu(side: Side) -> list[Finding]:
     fitted = side.trend("cpu.per_request")
     if fitted is None or CPU.severity(fitted) != "fail" or latency(side):
         return []
-    before, after = units.duration(fitted.start_level), units.duration(fitted.level)
+    before, after = units.duration(fitted.first), units.duration(fitted.last)
     return [
         Finding(
             cause="cpu_drift",

@@ -36,7 +36,7 @@ class Trend:
     """A fitted trend. `slope` (units a second) has a 95 % interval [low, high]; `level` is the fitted end.
 
     `span` is the time that was fitted (s), `n` the blocks and `n_eff` how many independent ones they are
-    worth. `shape` says what kind of growth it is. For a step, `step_at` is when (s), `step_size` how high,
+    worth. `first` and `last` are what was seen: medians of the first and last blocks. `shape` says what kind of growth it is. For a step, `step_at` is when (s), `step_size` how high,
     and `step_low` the lower end of its interval; a step may be certain where a slope through it is not.
     """
 
@@ -45,6 +45,8 @@ class Trend:
     high: float
     start_level: float
     level: float
+    first: float
+    last: float
     span: float
     n: int
     n_eff: float
@@ -102,6 +104,8 @@ def trend(t: Floats, z: Floats, alpha: float = 0.05) -> Trend | None:
         high=float(high * scale / span),
         start_level=float(beta[0]) * scale,
         level=float(beta[0] + beta[1]) * scale,  # the line's end: a transient that died away is in neither end
+        first=float(np.median(z[: max(1, m // 10)])),
+        last=float(np.median(z[-max(1, m // 10) :])),
         span=float(span),
         n=m,
         n_eff=_effective(m, rho),
