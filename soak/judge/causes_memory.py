@@ -32,8 +32,8 @@ def memory(side: Side) -> list[Finding]:
     if fitted is None or _is_stack(side, fitted):
         return []
     severity = MEMORY.severity(fitted)
-    if severity == "fail" and not _goes_on(side, metric, fitted):
-        severity = "info"
+    if severity == "fail" and (fitted.shape == "step" or not _goes_on(side, metric, fitted)):
+        severity = "info"  # it rose once, or has stopped rising
     if severity is None:
         return _filled(side, metric, fitted)
     evidence = [

@@ -50,16 +50,13 @@ def _by_pid(pid: int) -> Root:
 
 
 def _by_port(port: int) -> Root:
-    listening = [
-        c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port
-    ]
+    listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr[1:2] == (port,)]
     if not listening:
         raise TargetError(f"target.port: nothing listens on port {port}")
     holders = {c.pid for c in listening if c.pid is not None}
     if not holders:
         raise TargetError(
-            f"target.port: whoever listens on port {port} belongs to another user; "
-            "run soak as that user or as root"
+            f"target.port: whoever listens on port {port} belongs to another user; run soak as that user or as root"
         )
     return _one_tree(holders, f"target.port: port {port}")
 
@@ -67,9 +64,7 @@ def _by_port(port: int) -> Root:
 def _by_name(name: str) -> Root:
     ours = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
     stats = procfs.all_stats()
-    named = {
-        pid for pid, s in stats.items() if pid not in ours and s.state not in "ZX" and _is_named(s, name)
-    }
+    named = {pid for pid, s in stats.items() if pid not in ours and s.state not in "ZX" and _is_named(s, name)}
     if not named:
         raise TargetError(f"target.name: no process is named {name!r}")
     return _one_tree(named, f"target.name: {name!r}", stats)

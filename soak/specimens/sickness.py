@@ -56,7 +56,7 @@ class GcSawtooth(Healthy):
     """Makes reference cycles, freed by the garbage collector in waves: the floor is flat. It is not sick."""
 
     def start(self) -> None:
-        gc.set_threshold(40_000, 10, 1000)
+        gc.set_threshold(20_000, 10, 1000)
 
     def touch(self, item: int) -> None:
         for _ in range(30):

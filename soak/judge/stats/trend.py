@@ -36,8 +36,9 @@ class Trend:
     """A fitted trend. `slope` (units a second) has a 95 % interval [low, high]; `level` is the fitted end.
 
     `span` is the time that was fitted (s), `n` the blocks and `n_eff` how many independent ones they are
-    worth. `first` and `last` are what was seen: medians of the first and last blocks. `shape` says what kind of growth it is. For a step, `step_at` is when (s), `step_size` how high,
-    and `step_low` the lower end of its interval; a step may be certain where a slope through it is not.
+    worth. `first` and `last` are what was seen: medians of the first and last blocks. `shape` says what
+    kind of growth it is. For a step, `step_at` is when (s), `step_size` how high, and `step_low` the lower
+    end of its interval; a step may be certain where a slope through it is not.
     """
 
     slope: float
@@ -83,7 +84,8 @@ def trend(t: Floats, z: Floats, alpha: float = 0.05) -> Trend | None:
     apart = float(np.median(np.diff(t)))
     origin, span = t[0] - apart / 2, t[-1] - t[0] + apart
     x = (t - origin) / span
-    scale = float(np.median(np.abs(z))) or float(np.max(np.abs(z))) or 1.0
+    largest = float(np.max(np.abs(z)))
+    scale = max(float(np.median(np.abs(z))), 1e-6 * largest) or 1.0
     y = z / scale
     fits = {tau: _fit(_design(x, tau), y, extra=tau is not None) for tau in _TAUS}
     best = min(fits, key=lambda tau: fits[tau].bic)
