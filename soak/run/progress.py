@@ -103,7 +103,7 @@ class LiveView:
     """A bar with the phase and the time left, a row for each side, and the findings so far."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream)
+        self._console = Console(file=stream, force_terminal=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._title = ""
         self._last = -_REFRESH_S

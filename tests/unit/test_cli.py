@@ -1,0 +1,111 @@
+"""The front door: what each verb prints where, and the exit code it ends with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from soak.cli import main
+from soak.runfile import RunWriter
+from tests.unit.test_runfile import META, write
+
+VERBS = ("init", "check", "run", "judge", "report", "runs", "demo")
+ROOT = Path(__file__).parents[2]
+
+
+def soak(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself_with_an_example(verb: str) -> None:
+    shown = soak(verb, "--help")
+    assert shown.exit_code == 0
+    assert f"Example: soak {verb}" in shown.output.replace("\n", " ").replace("  ", " ")
+
+
+def test_the_help_lists_every_verb_and_no_other() -> None:
+    assert set(main.commands) == set(VERBS)
+    assert all(verb in soak("--help").output for verb in VERBS)
+
+
+def test_init_writes_a_scenario_that_check_accepts_and_never_overwrites(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    assert soak("init", str(file)).exit_code == 0
+    checked = soak("check", str(file))
+    assert checked.exit_code == 0, checked.output
+    assert "100/s" in checked.stdout
+    again = soak("init", str(file))
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "scenarios").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_scenario_is_explained(file: Path) -> None:
+    checked = soak("check", str(file))
+    assert checked.exit_code == 0, checked.output
+    assert file.stem in checked.stdout
+    assert all(len(line) <= 84 for line in checked.stdout.splitlines())
+
+
+def test_check_prints_the_schema_and_the_scenario_as_read() -> None:
+    assert json.loads(soak("check", "--schema").stdout)["title"] == "soak scenario"
+    shown = soak("check", str(ROOT / "scenarios" / "leak.yaml"), "--json")
+    assert json.loads(shown.stdout)["load"]["rate"] == 100.0
+    assert soak("check").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments,said",
+    [
+        (["run"], "either a scenario FILE or --url"),
+        (["run", "x.yaml", "--url", "http://127.0.0.1:1"], "either a scenario FILE or --url"),
+        (["run", "--url", "http://127.0.0.1:1"], "--rate and --for"),
+        (["run", "x.yaml", "--port", "8000"], "go with --url"),
+        (["run", "no-such-file.yaml"], "no-such-file.yaml"),
+        (["run", "--url", "http://127.0.0.1:1/", "--rate", "50", "--for", "10s"], "--rate: expected a rate"),
+        (["run", "--url", "http://192.0.2.1/", "--rate", "5/s", "--for", "10s"], "--allow-host 192.0.2.1"),
+        (["judge", "no-such-run"], "no run file 'no-such-run'"),
+        (["report", "latest", "--format", "pdf"], "pdf"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_bad_usage_is_exit_code_2_and_a_clear_message(tmp_path: Path, arguments: list[str], said: str) -> None:
+    result = CliRunner(env={"SOAK_RUNS": str(tmp_path)}).invoke(main, arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_run_file_is_judged_listed_and_reported(tmp_path: Path) -> None:
+    write(tmp_path / "made-1.soak", 30)
+    judged = soak("judge", "latest", "--runs", str(tmp_path), "--json")
+    document = json.loads(judged.stdout)
+    assert document["schema"] == "soak.verdict/1"
+    assert judged.exit_code == {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}[document["verdict"]]
+    out = tmp_path / "report.md"
+    made = soak("report", "made", "--runs", str(tmp_path), "--format", "markdown", "-o", str(out))
+    assert made.exit_code == 0
+    assert out.read_text()
+    listed = soak("runs", "--runs", str(tmp_path), "--json")
+    assert [row["run"] for row in json.loads(listed.stdout)] == ["made-1"]
+
+
+def test_a_broken_run_file_is_named_and_the_others_are_listed(tmp_path: Path) -> None:
+    RunWriter.create(tmp_path / "good.soak", META).finish()
+    (tmp_path / "bad.soak").write_text("junk")
+    listed = soak("runs", "--runs", str(tmp_path))
+    assert listed.exit_code == 0
+    assert "unfinished" in listed.stdout
+    assert "bad.soak" in listed.stderr
+    assert soak("judge", str(tmp_path / "bad.soak")).exit_code == 2
+
+
+def test_a_report_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    write(tmp_path / "made-1.soak", 5)
+    made = soak("report", "latest", "--runs", str(tmp_path), "-o", str(tmp_path / "no" / "such" / "folder.txt"))
+    assert made.exit_code == 2
+    assert "cannot be written" in made.stderr

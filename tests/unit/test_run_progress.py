@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import io
+import math
+
+from soak.core.verdict import Finding
+from soak.run.progress import LiveView, PlainView, SideStatus, Status, view_for
+
+SIDE = SideStatus(rate=99.6, failures=0.0, p50=0.0012, p99=0.0043, p999=0.011, rss=50 * 2**20)
+
+
+def status(phase: str, elapsed: float, **sides: SideStatus) -> Status:
+    return Status(phase, elapsed, 140.0, sides or {"candidate": SIDE})
+
+
+def test_plain_lines_come_with_a_new_phase_and_now_and_then() -> None:
+    out = io.StringIO()
+    view = PlainView(out)
+    shown = 0
+    for second in range(60):
+        phase = "warmup" if second < 10 else "soak"
+        if view.wants(phase, float(second)):
+            view.show(status(phase, float(second)))
+            shown += 1
+    assert shown == 5
+    assert "soak" in out.getvalue()
+    assert "99.6/s p50 1.2 ms p99 4.3 ms p999 11 ms rss 50 MiB" in out.getvalue()
+    assert "2 min 10 s left" in out.getvalue()
+
+
+def test_both_sides_and_failures_are_named() -> None:
+    out = io.StringIO()
+    failing = SideStatus(rate=50.0, failures=2.0, p50=math.nan, p99=math.nan, p999=math.nan)
+    PlainView(out).show(status("soak", 1.0, candidate=failing, reference=SIDE))
+    line = out.getvalue()
+    assert "candidate: 50/s 2/s failed p50 - p99 -" in line
+    assert "reference: 99.6/s p50" in line
+
+
+def test_the_live_view_shows_the_bar_and_the_findings_so_far() -> None:
+    out = io.StringIO()
+    view = LiveView(out)
+    view.begin("leak")
+    assert view.wants("soak", 0.0)
+    finding = Finding("memory_growth", "memory.rss", None, "fail", "memory grows by 1 GiB/h")
+    view.show(Status("soak", 70.0, 140.0, {"candidate": SIDE}, (finding,)))
+    assert not view.wants("soak", 70.2)
+    view.say("worker lost: x")
+    view.end()
+    text = out.getvalue()
+    for part in ("leak", "soak", "1 min 10 s left", "so far: memory grows by 1 GiB/h", "worker lost: x", "4.3 ms"):
+        assert part in text
+
+
+def test_a_pipe_gets_plain_lines() -> None:
+    assert isinstance(view_for(io.StringIO()), PlainView)
