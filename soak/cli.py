@@ -124,6 +124,9 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--url", help="Soak this URL with default criteria, without a scenario file.")
 @click.option("--rate", help="With --url: arrivals, such as 50/s.")
+@click.option(
+    "--users", type=int, help="With --url: plain Locust users that wait for their answers, instead of --rate."
+)
 @click.option("--for", "duration", help="With --url: length of the soak, such as 10m.")
 @click.option("--command", help="With --url: start this program and watch it.")
 @click.option("--port", type=int, help="With --url: watch whoever listens on this port.")
@@ -136,6 +139,7 @@ def run(
     file: Path | None,
     url: str | None,
     rate: str | None,
+    users: int | None,
     duration: str | None,
     as_json: bool,
     allowed: tuple[str, ...],
@@ -146,13 +150,13 @@ def run(
     if (file is None) == (url is None):
         raise click.UsageError("either a scenario FILE or --url is needed")
     if file is not None:
-        if rate or duration or any(v is not None for v in watch.values()):
-            raise click.UsageError("--rate, --for, --command, --port, --pid and --name go with --url")
+        if rate or users or duration or any(v is not None for v in watch.values()):
+            raise click.UsageError("--rate, --users, --for, --command, --port, --pid and --name go with --url")
         loaded = load(file)
     else:
-        if rate is None or duration is None:
-            raise click.UsageError("--url needs --rate and --for")
-        loaded = from_flags(url=url or "", rate=rate, duration=duration, **watch)
+        if (rate is None and users is None) or duration is None:
+            raise click.UsageError("--url needs --rate (or --users) and --for")
+        loaded = from_flags(url=url or "", rate=rate, users=users, duration=duration, **watch)
         click.echo(loaded.text, err=True)
     verdict = _soak(loaded, allowed, runs_folder or runfile.folder(), as_json)
     raise SystemExit(verdict.exit_code)

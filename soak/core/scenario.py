@@ -146,7 +146,9 @@ class Request(Model):
         for kind, argument in _DRAW.findall(self.path):
             bounds = re.fullmatch(r"([0-9]{1,15})-([0-9]{1,15})", argument)
             if kind != "random" or bounds is None or int(bounds[1]) > int(bounds[2]):
-                raise ValueError(f"{given[0]}: expected {{random:LOW-HIGH}}, got {{{kind}:{argument}}}")
+                raise ValueError(
+                    f"{given[0]}: expected {{random:LOW-HIGH}} with LOW up to HIGH, got {{{kind}:{argument}}}"
+                )
         return self
 
     @property

@@ -69,7 +69,7 @@ def parse(text: object, expected: Dimension, *, growth: bool = False) -> Quantit
     examples = f"10%, 2%/h, {_growth_example(expected)}" if growth else EXAMPLES[expected]
     wanted = f"expected {'a growth' if growth else _NAMES[expected]} such as {examples}"
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
-        raise ValueError(f"{wanted}, got {_KINDS.get(type(text), 'something else')}")
+        raise ValueError(f"{wanted}, got {_KINDS.get(type(text)) or str(text).lower()}")
     if isinstance(text, (int, float)) and not (expected == "count" or (expected == "ratio" and not growth)):
         raise ValueError(f"{wanted}, got {text!s:.40} (a number needs its unit)")
     if isinstance(text, str) and len(text) > _LONGEST:
@@ -115,7 +115,7 @@ _LONGEST = 64
 """Characters of a quantity; nobody needs more, and patterns must not be fed a book."""
 _LARGEST = 1e18
 """In base units: an exabyte, or more than the age of the universe."""
-_KINDS: dict[type, str] = {bool: "true or false", list: "a list", dict: "a mapping", type(None): "nothing"}
+_KINDS: dict[type, str] = {list: "a list", dict: "a mapping", type(None): "nothing"}
 _NAMES: dict[Dimension, str] = {
     "time": "a duration",
     "rate": "a rate",

@@ -34,7 +34,7 @@ class Slot(User):
     def on_stop(self) -> None:
         """Settle the arrival of a user that stopped itself."""
         self._settle()
-        super().on_stop()
+        super().on_stop()  # type: ignore[no-untyped-call]
 
     def context(self) -> dict[str, Any]:
         """Note the moment of the send; the context itself stays the user's own."""
@@ -62,7 +62,7 @@ class OpenSlot(Slot):
     def on_start(self) -> None:
         """The first task is an arrival like any other: wait for it."""
         self._enter()
-        self.wait()
+        self.wait()  # type: ignore[no-untyped-call]
 
     def wait_time(self) -> float:
         """Seconds until the arrival that this slot has just taken is due."""
@@ -111,6 +111,7 @@ class ScenarioUser(FastHttpUser):
             name=call.endpoint,
             json=call.json,
             headers=call.headers,
+            allow_redirects=False,  # a redirect is an answer; following it could take load to another host
         )
 
 

@@ -1,54 +1,81 @@
 """YAML with marks: plain data, and where each key and value of it stands in the file.
 
-Only what a scenario needs is read: mappings with text keys, lists, text, whole and decimal numbers,
-true, false and null. YAML 1.1's surprises (`on` as true, `1:30` as 90, dates) stay text, so that a
-message can say what was written. Duplicate keys are refused, and anchors are bounded: a few lines of
-aliases of aliases would otherwise unfold into gigabytes.
+Only what a scenario needs is read: mappings with text keys, lists, text, decimal numbers, true, false
+and null, as in the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema). The
+surprises of YAML 1.1 (`on` and `no` as booleans, `1:30` as 90, `010` as 8, dates) stay text, so that a
+message can say what was written. Tags that would build objects are refused, and so are duplicate keys.
+Size, depth and number of nodes are bounded while reading: a few lines of aliases of aliases would
+otherwise unfold into gigabytes, and a page of brackets would exhaust the stack.
 """
 
 from __future__ import annotations
 
-import math
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
 
 from soak.core.errors import Problem, ScenarioError
 
-MAX_BYTES = 1_000_000
-MAX_NODES = 20_000
+MAX_BYTES = 2**20
+MAX_NODES = 50_000
+"""Keys and values, once aliases are unfolded."""
 MAX_DEPTH = 40
+MAX_DIGITS = 18
+"""Whole numbers of up to so many digits fit into 64 bits."""
 
 Path = tuple[str | int, ...]
 Mark = tuple[int, int]
 """Line and column, from 1."""
 
+_TAG = "tag:yaml.org,2002:"
+_KINDS: dict[type[Node], str] = {MappingNode: "map", SequenceNode: "seq"}
+
 
 class _Loader(yaml.SafeLoader):
-    """Resolves only null, booleans and numbers; everything else is text."""
+    """Resolves only null, booleans and decimal numbers; stops at a file that is too large or deep."""
+
+    def __init__(self, text: str) -> None:
+        self._nodes = 0
+        self._depth = 0
+        super().__init__(text)
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        self._nodes += 1
+        self._depth += 1
+        if self._nodes > MAX_NODES or self._depth > MAX_DEPTH:
+            what = "nested too deeply" if self._depth > MAX_DEPTH else "too large"
+            raise yaml.MarkedYAMLError(problem=f"{what} to be a scenario", problem_mark=self.get_mark())
+        node: Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("tag:yaml.org,2002:null", r"^(?:~|null|)$", ["~", "n", ""]),
-    ("tag:yaml.org,2002:bool", r"^(?:true|false)$", list("tf")),
-    ("tag:yaml.org,2002:int", r"^[-+]?[0-9]{1,18}$", list("-+0123456789")),
+for _kind, _pattern, _first in (
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"^[-+]?(?:0|[1-9][0-9]*)$", list("-+0123456789")),
     (
-        "tag:yaml.org,2002:float",
-        r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$",
+        "float",
+        r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$",
         list("-+.0123456789"),
     ),
-    ("tag:yaml.org,2002:merge", r"^(?:<<)$", ["<"]),
+    ("merge", r"^(?:<<)$", ["<"]),
 ):
-    _Loader.add_implicit_resolver(_tag, re.compile(_pattern), _first)
+    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(_pattern), _first)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A scenario file as plain data, with the mark of each key and value by its path."""
+    """A scenario file as plain JSON data, with the mark of each key and value by its path.
+
+    What came through an alias or a merge key has the mark of where it is written.
+    """
 
     data: Any
     keys: dict[Path, Mark] = field(default_factory=dict)
@@ -58,34 +85,72 @@ class Document:
         """Where a path stands; the nearest parent that is written, if it is not."""
         if of_key and path in self.keys:
             return self.keys[path]
-        while path:
-            if path in self.values:
-                return self.values[path]
+        while path and path not in self.values:
             path = path[:-1]
-        return self.values.get((), (1, 1))
+        return self.values.get(path, (1, 1))
+
+    def at(self, path: Path) -> Any:
+        """The data at a path that is written; None if it is not."""
+        found = self.data
+        for part in path:
+            try:
+                found = found[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return found
 
 
 def parse(text: str, name: str) -> Document:
     """Read one YAML document. Raises ScenarioError with line and column."""
     if len(text) > MAX_BYTES:
-        raise ScenarioError(name, [Problem(f"larger than {MAX_BYTES // 1000} kB: not a scenario")])
-    _refuse_deep_flow(text, name)
+        raise ScenarioError(name, [Problem("larger than 1 MiB: not a scenario")])
+    loader = None
     try:
-        node = _Loader(text).get_single_node()
+        loader = _Loader(text)
+        node = loader.get_single_node()
+    except ReaderError as error:
+        before = text[: int(error.position)]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        code = f"U+{int(error.character):04X}"
+        raise ScenarioError(name, [Problem(f"the character {code} is not allowed", "", line, column)]) from None
     except yaml.YAMLError as error:
         raise ScenarioError(name, [_syntax(error)]) from None
-    except (RecursionError, ValueError) as error:
-        raise ScenarioError(name, [Problem(f"cannot be read as YAML: {error}")]) from None
+    except (ValueError, OverflowError) as error:  # pyyaml on escapes beyond Unicode, such as "\UFFFFFFFF"
+        mark = loader.get_mark() if loader is not None else yaml.Mark(name, 0, 0, 0, None, 0)
+        problem = Problem(f"not valid YAML: {error}", "", mark.line + 1, mark.column + 1)
+        raise ScenarioError(name, [problem]) from None
     if node is None:
-        raise ScenarioError(name, [Problem("is empty: expected a scenario (see `soak init`)")])
+        raise ScenarioError(name, [Problem("is empty: expected a scenario (`soak init` writes one to start from)")])
     reader = _Reader()
-    data = reader.read(node, (), 0)
+    try:
+        data = reader.read(node, (), 0)
+    except _TooLargeError as error:
+        raise ScenarioError(name, [error.problem]) from None
     if reader.problems:
-        raise ScenarioError(name, reader.problems)
+        raise ScenarioError(name, sorted(reader.problems, key=lambda p: (p.line, p.column)))
     return Document(data, reader.keys, reader.values)
 
 
+def dotted(path: Path) -> str:
+    """`("criteria", 1, "below")` as `criteria[1].below`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            word = part if part.isprintable() else repr(part)
+            text += f".{word}" if text else word
+    return text
+
+
+class _TooLargeError(Exception):
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+
 class _Reader:
+    """Unfolds nodes into data, noting marks and collecting every problem on the way."""
+
     def __init__(self) -> None:
         self.keys: dict[Path, Mark] = {}
         self.values: dict[Path, Mark] = {}
@@ -93,100 +158,109 @@ class _Reader:
         self._nodes = 0
 
     def read(self, node: Node, path: Path, depth: int) -> Any:
-        self._nodes += 1
-        if self._nodes > MAX_NODES or depth > MAX_DEPTH:
-            if not any("too large" in p.message for p in self.problems):
-                self._complain(node, path, "too large or too deep once its anchors are unfolded")
-            return None
+        self._count(node, depth)
         self.values[path] = _mark(node)
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, path)
+        if node.tag != _TAG + _KINDS[type(node)]:
+            self._complain(node, path, f"the tag {_short_tag(node)} is not allowed")
         if isinstance(node, MappingNode):
             return self._mapping(node, path, depth)
-        if isinstance(node, SequenceNode):
-            return [self.read(child, (*path, i), depth + 1) for i, child in enumerate(node.value)]
-        return self._scalar(node, path)
+        return [self.read(child, (*path, i), depth + 1) for i, child in enumerate(node.value)]
+
+    def _count(self, node: Node, depth: int) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES or depth > MAX_DEPTH:
+            what = "too deep" if depth > MAX_DEPTH else "too large"
+            raise _TooLargeError(Problem(f"{what} once its aliases are unfolded", "", *_mark(node)))
 
     def _mapping(self, node: MappingNode, path: Path, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
+        data: dict[str, Any] = {}
+        for key, value in node.value:  # first, so that the mapping's own keys and their marks win
+            if key.tag == _TAG + "merge":
+                self._merge(value, path, depth + 1, data)
+        own: set[str] = set()
         for key, value in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                other = self.read(value, path, depth + 1)
-                for part in other if isinstance(other, list) else [other]:
-                    if isinstance(part, dict):
-                        merged = part | merged
-                    else:
-                        self._complain(value, path, "expected a mapping after <<")
+            if key.tag == _TAG + "merge":
                 continue
-            if not isinstance(key, ScalarNode):
-                self._complain(key, path, "expected a plain word as key")
+            name = self._key(key, path, own)
+            if name is None:
                 continue
-            name = str(key.value)
-            at = (*path, name)
-            if name in found:
-                first = self.keys[at][0]
-                self._complain(key, at, f"is given twice; it stands in line {first} already")
-                continue
-            self.keys[at] = _mark(key)
-            found[name] = self.read(value, at, depth + 1)
-        self.values[path] = _mark(node)
-        return merged | found
+            own.add(name)
+            self.keys[*path, name] = _mark(key)
+            data[name] = self.read(value, (*path, name), depth + 1)
+        return data
 
-    def _scalar(self, node: Node, path: Path) -> Any:
-        kind, text = node.tag.rpartition(":")[2], str(node.value)
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            self._complain(node, path, f"the tag {node.tag} is not allowed")
+    def _merge(self, node: Node, path: Path, depth: int, data: dict[str, Any]) -> None:
+        """`<<: *defaults` or a list of mappings, whose first one wins (https://yaml.org/type/merge.html)."""
+        self._count(node, depth)
+        for source in reversed(node.value) if isinstance(node, SequenceNode) else [node]:
+            if isinstance(source, MappingNode):
+                self._count(source, depth)
+                data |= self._mapping(source, path, depth)
+            else:
+                self._complain(source, path, "expected a mapping, or a list of mappings, after <<")
+
+    def _key(self, node: Node, path: Path, own: set[str]) -> str | None:
+        if not isinstance(node, ScalarNode):
+            self._complain(node, path, "expected a plain word as a key")
             return None
-        if kind == "null":
+        name = str(node.value)
+        if node.tag != _TAG + "str":
+            what = f'the key {name or "null"} is not text: write "{name}" in quotes if it is meant so'
+            self._complain(node, path, what)
             return None
-        if kind == "bool":
-            return text == "true"
-        if kind == "int" and re.fullmatch(r"[-+]?[0-9]{1,18}", text):
-            return int(text)
-        if kind == "float":
-            try:
+        if name in own:
+            first = self.keys[*path, name][0]
+            self._complain(node, (*path, name), f"is given twice; it stands in line {first} already")
+            return None
+        return name if self._printable(node, path) else None
+
+    def _scalar(self, node: ScalarNode, path: Path) -> Any:
+        text = str(node.value)
+        match node.tag.removeprefix(_TAG):
+            case "str" | "merge":
+                return text if self._printable(node, path) else None
+            case "null" if text in ("", "~") or text.lower() == "null":
+                return None
+            case "bool" if text.lower() in ("true", "false"):
+                return text.lower() == "true"
+            case "int" if re.fullmatch(r"[-+]?[0-9]+", text):
+                if len(text.lstrip("+-")) <= MAX_DIGITS:
+                    return int(text)
+                self._complain(node, path, f"the number has more than {MAX_DIGITS} digits")
+            case "float" if re.fullmatch(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?", text) and text.count(".") < 2:
                 number = float(text)
-            except ValueError:
-                number = math.nan
-            if math.isfinite(number):
-                return number
-        if kind != "str":
-            self._complain(node, path, f"the tag {node.tag} is not allowed")
-        return text
+                if abs(number) < 1e300:
+                    return number
+                self._complain(node, path, "the number is too large")
+            case _:
+                self._complain(node, path, f"the tag {_short_tag(node)} is not allowed here")
+        return None
+
+    def _printable(self, node: ScalarNode, path: Path) -> bool:
+        """YAML's escapes can spell what no program, path or terminal takes: control codes, halves of characters."""
+        bad = next((c for c in node.value if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r"), None)
+        if bad is not None:
+            self._complain(node, path, f"the character U+{ord(bad):04X} is not allowed")
+        return bad is None
 
     def _complain(self, node: Node, path: Path, message: str) -> None:
-        line, column = _mark(node)
-        self.problems.append(Problem(message, dotted(path), line, column))
+        self.problems.append(Problem(message, dotted(path), *_mark(node)))
 
 
-def dotted(path: Path) -> str:
-    """`("criteria", 1, "below")` as `criteria[1].below`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+def _short_tag(node: Node) -> str:
+    tag = str(node.tag)
+    return f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag
 
 
 def _mark(node: Node) -> Mark:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
-def _refuse_deep_flow(text: str, name: str) -> None:
-    """Thousands of nested brackets would exhaust the stack of any recursive YAML reader."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.count("[") + line.count("{") > 500:
-            raise ScenarioError(name, [Problem("nested too deeply to be a scenario", "", number, 1)])
-    depth = 0
-    for number, line in enumerate(text.splitlines(), 1):
-        depth += line.count("[") + line.count("{") - line.count("]") - line.count("}")
-        indent = len(line) - len(line.lstrip())
-        if depth > 500 or indent > 2000:
-            raise ScenarioError(name, [Problem("nested too deeply to be a scenario", "", number, 1)])
-
-
 def _syntax(error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     parts = [getattr(error, "problem", None), getattr(error, "context", None)]
     message = "; ".join(str(p) for p in parts if p) or str(error).splitlines()[0]
-    if mark is None:
-        return Problem(f"not valid YAML: {message}")
-    return Problem(f"not valid YAML: {message}", "", mark.line + 1, mark.column + 1)
+    message = message if message.endswith("to be a scenario") else f"not valid YAML: {message}"
+    return Problem(message, "", mark.line + 1, mark.column + 1) if mark is not None else Problem(message)

@@ -1,4 +1,8 @@
-"""Where load may go, and whether anybody is there."""
+"""Where load may go, and whether anybody is there.
+
+This is about the hosts that a scenario names. A locustfile is a program of its own, and may connect to
+whatever it likes.
+"""
 
 from __future__ import annotations
 
@@ -13,47 +17,70 @@ _PATIENCE_S = 3.0
 
 
 def refuse_foreign(scenario: Scenario, allowed: Collection[str]) -> None:
-    """Load only goes to loopback, or to a host that `--allow-host` names. Raises TargetError."""
+    """Load only goes to loopback, or to a HOST or HOST:PORT of `allowed`. Raises TargetError.
+
+    A name counts as loopback only if each of its addresses is: the resolver may hand out any of them.
+    """
+    permitted = {entry.lower() for entry in allowed}
     for side, target in scenario.sides.items():
-        if {target.host, f"{target.host}:{target.tcp_port}"} & set(allowed):
+        if permitted & _spellings(target):
             continue
-        addresses = _addresses(side, target)
-        foreign = [a for a in addresses if not ipaddress.ip_address(a.partition("%")[0]).is_loopback]
+        foreign = [a for a in _addresses(side, target) if not _is_loopback(a)]
         if foreign:
+            address = "" if foreign[0] == target.host else f" ({foreign[0]})"
             raise TargetError(
-                f"{side}: {target.host} is not this machine ({foreign[0]}); load goes only to loopback unless you "
-                f"say so: add --allow-host {target.host}"
+                f"{side}: {target.host}{address} is not this machine's loopback, and load goes nowhere else unless "
+                f"you say so; if you may load it, add --allow-host {target.host}"
             )
 
 
 def refuse_unreachable(target: Target) -> None:
-    """Raises TargetError when nothing accepts connections at the target."""
+    """Raises TargetError when nothing accepts connections at the target within three seconds."""
     try:
         socket.create_connection((target.host, target.tcp_port), _PATIENCE_S).close()
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:
         raise TargetError(
-            f"nothing answers at {target.host}:{target.tcp_port} ({reason}); start the target first, "
-            "or let soak start it with target.process.command"
+            f"nothing answers at {_bracketed(target.host)}:{target.tcp_port} ({_reason(error)}); start the target "
+            "first, or let soak start it with target.process.command"
         ) from None
 
 
 def port_in_use(target: Target) -> bool:
-    """Whether something accepts connections at the target already."""
+    """Whether something listens at the target already; one too busy to answer counts."""
     try:
         socket.create_connection((target.host, target.tcp_port), 1.0).close()
-    except OSError:
+    except TimeoutError:
+        return True
+    except (OSError, UnicodeError):
         return False
     return True
+
+
+def _spellings(target: Target) -> set[str]:
+    """How `--allow-host` may name the target; an IPv6 address with brackets or without."""
+    host = target.host.lower()
+    return {host, _bracketed(host), f"{_bracketed(host)}:{target.tcp_port}"}
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _addresses(side: str, target: Target) -> list[str]:
     try:
         found = socket.getaddrinfo(target.host, target.tcp_port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise TargetError(
-            f"{side}: the host {target.host!r} cannot be resolved ({reason}); a host beyond loopback also needs "
-            f"--allow-host {target.host}"
-        ) from None
-    return [str(address[4][0]) for address in found]
+    except (OSError, UnicodeError) as error:
+        raise TargetError(f"{side}: the host {target.host!r} cannot be resolved ({_reason(error)})") from None
+    return [str(address[4][0]).partition("%")[0] for address in found]
+
+
+def _is_loopback(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_PATIENCE_S:g} s"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

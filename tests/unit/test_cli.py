@@ -63,7 +63,7 @@ def test_check_prints_the_schema_and_the_scenario_as_read() -> None:
     [
         (["run"], "either a scenario FILE or --url"),
         (["run", "x.yaml", "--url", "http://127.0.0.1:1"], "either a scenario FILE or --url"),
-        (["run", "--url", "http://127.0.0.1:1"], "--rate and --for"),
+        (["run", "--url", "http://127.0.0.1:1"], "--rate (or --users) and --for"),
         (["run", "x.yaml", "--port", "8000"], "go with --url"),
         (["run", "no-such-file.yaml"], "no-such-file.yaml"),
         (["run", "--url", "http://127.0.0.1:1/", "--rate", "50", "--for", "10s"], "--rate: expected a rate"),

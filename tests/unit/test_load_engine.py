@@ -88,7 +88,7 @@ def test_the_account_balances_at_the_end_of_the_drain() -> None:
 def test_a_stop_takes_back_what_was_not_due_yet() -> None:
     made = engine()
     held = [made.claim() for _ in range(50)]
-    dropped = made.stop(made.begin + 0.1)
+    dropped = made.stop(made.begin + 0.095)
     assert set(dropped) == set(held[10:])
     assert made.claim() is None
     for arrival in held[:10]:

@@ -1,0 +1,196 @@
+"""What a criterion can see in a scenario, before anything has run: counts, lengths and the size of noise.
+
+A criterion that cannot be settled costs a night and says "inconclusive" in the morning; most of that can
+be computed beforehand from rate, mix and length.
+"""
+
+from __future__ import annotations
+
+import math
+
+from soak.core import units
+from soak.core.metrics import QUANTILES
+from soak.core.scenario import Criterion, Scenario
+
+WANTED = {"p50": 50, "p90": 200, "p99": 1_500, "p999": 10_000, "p9999": 100_000, "max": 1}
+"""Requests that hold a percentile steady to about 10 % (order statistics of a log-normal, sigma 0.5)."""
+
+_TREND_WINDOWS = 12
+"""A trend through fewer windows than this shows only what is gross."""
+
+_SMOKE_S = 600.0
+"""A shorter soak can show a steep growth, but seldom that there is none."""
+
+_NOISE = {"bytes": 2.0**20, "time": 1e-3, "count": 1.0, "rate": 1.0}
+"""What a healthy process wanders by itself, in base units: about 1 MiB, 1 ms, one file or thread."""
+
+_NOISE_SHARE = {"memory": 0.02, "latency": 0.03, "service": 0.03}
+_OTHER_NOISE_SHARE = 0.02
+"""The same as a share of the level."""
+
+
+def sight(criterion: Criterion, scenario: Scenario) -> str:
+    """What this criterion will be able to tell, in a sentence or two with the numbers of the scenario."""
+    room, _, quantile = criterion.metric.partition(".")
+    if room in ("latency", "service") and quantile in QUANTILES:
+        return _percentile(criterion, scenario, quantile)
+    if criterion.kind == "growth_below":
+        return _size(criterion, scenario)
+    if room == "errors":
+        return _errors(criterion, scenario)
+    if criterion.metric == "throughput.rate":
+        return _throughput(criterion, scenario)
+    return _level(criterion, scenario)
+
+
+def requests(criterion: Criterion, scenario: Scenario) -> float | None:
+    """Requests in the soak phase for the endpoint, or for the rarest; None if the target decides it."""
+    load = scenario.load
+    if load.rate is None or not load.open_model:
+        return None
+    total = load.rate * scenario.phases.soak
+    if not load.requests:
+        return total
+    weights = {r.endpoint: r.weight for r in load.requests}
+    share = min(weights.values()) if criterion.endpoint is None else weights[criterion.endpoint]
+    return max(total * share / sum(weights.values()), 1e-9)
+
+
+def bounding(quantile: str) -> int:
+    """Requests from which on a percentile has an upper bound with 95 % confidence: q^n < 2.5 %.
+
+    Order statistics: fewer, and even the slowest of them may lie below the percentile.
+    """
+    share = QUANTILES[quantile] / 100
+    return 1 if share >= 1 else math.ceil(math.log(0.025) / math.log(share))
+
+
+def _percentile(criterion: Criterion, scenario: Scenario, quantile: str) -> str:
+    soak, count = scenario.phases.soak, requests(criterion, scenario)
+    growth = criterion.kind == "growth_below"
+    wanted = WANTED[quantile] * (_TREND_WINDOWS if growth else 1)
+    least = bounding(quantile)
+    if count is None:
+        rate = wanted / (criterion.over or soak)
+        return (
+            f"How many requests there will be depends on the target. A {quantile} wants {wanted:,}"
+            f"{_in_window(criterion)}, that is {units.show(rate, 'rate')} or more of each endpoint."
+        )
+    who = _who(criterion, scenario)
+    if growth:
+        return _drift(criterion, scenario, quantile, count, who)
+    if quantile == "max":
+        return f"About {_number(count)} requests{who}; the slowest single one decides."
+    here = count if criterion.over is None else count * criterion.over / soak
+    have = f"About {_number(here)} requests{who}{_in_window(criterion)}"
+    if here < least:
+        longer = units.duration((criterion.over or soak) * wanted / here)
+        what = "windows" if criterion.over is not None else "a soak"
+        return (
+            f"{have}: too few, a {quantile} has no upper bound before {least:,} and is steady from {wanted:,}. "
+            f"It will be inconclusive; it wants {what} of {longer}, or a higher rate."
+        )
+    if here < wanted:
+        return (
+            f"{have}: enough for a rough {quantile}; one near the limit will be inconclusive. "
+            f"It is steady from {wanted:,} on."
+        )
+    return f"{have}: enough, a {quantile} wants {wanted:,}."
+
+
+def _drift(criterion: Criterion, scenario: Scenario, quantile: str, count: float, who: str) -> str:
+    soak, each = scenario.phases.soak, WANTED[quantile]
+    windows = int(count // each)
+    if windows < _TREND_WINDOWS:
+        longer = units.duration(soak * each * _TREND_WINDOWS / count)
+        head = "not one window" if windows < 1 else "1 window" if windows == 1 else f"{windows} windows"
+        return (
+            f"About {_number(count)} requests{who} make {head} of the {each:,} that a {quantile} wants, and a trend "
+            f"wants {_TREND_WINDOWS}. Likely inconclusive unless the drift is gross; soak for {longer} or more."
+        )
+    windows = min(windows, 60)
+    head = f"{windows} windows of about {_number(count / windows)} requests{who} each show the trend. "
+    return head + _size(criterion, scenario)
+
+
+def _size(criterion: Criterion, scenario: Scenario) -> str:
+    """The growth that the limit allows over this soak, beside what noise hides."""
+    limit, soak = criterion.limit, scenario.phases.soak
+    allowed = limit.value if limit.per is None else limit.per_second * soak
+    relative = limit.dimension == "ratio"
+    noise = _NOISE_SHARE.get(criterion.spec.room, _OTHER_NOISE_SHARE) if relative else _NOISE[limit.dimension]
+    shown, hidden = units.show(allowed, limit.dimension), units.show(noise, limit.dimension)
+    text = f"Over {units.duration(soak)} the limit allows {shown}"
+    if allowed >= noise:
+        text += f"; noise of about {hidden} does not hide that."
+        if soak < _SMOKE_S:
+            text += (
+                f" But {units.duration(soak)} is a smoke test: it shows a steep growth, seldom that there is none. "
+                f"Soak for {units.duration(_SMOKE_S)} at the very least."
+            )
+        return text
+    text += f", less than the {hidden} or so that a healthy process wanders by itself. Likely inconclusive"
+    if limit.per is not None and limit.value > 0:
+        return f"{text}; soak for {units.duration(noise / limit.per_second)} or more."
+    return f"{text}, however long the soak: allow more, or give a limit by the hour."
+
+
+def _errors(criterion: Criterion, scenario: Scenario) -> str:
+    count, limit = requests(criterion, scenario), criterion.limit.value
+    if criterion.kind == "above" or limit <= 0:
+        return "Judged on every arrival of the soak."
+    # Wilson's interval with no failure at all ends at z^2 / (n + z^2), z = 1.96
+    needed = math.ceil(3.84 * (1 - min(limit, 0.999)) / limit)
+    soak = criterion.over or scenario.phases.soak
+    if count is None:
+        rate = units.show(needed / soak, "rate")
+        return f"{needed:,} arrivals without a failure{_in_window(criterion)} show it: {rate} or more is enough."
+    here = count if criterion.over is None else count * criterion.over / scenario.phases.soak
+    have = f"About {_number(here)} arrivals{_who(criterion, scenario)}{_in_window(criterion)}"
+    if here < needed:
+        what = "windows" if criterion.over is not None else "a soak"
+        return (
+            f"{have}: even without one failure that cannot show a ratio below {units.percent(limit)}, which takes "
+            f"{needed:,}. It will be inconclusive; it wants {what} of {units.duration(soak * needed / here)}."
+        )
+    return f"{have}: enough, {needed:,} without a failure show it; {_number(here * limit)} failures miss it."
+
+
+def _throughput(criterion: Criterion, scenario: Scenario) -> str:
+    count, limit = requests(criterion, scenario), criterion.limit.value
+    if scenario.load.locustfile is not None or count is None:
+        return "Requests done a second: what users and target make of it."
+    share = scenario.load.rate if criterion.endpoint is None else count / scenario.phases.soak
+    offered = share or 0.0
+    if criterion.kind == "above" and limit >= offered:
+        return f"It cannot pass: only {units.show(offered, 'rate')} are offered."
+    return f"{units.show(offered, 'rate')} are offered."
+
+
+def _level(criterion: Criterion, scenario: Scenario) -> str:
+    length = criterion.over or scenario.phases.soak
+    looks = length / scenario.probe.every
+    few = " That is few: look more often, or longer." if looks < 24 else ""
+    if criterion.metric.startswith(("stack.h", "memory.peak")):
+        mark = "A high-water mark: it never sinks, so one deep request of the whole life of the process counts. "
+        return mark + f"About {_number(looks)} looks{_in_window(criterion)}.{few}"
+    if criterion.spec.room == "generator":
+        return f"The instrument's own health{_in_window(criterion)}."
+    return f"About {_number(looks)} looks{_in_window(criterion)}.{few}"
+
+
+def _in_window(criterion: Criterion) -> str:
+    return f" in each {units.duration(criterion.over)}" if criterion.over is not None else ""
+
+
+def _who(criterion: Criterion, scenario: Scenario) -> str:
+    if scenario.load.locustfile is not None:
+        return " of all endpoints together"
+    if criterion.endpoint is not None or len(scenario.load.requests or []) < 2:
+        return ""
+    rarest = min(scenario.load.requests or [], key=lambda r: r.weight)
+    return f" of {rarest.endpoint} (the rarest)"
+
+
+def _number(count: float) -> str:
+    return f"{count:,.0f}" if count >= 10 else f"{count:.2g}"

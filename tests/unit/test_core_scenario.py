@@ -1,0 +1,174 @@
+"""The scenario models: what holds between keys, and what follows from them."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from soak.core.scenario import Criterion, Load, Phases, Request, Scenario, Target
+from tests.making import scenario
+
+
+@pytest.mark.parametrize(
+    "url, host, port",
+    [
+        ("http://127.0.0.1:8000", "127.0.0.1", 8000),
+        ("http://localhost", "localhost", 80),
+        ("https://shop.example/api", "shop.example", 443),
+        ("http://[::1]:81", "::1", 81),
+        ("tcp://127.0.0.1:6379", "127.0.0.1", 6379),
+    ],
+)
+def test_a_target_knows_host_and_port(url, host, port):
+    target = Target(url=url)
+    assert (target.host, target.tcp_port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "shop", "ftp://x", "http://", "http://x:0", "http://x:70000", "http://x:y", "http://[", "tcp://x",
+     "http://a b", "http://x/?q=1", "http://x/#top", "http://me:secret@x"],
+)  # fmt: skip
+def test_what_load_cannot_be_sent_to_is_refused(url):
+    with pytest.raises(ValidationError, match="url: expected"):
+        Target(url=url)
+
+
+def test_one_way_to_name_the_process():
+    assert not Target(url="http://x").watched
+    assert Target(url="http://x", port=5).watched
+    with pytest.raises(ValidationError, match="pid and port"):
+        Target(url="http://x", pid=1, port=2)
+
+
+def test_endpoints_are_named_by_their_request():
+    assert Request(get="/").endpoint == "GET /"
+    assert Request(get="/items/{random:1-9}").endpoint == "GET /items/{random}"
+    assert Request(name="browse", post="/x").endpoint == "browse"
+    assert Request(post="/x").method == "POST"
+
+
+@pytest.mark.parametrize(
+    "path", ["items", "/{random:9-1}", "/{random:a-b}", "/{random:}", "/{pick:1-2}", "/{random:1-" + "9" * 5000 + "}"]
+)
+def test_paths_that_mean_nothing_are_refused(path):
+    with pytest.raises(ValidationError, match="get: expected"):
+        Request(get=path)
+
+
+def test_open_and_closed_model():
+    mix = [{"get": "/"}]
+    assert Load.model_validate({"rate": "5/s", "requests": mix}).open_model
+    closed = Load.model_validate({"users": 7, "rate": "5/s", "requests": mix})
+    assert not closed.open_model
+    assert closed.slots == 7
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"requests": None}, "one of `requests` and `locustfile`"),
+        ({"locustfile": "a.py::B"}, "one of `requests` and `locustfile`"),
+        ({"requests": None, "locustfile": "a.py"}, "FILE.py::UserClass"),
+        ({"timeout": "0s"}, "timeout: expected more than 0 s"),
+        ({"requests": [{"get": "/"}, {"get": "/"}]}, "2 requests are named 'GET /'"),
+        ({"requests": [{"get": "/", "expect": [99]}]}, "greater than or equal to 100"),
+        ({"connections": True}, "valid integer"),
+        ({"users": 10**9}, "less than or equal"),
+    ],
+)
+def test_loads_that_contradict_themselves_are_refused(changes, words):
+    with pytest.raises(ValidationError, match=words):
+        Load.model_validate({"rate": "5/s", "requests": [{"get": "/"}]} | changes)
+
+
+def test_the_warm_up_is_a_tenth_of_the_soak_at_most_five_minutes():
+    assert Phases.model_validate({"soak": "100s"}).warmup_s == 10
+    assert Phases.model_validate({"soak": "8h"}).warmup_s == 300
+    assert Phases.model_validate({"soak": "8h", "warmup": "0s"}).warmup_s == 0
+
+
+def test_intervals_grow_with_the_run():
+    def interval(soak: str) -> float:
+        return scenario(phases={"soak": soak}).interval_s
+
+    assert [interval(s) for s in ("1m", "12m", "1h", "2h", "72h")] == [1, 1, 5, 10, 10]
+
+
+@pytest.mark.parametrize(
+    "criterion, kind, value, per",
+    [
+        ({"metric": "latency.p99", "below": "50ms"}, "below", 0.05, None),
+        ({"metric": "stack.headroom", "above": "50%"}, "above", 0.5, None),
+        ({"metric": "memory.rss", "growth_below": "1 MiB/h"}, "growth_below", 1048576, 3600),
+        ({"metric": "memory.rss", "growth_below": "5%"}, "growth_below", 0.05, None),
+        ({"metric": "process.threads", "below": 100}, "below", 100, None),
+    ],
+)
+def test_a_criterion_has_one_limit_in_base_units(criterion, kind, value, per):
+    read = Criterion.model_validate(criterion)
+    assert read.kind == kind
+    assert read.limit.value == pytest.approx(value)
+    assert read.limit.per == per
+
+
+def test_a_criterion_says_itself():
+    read = Criterion.model_validate({"metric": "latency.p99", "endpoint": "buy", "below": "50ms", "over": "30m"})
+    assert read.text() == "latency.p99 of buy below 50ms in every 30 min"
+    assert Criterion(metric="memory.rss", growth_below="5%").text() == "memory.rss growth below 5%"
+
+
+@pytest.mark.parametrize(
+    "criterion, words",
+    [
+        ({"metric": "latency.p99"}, "exactly one of below, above and growth_below, got none"),
+        ({"metric": "latency.p99", "below": "5ms", "above": "1ms"}, "got below and above"),
+        ({"metric": "latency.p98", "below": "5ms"}, "did you mean latency.p9"),
+        ({"metric": "happiness", "below": "5ms"}, "a name such as"),
+        ({"metric": "memory.rss", "endpoint": "buy", "below": "5 MB"}, "not measured by endpoint"),
+        ({"metric": "memory.rss", "growth_below": "5%", "over": "5m"}, "over the whole soak phase"),
+        ({"metric": "memory.rss", "below": "5ms"}, "below: expected a size"),
+        ({"metric": "memory.live", "below": "5 MB"}, "not supported yet"),
+    ],
+)
+def test_criteria_that_cannot_be_judged_are_refused(criterion, words):
+    with pytest.raises(ValidationError, match=words):
+        Criterion.model_validate(criterion)
+
+
+def test_every_fault_between_keys_is_told_at_once():
+    with pytest.raises(ValidationError) as caught:
+        scenario(
+            target={"url": "http://127.0.0.1:8000"},
+            reference={"url": "http://127.0.0.1:8000/"},
+            criteria=[
+                {"metric": "latency.p99", "endpoint": "nobody", "below": "5ms", "over": "9h"},
+                {"metric": "memory.rss", "growth_below": "5%"},
+            ],
+        )
+    lines = caught.value.errors()[0]["msg"].removeprefix("Value error, ").split("\n")
+    assert [line.partition(": ")[0] for line in lines] == [
+        "criteria[0].endpoint", "criteria[0].over", "criteria[1].metric", "reference.url",
+    ]  # fmt: skip
+
+
+def test_a_target_of_another_protocol_needs_a_locustfile():
+    with pytest.raises(ValidationError, match=r"target.url: a tcp:// target needs load.locustfile"):
+        scenario(target={"url": "tcp://127.0.0.1:6379"})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"cost": {}}, {"alerts": []}, {"probe": {"allocator": "10s"}}, {"reference": {"url": "http://x", "run": "f"}}],
+)
+def test_what_comes_later_is_refused_not_ignored(document):
+    with pytest.raises(ValidationError, match="not supported yet"):
+        scenario(**document)
+
+
+def test_sides_and_times():
+    spec = scenario(reference={"url": "http://127.0.0.1:8001"})
+    assert list(spec.sides) == ["candidate", "reference"]
+    assert spec.load_s == 130
+    assert spec.drain_s == 12
+    assert isinstance(spec, Scenario)

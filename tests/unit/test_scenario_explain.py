@@ -1,0 +1,138 @@
+"""`soak check` in words: the counts are right, and what cannot be settled is said beforehand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from soak.core.scenario import Criterion, Scenario
+from soak.scenario import explain
+from soak.scenario.sight import bounding, sight
+from tests.making import scenario
+
+MIX = [{"name": "browse", "weight": 3, "get": "/"}, {"name": "buy", "post": "/cart"}]
+
+
+def made(soak: str = "1h", rate: str = "100/s", **changes: Any) -> Scenario:
+    return scenario(load={"rate": rate, "requests": MIX}, phases={"soak": soak, "warmup": "1m"}, **changes)
+
+
+def words(criterion: dict[str, Any], spec: Scenario | None = None) -> str:
+    return sight(Criterion.model_validate(criterion), spec or made())
+
+
+def test_the_whole_is_told_in_80_columns():
+    text = explain(
+        made(
+            reference={"url": "http://127.0.0.1:8001", "port": 8001},
+            criteria=[
+                {"metric": "errors.ratio", "below": "1%"},
+                {"metric": "latency.p99", "endpoint": "buy", "below": "50ms", "over": "10m"},
+                {"metric": "memory.rss", "growth_below": "1 MiB/h"},
+            ],
+        )
+    )
+    assert max(len(line) for line in text.splitlines()) <= 80
+    flat = " ".join(text.split())
+    for part in (
+        "candidate: load goes to http://127.0.0.1:8000", "starts `server`",
+        "reference: load goes to http://127.0.0.1:8001", "process tree of port 8001", "same arrivals",
+        "about 1 h 1 min", "soak 1 h load, judged",
+        "6,000 in the warm-up and 360,000 in the soak",
+        "75 % 270,000 browse: GET /", "25 % 90,000 buy: POST /cart",
+        "1. errors.ratio below 1%", "2. latency.p99 of buy below 50ms in every 10 min", "3. memory.rss growth below",
+    ):  # fmt: skip
+        assert part in flat, part
+
+
+def test_the_closed_model_promises_no_counts():
+    spec = scenario(load={"users": 5, "requests": MIX}, criteria=[{"metric": "latency.p99", "below": "1s"}])
+    text = " ".join(explain(spec).split())
+    assert "5 plain Locust users" in text
+    assert "depends on the target" in text
+
+
+def test_unwatched_processes_are_said_to_be_unseen():
+    text = " ".join(explain(scenario(target={"url": "http://127.0.0.1:8000"})).split())
+    assert "no process is watched, so memory, stack and CPU are not seen" in text
+
+
+def test_a_percentile_needs_requests_before_it_has_a_bound():
+    for quantile, share in (("p99", 0.99), ("p999", 0.999), ("p9999", 0.9999)):
+        n = bounding(quantile)
+        assert share**n < 0.025 <= share ** (n - 1), "the least number whose slowest is likely beyond the percentile"
+    assert bounding("p99") == 368
+    assert bounding("max") == 1
+
+
+@pytest.mark.parametrize(
+    "soak, rate, said",
+    [
+        ("1h", "100/s", "enough, a p999 wants 10,000"),
+        ("4m", "100/s", "enough for a rough p999"),
+        ("1m", "100/s", "It will be inconclusive"),
+    ],
+)
+def test_a_percentile_says_whether_its_requests_suffice(soak, rate, said):
+    assert said in words({"metric": "latency.p999", "below": "1s"}, made(soak, rate))
+
+
+def test_the_soak_that_it_asks_for_is_enough():
+    text = words({"metric": "latency.p999", "below": "1s"}, made("1m"))
+    assert "About 1,500 requests of buy (the rarest)" in text
+    assert "a soak of 6 min 40 s" in text
+    longer = made("400s")
+    assert "enough, a p999 wants 10,000" in words({"metric": "latency.p999", "below": "1s"}, longer)
+
+
+def test_windows_are_counted_for_themselves():
+    text = words({"metric": "latency.p99", "endpoint": "buy", "below": "1s", "over": "10s"})
+    assert "About 250 requests in each 10 s: too few" in text
+    assert "windows of 1 min" in text
+
+
+def test_a_drift_of_a_percentile_needs_a_dozen_windows():
+    few = words({"metric": "latency.p999", "growth_below": "10%"}, made("10m"))
+    assert "make 1 window of the 10,000" in few
+    assert "soak for 1 h 20 min or more" in few
+    assert "60 windows" in words({"metric": "latency.p99", "growth_below": "10%"})
+
+
+def test_growth_by_the_hour_is_extrapolated_over_the_soak():
+    text = words({"metric": "memory.rss", "growth_below": "1 MiB/h"}, made("2m"))
+    assert "Over 2 min the limit allows 34.1 KiB" in text
+    assert "Likely inconclusive; soak for 1 h or more" in text
+    assert "Likely" not in words({"metric": "memory.rss", "growth_below": "1 MiB/h"}, made("8h"))
+
+
+def test_a_share_that_noise_hides_is_hidden_at_any_length():
+    text = words({"metric": "memory.rss", "growth_below": "0.1%"}, made("8h"))
+    assert "however long the soak" in text
+    assert "smoke test" in words({"metric": "memory.rss", "growth_below": "5%"}, made("2m"))
+
+
+def test_an_error_ratio_needs_arrivals_even_without_one_error():
+    text = words({"metric": "errors.ratio", "endpoint": "buy", "below": "0.1%"}, made("1m"))
+    assert "takes 3,837" in text
+    assert "inconclusive" in text
+    # Wilson's upper bound for no failure in n, at that n and one less
+    assert 3.84 / (3837 + 3.84) < 0.001 <= 3.84 / (3836 + 3.84) + 1e-9
+    assert "enough" in words({"metric": "errors.ratio", "below": "0.1%"})
+
+
+def test_more_throughput_than_is_offered_cannot_pass():
+    assert "cannot pass" in words({"metric": "throughput.rate", "above": "100/s"})
+    assert "100/s are offered" in words({"metric": "throughput.rate", "above": "90/s"})
+
+
+@pytest.mark.parametrize("metric", ["stack.headroom", "memory.peak"])
+def test_high_water_marks_are_said_to_stay(metric):
+    limit = {"above": "50%"} if metric.startswith("stack") else {"below": "1 GiB"}
+    assert "never sinks" in words({"metric": metric} | limit)
+
+
+def test_few_looks_are_said_to_be_few():
+    spec = made("1m", probe={"every": "10s"})
+    assert "few" in words({"metric": "process.fds", "below": 100}, spec)
+    assert "few" not in words({"metric": "process.fds", "below": 100})
