@@ -6,6 +6,7 @@ to be trusted; otherwise invalid goes before fail, fail before inconclusive, inc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -71,11 +72,17 @@ def judge(recording: Recording) -> Verdict:
 def _side_verdict(side: Side) -> SideVerdict:
     findings = [f for rule in CAUSES for f in rule(side)] if side.length > 0 else causes_event.crash(side)
     return SideVerdict(
-        findings=tuple(sorted(findings, key=lambda f: _ORDER[f.severity])),
+        findings=tuple(sorted(findings, key=_urgency)),
         validity=validity(side),
         latency={e: _percentiles(side, e, "latency") for e in side.data.endpoints},
         service={e: _percentiles(side, e, "service") for e in side.data.endpoints},
     )
+
+
+def _urgency(finding: Finding) -> tuple[int, float]:
+    """What kills first comes first: what happened already, then by the time that is left."""
+    left = finding.eta_s if finding.eta_s is not None else math.inf
+    return _ORDER[finding.severity], -1.0 if finding.cause in HARD else left
 
 
 def _percentiles(side: Side, endpoint: str, clock: Clock) -> Percentiles:

@@ -53,12 +53,23 @@ def _by_port(port: int) -> Root:
     listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr[1:2] == (port,)]
     if not listening:
         raise TargetError(f"target.port: nothing listens on port {port}")
-    holders = {c.pid for c in listening if c.pid is not None}
+    holders = {_top_holder(c.pid, c.fd) for c in listening if c.pid is not None}
     if not holders:
         raise TargetError(
             f"target.port: whoever listens on port {port} belongs to another user; run soak as that user or as root"
         )
     return _one_tree(holders, f"target.port: port {port}")
+
+
+def _top_holder(pid: int, fd: int) -> int:
+    """The oldest ancestor that has the same socket open: the parent of prefork workers, not one of them."""
+    try:
+        socket = procfs.link(pid, f"fd/{fd}")
+        while (parent := procfs.stat(pid).parent) > 1 and socket in procfs.open_links(parent):
+            pid = parent
+    except (GoneError, PermissionError):
+        pass
+    return pid
 
 
 def _by_name(name: str) -> Root:

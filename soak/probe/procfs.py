@@ -140,6 +140,25 @@ def open_files(pid: int) -> int:
     return len(_names(PROC / str(pid) / "fd"))
 
 
+def link(pid: int, name: str) -> str:
+    """What the link /proc/PID/NAME points at. Raises GoneError; PermissionError."""
+    try:
+        return str((PROC / str(pid) / name).readlink())
+    except (FileNotFoundError, ProcessLookupError):
+        raise GoneError(f"{pid}/{name} is gone") from None
+
+
+def open_links(pid: int) -> set[str]:
+    """What the descriptors of a process point at, such as `socket:[4711]`. Raises GoneError; PermissionError."""
+    found = set()
+    for name in _names(PROC / str(pid) / "fd"):
+        try:
+            found.add(link(pid, f"fd/{name}"))
+        except GoneError:
+            continue
+    return found
+
+
 def _names(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)  # noqa: PTH208

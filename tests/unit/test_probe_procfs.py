@@ -1,0 +1,70 @@
+"""The parsers on recorded text, and on what a process may call itself."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soak.probe import procfs
+
+STAT = (
+    "4242 ({}) S 17 4242 4242 0 -1 4194560 5021 77 3 9 250 50 1 2 20 0 7 0 319020 90112000 11387 "
+    "18446744073709551615 1 1 0 0 0 0 0 16781312 134217730 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0"
+)
+STATUS = """Name:\tpython3
+VmPeak:\t   91000 kB
+VmHWM:\t   50000 kB
+VmRSS:\t   45548 kB
+RssAnon:\t   25420 kB
+RssFile:\t   20128 kB
+VmStk:\t     132 kB
+Threads:\t2
+"""
+KERNEL_THREAD = "Name:\tkthreadd\nUmask:\t0000\nState:\tS (sleeping)\nThreads:\t1\n"
+
+
+@given(st.text(min_size=1, max_size=15).filter(lambda s: "\n" not in s and "\0" not in s))
+def test_a_name_with_brackets_and_blanks_shifts_no_field(name: str) -> None:
+    stat = procfs.parse_stat(STAT.format(name))
+    assert stat.name == name
+    assert (stat.pid, stat.state, stat.parent, stat.threads, stat.started) == (4242, "S", 17, 7, 319020)
+    assert (stat.minor_faults, stat.major_faults) == (5021, 3)
+    assert stat.cpu_seconds == pytest.approx(300 / procfs.TICKS)
+
+
+def test_memory_is_read_in_bytes() -> None:
+    assert procfs.parse_status(STATUS) == {
+        "memory.peak": 50000 * 1024,
+        "memory.rss": 45548 * 1024,
+        "memory.anon": 25420 * 1024,
+        "stack.high_water": 132 * 1024,
+    }
+
+
+def test_a_kernel_thread_has_no_memory() -> None:
+    assert procfs.parse_status(KERNEL_THREAD) == {}
+
+
+def test_pss_and_stack_limit() -> None:
+    assert procfs.parse_pss("55d0-7ffd ---p 00000000 00:00 0 [rollup]\nRss: 10 kB\nPss:  7 kB\n") == 7 * 1024
+    assert procfs.parse_pss("Rss: 10 kB\n") is None
+    head = "Limit                     Soft Limit           Hard Limit           Units\n"
+    assert procfs.parse_stack_limit(head + "Max stack size            8388608              unlimited  bytes\n") == 2**23
+    assert procfs.parse_stack_limit(head + "Max stack size            unlimited            unlimited  bytes\n") is None
+
+
+def test_this_process_is_read_as_the_kernel_has_it() -> None:
+    me = procfs.stat(os.getpid())
+    assert (me.pid, me.parent, me.state) == (os.getpid(), os.getppid(), "R")
+    assert os.getpid() in (procfs.children(os.getppid()) or [os.getpid()])
+    assert procfs.all_stats()[os.getpid()].started == me.started
+    assert procfs.open_files(os.getpid()) >= 3
+
+
+def test_a_process_that_is_gone_is_one_kind_of_error() -> None:
+    for look in (procfs.stat, procfs.children, procfs.open_files):
+        with pytest.raises(procfs.GoneError):
+            look(2**22 + 1)

@@ -1,0 +1,238 @@
+"""The tree probe on real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from soak.core.errors import TargetError
+from soak.core.records import Sample
+from soak.core.scenario import Target
+from soak.probe import Root, TreeProbe, find
+from soak.probe.tree import MAX_PROCESSES
+from tests.e2e.harness import free_port
+
+SLEEP = "import time\nwhile True: time.sleep(0.05)"
+CHILD = f"import subprocess, sys; p = lambda: subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
+
+
+@contextmanager
+def running(code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process running `code`, from when it says that it is ready."""
+    ready = f"import sys\n{code.replace('READY', 'sys.stdout.write(chr(10)); sys.stdout.flush()')}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", ready, *arguments], stdout=subprocess.PIPE, stdin=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        if "READY" in code:
+            process.stdout.readline()
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait()
+        for pipe in (process.stdout, process.stdin):
+            if pipe is not None:
+                pipe.close()
+
+
+def probe_of(process: subprocess.Popen[bytes]) -> TreeProbe:
+    target = Target(url="http://127.0.0.1:1", pid=process.pid)
+    return TreeProbe("candidate", find(target), target)
+
+
+def tree(samples: list[Sample]) -> dict[str, float]:
+    (sample,) = [s for s in samples if s.source == "candidate"]
+    return dict(sample.values)
+
+
+def until(
+    probe: TreeProbe, wanted: Callable[[dict[str, float]], bool], t: float = 0.0
+) -> tuple[dict[str, float], float]:
+    """Sample until the tree looks as wanted; gives it and the time of that sample."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        samples = probe.sample(t)
+        if samples and wanted(tree(samples)):
+            return tree(samples), t
+        t += 1
+        time.sleep(0.1)
+    raise AssertionError(f"never seen; the last was {samples}")
+
+
+def poke(process: subprocess.Popen[bytes]) -> None:
+    """Let the process go on to its next step, and wait until it has."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    process.stdout.readline()
+
+
+def test_a_single_process_is_seen_whole() -> None:
+    with running(f"READY\n{SLEEP}") as process:
+        values = tree(probe_of(process).sample(0.0))
+        assert values["memory.rss"] > values["memory.anon"] > 1e6
+        assert values["memory.peak"] >= values["memory.rss"]
+        assert values["process.processes"] == 1
+        assert values["process.threads"] == 1
+        assert values["process.fds"] >= 3
+        assert values["process.restarts"] == 0
+        assert values["stack.high_water"] >= 100 * 1024
+
+
+def test_growth_is_seen_in_memory_threads_descriptors_connections_and_stack() -> None:
+    code = """
+import os, socket, threading, time
+READY
+sys.stdin.readline(); keep = bytearray(os.urandom(1) * 30_000_000); READY
+sys.stdin.readline()
+for _ in range(5): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+READY
+sys.stdin.readline(); files = [open('/dev/null') for _ in range(20)]; READY
+sys.stdin.readline()
+server = socket.create_server(('127.0.0.1', 0)); pairs = []
+for _ in range(4): pairs.append(socket.create_connection(server.getsockname())); pairs.append(server.accept()[0])
+READY
+sys.stdin.readline()
+sys.setrecursionlimit(5000)
+def walk(n): return sorted((n,), key=lambda d: walk(d - 1) if d else 0)[0]
+walk(300)
+READY
+time.sleep(60)
+"""
+    with running(code) as process:
+        probe = probe_of(process)
+        before = tree(probe.sample(0.0))
+        changes = {
+            "memory.anon": 25e6,
+            "process.threads": 5,
+            "process.fds": 20,
+            "process.connections": 9,
+            "stack.high_water": 500_000,
+        }
+        for step, (metric, least) in enumerate(changes.items(), 1):
+            poke(process)
+            after = tree(probe.sample(step * 10.0))
+            assert after[metric] - before[metric] >= least, metric
+            before = after
+
+
+def test_children_are_part_of_the_tree() -> None:
+    with running(f"{CHILD}\nfor _ in range(3): p()\nREADY\n{SLEEP}") as process:
+        samples = probe_of(process).sample(0.0)
+        assert tree(samples)["process.processes"] == 4
+        own = [s for s in samples if s.source != "candidate"]
+        assert len(own) == 4
+        assert sum(s.values["memory.rss"] for s in own) == pytest.approx(tree(samples)["memory.rss"])
+
+
+def test_a_child_that_is_replaced_is_a_restart_and_cpu_time_never_falls() -> None:
+    busy = "sum(i*i for i in range(12_000_000))\\nimport time\\ntime.sleep(60)"
+    code = f"""
+import subprocess, time
+def p(): return subprocess.Popen([sys.executable, '-c', '{busy}'])
+a = p(); time.sleep(1.0)
+READY
+sys.stdin.readline(); a.kill(); a.wait(); b = p(); READY
+time.sleep(60)
+"""
+    with running(code) as process:
+        probe = probe_of(process)
+        before, t = until(probe, lambda v: v["process.cpu_seconds"] > 0.15)
+        probe.events(t)
+        poke(process)
+        after, t = until(probe, lambda v: v["process.restarts"] >= 1, t + 1)
+        assert after["process.restarts"] == 1
+        assert after["process.cpu_seconds"] >= before["process.cpu_seconds"]
+        kinds = [e.kind for e in probe.events(t)]
+        assert "restart" in kinds
+        assert "process_exit" in kinds
+
+
+def test_a_child_that_only_comes_is_no_restart() -> None:
+    with running(f"{CHILD}\nREADY\nsys.stdin.readline(); p(); READY\n{SLEEP}") as process:
+        probe = probe_of(process)
+        probe.sample(0.0)
+        poke(process)
+        values, _ = until(probe, lambda v: v["process.processes"] == 2)
+        assert values["process.restarts"] == 0
+
+
+def test_the_end_of_the_root_is_seen() -> None:
+    with running(f"READY\n{SLEEP}") as process:
+        probe = probe_of(process)
+        assert probe.sample(0.0)
+        assert probe.alive
+        process.kill()
+        process.wait()
+        assert not probe.alive
+        assert probe.sample(1.0) == []
+
+
+def test_a_reused_pid_is_another_process() -> None:
+    with running(f"READY\n{SLEEP}") as process:
+        real = find(Target(url="http://127.0.0.1:1", pid=process.pid))
+        assert real.alive
+        assert not Root(process.pid, real.started - 1).alive
+
+
+LISTEN = "import socket\ns = socket.create_server(('127.0.0.1', int(sys.argv[1])))\nREADY\n"
+
+
+def test_a_service_is_found_by_its_port_and_again_after_a_restart() -> None:
+    port = free_port()
+    target = Target(url="http://127.0.0.1:1", port=port)
+    with running(LISTEN + SLEEP, str(port)) as first:
+        root = find(target)
+        assert root.pid == first.pid
+        probe = TreeProbe("candidate", root, target)
+        assert probe.sample(0.0)
+    assert probe.sample(1.0) == []
+    with running(LISTEN + SLEEP, str(port)):
+        values = tree(probe.sample(2.0))
+        assert values["process.restarts"] == 1
+        assert probe.alive
+
+
+def test_prefork_workers_on_one_port_are_one_tree() -> None:
+    port = free_port()
+    code = LISTEN.replace("READY", "import os\nfor _ in range(2):\n    if os.fork() == 0: break\nelse: READY")
+    with running(code + SLEEP, str(port)) as parent:
+        assert find(Target(url="http://127.0.0.1:1", port=port)).pid == parent.pid
+
+
+def test_a_name_must_fit_one_tree() -> None:
+    name = f"soakspec{os.getpid() % 10000}"
+    rename = f"open('/proc/self/comm', 'w').write('{name}')\n"
+    target = Target(url="http://127.0.0.1:1", name=name)
+    with pytest.raises(TargetError, match="no process is named"):
+        find(target)
+    with running(f"{rename}READY\n{SLEEP}") as one:
+        assert find(target).pid == one.pid
+        with running(f"{rename}READY\n{SLEEP}") as two, pytest.raises(TargetError, match="unrelated") as error:
+            find(target)
+        assert str(one.pid) in str(error.value)
+        assert str(two.pid) in str(error.value)
+
+
+@pytest.mark.parametrize("target", [{"pid": 2**22 + 1}, {"port": 1}])
+def test_nobody_there_is_a_clear_error(target: dict[str, int]) -> None:
+    with pytest.raises(TargetError, match=r"no process|nothing listens"):
+        find(Target(url="http://127.0.0.1:1", **target))
+
+
+def test_series_of_their_own_are_bounded() -> None:
+    with running(
+        f"import os\nfor _ in range({MAX_PROCESSES + 5}):\n    if os.fork() == 0: break\nelse: READY\n{SLEEP}"
+    ) as p:
+        samples = probe_of(p).sample(0.0)
+        assert tree(samples)["process.processes"] == MAX_PROCESSES + 6
+        assert len(samples) == MAX_PROCESSES + 1
