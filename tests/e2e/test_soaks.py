@@ -56,6 +56,16 @@ def test_every_arrival_is_accounted_for(shipped_soaks: Soaks, name: str) -> None
     assert account["balanced"]
 
 
+def test_the_demo_shows_what_it_promises(shipped_soaks: Soaks) -> None:
+    outcome = shipped_soaks("demo")
+    assert outcome.code == 0, outcome.show()
+    assert "memory_growth" in outcome.out
+    assert "reference" in outcome.out
+    assert "The demo showed what it promised" in outcome.out
+    report = next(line for line in outcome.out.splitlines() if line.startswith("report: ")).removeprefix("report: ")
+    assert (outcome.folder / report).is_file()
+
+
 def test_a_crash_names_its_signal_and_ends_the_soak(shipped_soaks: Soaks) -> None:
     outcome = shipped_soaks("crash")
     (finding,) = [f for f in outcome.verdict["findings"] if f["cause"] == "crash"]

@@ -127,7 +127,9 @@ def test_units_and_time_scales_change_nothing_but_units(scale: float, growth: fl
     blocks = level_blocks(t, v * scale, 0, span)
     other = trend(blocks.t, blocks.v)
     assert other is not None
-    assert other.slope * span / scale == pytest.approx(one.slope * N, rel=0.02, abs=0.5)  # edges may fall a sample aside
+    assert other.slope * span / scale == pytest.approx(
+        one.slope * N, rel=0.02, abs=0.5
+    )  # edges may fall a sample aside
 
 
 @given(st.lists(st.floats(-1e12, 1e12), min_size=MIN_BLOCKS, max_size=40))
