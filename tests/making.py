@@ -133,7 +133,7 @@ def recording(
             "host.cpu": Series(t, np.full_like(t, 0.3)),
             "host.steal": Series(t, np.zeros_like(t)),
             "host.memory_available": Series(t, np.full_like(t, 8e9)),
-        },  # fmt: skip
+        },
         events=events,
         provenance={"soak": "0.1.0", "host": "made"},
     )

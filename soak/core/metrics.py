@@ -24,6 +24,12 @@ QUANTILES: Mapping[str, float] = {
     "max": 100.0,
 }
 
+WANTED: Mapping[str, int] = {"p50": 50, "p90": 200, "p99": 1_500, "p999": 10_000, "p9999": 100_000, "max": 1}
+"""Requests that hold a percentile steady to about 10 % (order statistics of a log-normal, sigma 0.5)."""
+
+TREND_WINDOWS = 12
+"""A trend through fewer windows than this shows only what is gross."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:

@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 
 from soak.core import units
-from soak.core.metrics import QUANTILES
+from soak.core.metrics import QUANTILES, TREND_WINDOWS, WANTED
 from soak.core.scenario import Criterion
 from soak.core.verdict import CriterionResult, Result
-from soak.judge.side import ENOUGH, WANTED, Side
+from soak.judge.side import ENOUGH, Side
 from soak.judge.stats.blocks import Floats
 from soak.judge.stats.proportion import percentile_interval, wilson
 from soak.judge.stats.trend import Trend
@@ -200,7 +200,7 @@ def _too_little(criterion: Criterion, side: Side, endpoint: str | None) -> str:
         total = side.histogram(endpoint, "latency").total
         if not total:
             return "no request was answered: no data is no pass"
-        wanted = ENOUGH[quantile] * 12
+        wanted = ENOUGH[quantile] * TREND_WINDOWS
         longer = units.duration(max(60.0, side.length * (wanted / total - 1)))
         return (
             f"{total} requests are too few for a trend of a {quantile}, which wants {WANTED[quantile]:,} in each of "

@@ -10,18 +10,14 @@ from functools import cached_property
 import numpy as np
 
 from soak.core.histogram import Histogram
-from soak.core.metrics import METRICS, QUANTILES
+from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
 from soak.core.records import Clock, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
 from soak.judge.stats.blocks import Blocks, floor_blocks, level_blocks, peak_blocks
 from soak.judge.stats.trend import Trend, trend
 
-WANTED = {"p50": 50, "p90": 200, "p99": 1_500, "p999": 10_000, "p9999": 100_000, "max": 1}
-"""Requests that make a window's percentile steady to about 10 %."""
-
 ENOUGH = {"p50": 50, "p90": 100, "p99": 400, "p999": 4_000, "p9999": 40_000, "max": 1}
 """Fewer than these, and the percentile of a window has no finite interval; accepted to get more windows."""
 
-_FEW_WINDOWS = 12
 _MANY_WINDOWS = 60
 _CPU_WINDOW_S = 2.0
 
@@ -73,8 +69,8 @@ class Side:
         windows = self._windows(endpoint, clock, "ok")
         total = sum(w.histogram.total for w in windows)
         count = min(_MANY_WINDOWS, total // WANTED[quantile])
-        if count < _FEW_WINDOWS:
-            count = min(_FEW_WINDOWS, total // ENOUGH[quantile])
+        if count < TREND_WINDOWS:
+            count = min(TREND_WINDOWS, total // ENOUGH[quantile])
         count = min(count, len(windows))
         if count < 1:
             return None

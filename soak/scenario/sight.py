@@ -9,14 +9,8 @@ from __future__ import annotations
 import math
 
 from soak.core import units
-from soak.core.metrics import QUANTILES
+from soak.core.metrics import QUANTILES, TREND_WINDOWS, WANTED
 from soak.core.scenario import Criterion, Scenario
-
-WANTED = {"p50": 50, "p90": 200, "p99": 1_500, "p999": 10_000, "p9999": 100_000, "max": 1}
-"""Requests that hold a percentile steady to about 10 % (order statistics of a log-normal, sigma 0.5)."""
-
-_TREND_WINDOWS = 12
-"""A trend through fewer windows than this shows only what is gross."""
 
 _SMOKE_S = 600.0
 """A shorter soak can show a steep growth, but seldom that there is none."""
@@ -68,7 +62,7 @@ def bounding(quantile: str) -> int:
 def _percentile(criterion: Criterion, scenario: Scenario, quantile: str) -> str:
     soak, count = scenario.phases.soak, requests(criterion, scenario)
     growth = criterion.kind == "growth_below"
-    wanted = WANTED[quantile] * (_TREND_WINDOWS if growth else 1)
+    wanted = WANTED[quantile] * (TREND_WINDOWS if growth else 1)
     least = bounding(quantile)
     if count is None:
         rate = wanted / (criterion.over or soak)
@@ -101,12 +95,12 @@ def _percentile(criterion: Criterion, scenario: Scenario, quantile: str) -> str:
 def _drift(criterion: Criterion, scenario: Scenario, quantile: str, count: float, who: str) -> str:
     soak, each = scenario.phases.soak, WANTED[quantile]
     windows = int(count // each)
-    if windows < _TREND_WINDOWS:
-        longer = units.duration(soak * each * _TREND_WINDOWS / count)
+    if windows < TREND_WINDOWS:
+        longer = units.duration(soak * each * TREND_WINDOWS / count)
         head = "not one window" if windows < 1 else "1 window" if windows == 1 else f"{windows} windows"
         return (
             f"About {_number(count)} requests{who} make {head} of the {each:,} that a {quantile} wants, and a trend "
-            f"wants {_TREND_WINDOWS}. Likely inconclusive unless the drift is gross; soak for {longer} or more."
+            f"wants {TREND_WINDOWS}. Likely inconclusive unless the drift is gross; soak for {longer} or more."
         )
     windows = min(windows, 60)
     head = f"{windows} windows of about {_number(count / windows)} requests{who} each show the trend. "

@@ -57,7 +57,7 @@ def test_kill_9_leaves_a_file_that_is_judged_and_no_orphan(tmp_path: Path) -> No
     assert len(children) >= 3  # target, master, worker
     process.kill()
     process.communicate()
-    gone, alive = psutil.wait_procs(children, timeout=15)
+    _, alive = psutil.wait_procs(children, timeout=15)
     assert not alive, [c.cmdline() for c in alive]
     judged = soak(tmp_path, "judge", str(path), "--json")
     assert judged.code in (1, 3, 4), judged.show()
@@ -103,7 +103,12 @@ def test_a_wrong_key_is_named_with_its_place_and_no_traceback(tmp_path: Path, wr
     assert not (tmp_path / "runs").exists()
 
 
-TARGET = "name: t\nload: {rate: 5/s, requests: [{get: /}]}\nphases: {soak: 5s}\ncriteria: [{metric: errors.ratio, below: 1%}]\n"
+TARGET = """
+name: t
+load: {rate: 5/s, requests: [{get: /}]}
+phases: {soak: 5s}
+criteria: [{metric: errors.ratio, below: 1%}]
+"""
 
 
 @pytest.mark.parametrize(

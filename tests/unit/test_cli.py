@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,11 @@ def test_a_broken_run_file_is_named_and_the_others_are_listed(tmp_path: Path) ->
     assert "unfinished" in listed.stdout
     assert "bad.soak" in listed.stderr
     assert soak("judge", str(tmp_path / "bad.soak")).exit_code == 2
+
+
+def test_the_front_door_never_loads_locust() -> None:
+    code = "import sys, soak.cli; raise SystemExit(len({'locust', 'gevent'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_a_report_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
