@@ -138,9 +138,19 @@ def _growth(criterion: Criterion, side: Side, endpoint: str | None) -> Criterion
         return _result(criterion, endpoint, "inconclusive", None, None, None, limit, reason)
     value, low, high = (s * factor for s in (fitted.slope, fitted.low, fitted.high))
     show = _shower(criterion)
-    shown = f"{show(value)} ({show(low)} to {show(high)})"
+    span = "an hour" if quantity.per is not None else "over the soak"
+    shown = f"{show(value)} ({show(low)} to {show(high)}) {span}"
     if high < limit:
-        return _result(criterion, endpoint, "pass", value, low, high, limit, f"{shown}; {_sight(high, show)}")
+        return _result(
+            criterion,
+            endpoint,
+            "pass",
+            value,
+            low,
+            high,
+            limit,
+            f"{shown}; more than {show(high)} would have been seen",
+        )
     if value >= limit and (low > 0 or fitted.step_low * factor / fitted.span >= limit):
         if fitted.shape == "decelerating" and low < limit:
             reason = f"{shown}, but it is levelling off; {_more(criterion, side, value, low, high)}"
@@ -164,18 +174,10 @@ def _factor(criterion: Criterion, fitted: Trend) -> float:
 
 
 def _shower(criterion: Criterion) -> Callable[[float], str]:
+    """Shows a growth in what its limit is written in, by the hour if it is one by time."""
     quantity = criterion.limit
-    suffix = "/h" if quantity.per is not None else " over the soak"
     scale = 3600 / quantity.per if quantity.per is not None else 1.0
-
-    def show(value: float) -> str:
-        return units.show(value * scale, quantity.dimension) + suffix
-
-    return show
-
-
-def _sight(high: float, show: Callable[[float], str]) -> str:
-    return f"growth above {show(high)} would have been seen"
+    return lambda value: units.show(value * scale, quantity.dimension)
 
 
 def _more(criterion: Criterion, side: Side, value: float, low: float, high: float) -> str:
