@@ -1,143 +1,158 @@
-"""The verdict as plain text: the first lines are what somebody on call needs."""
+"""The verdict as plain text for a terminal or a log; its first lines are what somebody on call needs.
+
+At most WIDTH columns and no escape sequences, so that it reads the same in a CI log and in a mail.
+"""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from soak.core import units
 from soak.core.records import Recording
-from soak.core.verdict import CriterionResult, Finding, Percentiles, SideVerdict, Verdict
+from soak.core.verdict import Verdict
+from soak.report import facts, phrases
+from soak.report.criteria import criterion_rows
 
 WIDTH = 96
-_MARKS = {"pass": "ok", "fail": "FAIL", "inconclusive": "?", "invalid": "invalid"}
-_HEADS = ("p50", "p90", "p99", "p999", "p9999", "max")
+_INDENT = "  "
+_MARKS = {"pass": "ok", "fail": "FAIL", "inconclusive": "inconclusive", "invalid": "invalid"}
+_SEVERITIES = {"fail": "FAIL", "warning": "warning", "info": "info"}
 
 
 def render(recording: Recording, verdict: Verdict) -> str:
-    """The whole report, at most 96 columns wide."""
+    """The whole report."""
     blocks = [
         _head(recording, verdict),
-        *[_finding(f) for f in verdict.candidate.findings],
-        _criteria(verdict.criteria),
-        _latency(verdict.candidate, "candidate" if verdict.reference else ""),
+        _findings(verdict),
+        _criteria(recording, verdict),
+        _latency(verdict),
+        _resources(recording),
+        _measurement(recording, verdict),
     ]
-    if verdict.reference is not None:
-        blocks += [_reference(verdict.reference), _latency(verdict.reference, "reference")]
-    blocks += [_held(recording), _account(verdict)]
-    return "\n\n".join(b for b in blocks if b)
+    return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _head(recording: Recording, verdict: Verdict) -> str:
-    scenario = recording.scenario
-    lines = [
-        _wrap(verdict.headline),
-        f"{verdict.run}: {units.duration(round(verdict.soak_s))} of soak, {scenario.target.url}",
+def _head(recording: Recording, verdict: Verdict) -> list[str]:
+    lines = _wrap(f"{facts.word(verdict)}: {facts.headline(verdict)}")
+    step = facts.next_step(verdict)
+    if step:
+        lines += _wrap(f"Next: {phrases.clean(step)}", rest="      ")
+    lines += _wrap(facts.summary(recording, verdict))
+    for reason in facts.further_reasons(verdict):
+        lines += _wrap(phrases.clean(reason), "- ", "  ")
+    for note in verdict.notes:
+        lines += _wrap(f"Note: {phrases.clean(note)}", rest="      ")
+    return lines
+
+
+def _findings(verdict: Verdict) -> list[str]:
+    found = facts.findings(verdict)
+    lines = ["FINDINGS"] if found else []
+    for item in found:
+        f = item.finding
+        side = f" of the {item.side}" if verdict.reference is not None else ""
+        lines += _wrap(
+            f"{item.number}. {_SEVERITIES[f.severity]}  {f.cause}: {phrases.clean(f.title)}", _INDENT, "     "
+        )
+        parts = (
+            ("where", phrases.where(f) + side),
+            ("rate", phrases.growth(f)),
+            ("time left", phrases.time_left(f)),
+            ("when", phrases.span(f)),
+            ("cost", phrases.clean(f.cost or "")),
+            *(("evidence", phrases.clean(line)) for line in f.evidence),
+            ("next", phrases.clean(f.advice)),
+        )
+        last = ""
+        for key, value in parts:
+            if value:
+                label = key if key != last else ""
+                lines += _wrap(value, f"     {label:10} ", " " * 16)
+                last = key
+    return lines
+
+
+def _criteria(recording: Recording, verdict: Verdict) -> list[str]:
+    rows = criterion_rows(recording, verdict)
+    if not rows:
+        return []
+    table = [("CRITERIA", "measured", "limit", "criterion")]
+    table += [(_INDENT + _MARKS[r.result], r.measured, r.limit, r.text) for r in rows]
+    widths = _widths(table)
+    lines = [_columns(table[0], widths).rstrip()]
+    under = " " * (widths[0] + 2)
+    for row, cells in zip(rows, table[1:], strict=True):
+        lines += _wrap(cells[3], f"{_columns(cells[:3], widths)}  ", " " * (sum(widths[:3]) + 6))
+        more = "; ".join(filter(None, (row.interval, row.reason)))
+        if more:
+            lines += _wrap(more, under, under)
+    return lines
+
+
+def _latency(verdict: Verdict) -> list[str]:
+    rows = list(facts.latency_rows(verdict))
+    if not rows:
+        return []
+    beside = verdict.reference is not None
+    table: list[tuple[str, ...]] = [("LATENCY in ms, from", *facts.QUANTILE_LABELS, "answered", "failed")]
+    named = ""
+    for row in rows:
+        if row.endpoint != named:
+            named = row.endpoint
+            table.append((_INDENT + _middle(named, WIDTH - 4),))
+        label = f"{row.clock}, {row.side}" if beside else row.clock
+        table.append((_INDENT * 2 + label, *row.cells, row.count, row.failed))
+    widths = _widths([cells for cells in table if len(cells) > 1])
+    return [_columns(cells, widths, right_from=1).rstrip() for cells in table]
+
+
+def _resources(recording: Recording) -> list[str]:
+    rows = list(facts.resource_rows(recording))
+    if not rows:
+        return []
+    beside = len(recording.sides) > 1
+    table = [("PROCESS", "soak began", "soak ended", "peak", "")]
+    table += [(f"{_INDENT}{r.label}{f', {r.side}' if beside else ''}", r.start, r.end, r.peak, r.note) for r in rows]
+    widths = _widths(table)
+    lines = []
+    for cells in table:
+        lines += _wrap(cells[4], f"{_columns(cells[:4], widths, right_from=1)}  ", _INDENT * 3)
+    return lines
+
+
+def _measurement(recording: Recording, verdict: Verdict) -> list[str]:
+    lines = ["MEASUREMENT"]
+    for name, side in facts.sides(verdict).items():
+        label = f"{name}: " if verdict.reference is not None else ""
+        lines += _wrap(f"{label}{facts.account(side)}", _INDENT, _INDENT * 2)
+        lines += _wrap(f"{label}{facts.instrument(recording, name, side)}", _INDENT, _INDENT * 2)
+        for reason in side.validity.reasons:
+            lines += _wrap(f"not to be trusted: {label}{phrases.clean(reason)}", _INDENT, _INDENT * 2)
+    shown = ", ".join(f"{name} {length}" for name, length in facts.phases(recording))
+    return lines + (_wrap(f"phases: {shown}", _INDENT, _INDENT * 2) if shown else [])
+
+
+def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*table, strict=True)]
+
+
+def _columns(cells: Sequence[str], widths: Sequence[int], right_from: int = 99) -> str:
+    padded = [
+        cell.rjust(width) if i >= right_from else cell.ljust(width)
+        for i, (cell, width) in enumerate(zip(cells, widths, strict=False))
     ]
-    if verdict.verdict != "pass":
-        lines += [_wrap(reason, "- ", "  ") for reason in verdict.reasons]
-    lines += [_wrap(note, "note: ", "      ") for note in verdict.notes]
-    return "\n".join(lines)
+    return "  ".join(padded)
 
 
-def _finding(finding: Finding) -> str:
-    label = {"fail": "finding", "warning": "warning", "info": "for information"}[finding.severity]
-    lines = [_wrap(f"{label}: {finding.cause}: {finding.title}")]
-    lines += [_wrap(line, "    ", "    ") for line in finding.evidence]
-    if finding.eta_s is not None:
-        lines.append(_wrap(_time_left(finding), "    ", "    "))
-    if finding.advice:
-        lines.append(_wrap(finding.advice, "    next: ", "          "))
-    return "\n".join(lines)
+def _middle(text: str, width: int) -> str:
+    """Text cut in its middle: names differ at their ends."""
+    if len(text) <= width:
+        return text
+    half = (width - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"
 
 
-def _time_left(finding: Finding) -> str:
-    left = units.duration(round(finding.eta_s or 0))
-    span = ""
-    if finding.eta_low_s is not None and finding.eta_high_s is not None:
-        span = f" ({units.duration(round(finding.eta_low_s))} to {units.duration(round(finding.eta_high_s))})"
-    return f"time left: {left}{span} to {finding.eta_limit}"
-
-
-def _criteria(results: tuple[CriterionResult, ...]) -> str:
-    if not results:
-        return ""
-    lines = ["criteria"]
-    for r in results:
-        lines.append(f"  {_MARKS[r.result]:7} {r.text}")
-        lines.append(_wrap(r.reason, "            ", "            "))
-    return "\n".join(lines)
-
-
-def _latency(side: SideVerdict, name: str) -> str:
-    if not side.latency:
-        return ""
-    width = max([8, *(len(e) for e in side.latency)])
-    width = min(width, 36)
-    head = f"  {'':{width}} {'':8}" + "".join(f"{h:>10}" for h in _HEADS) + f"{'done':>9}{'failed':>8}"
-    lines = [f"latency{f', {name}' if name else ''} (from the intended start; service: from the actual send)", head]
-    for endpoint, p in side.latency.items():
-        lines.append(_row(endpoint[:width], "latency", p, width))
-        if endpoint in side.service:
-            lines.append(_row("", "service", side.service[endpoint], width))
-    return "\n".join(lines)
-
-
-def _row(name: str, clock: str, p: Percentiles, width: int) -> str:
-    values = (p.p50_ms, p.p90_ms, p.p99_ms, p.p999_ms, p.p9999_ms, p.max_ms)
-    cells = "".join(f"{_ms(v):>10}" for v in values)
-    counts = f"{p.count:>9}{p.failed:>8}" if clock == "latency" else ""
-    return f"  {name:{width}} {clock:8}{cells}{counts}".rstrip()
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else units.duration(value / 1e3)
-
-
-def _reference(side: SideVerdict) -> str:
-    sick = [f for f in side.findings if f.severity == "fail"]
-    if not sick:
-        return "reference: nothing found that fails it, under the same arrivals"
-    return "\n".join(["reference: not healthy itself", *(_wrap(f"{f.cause}: {f.title}", "  ", "  ") for f in sick)])
-
-
-def _held(recording: Recording) -> str:
-    """Memory, stack and the rest at the start and end of the soak."""
-    span = recording.soak_span
-    if span is None:
-        return ""
-    lines = []
-    for name, side in recording.sides.items():
-        parts = []
-        for metric, word in (("memory.rss", "memory"), ("stack.high_water", "stack"), ("process.threads", "threads"),
-                             ("process.fds", "descriptors")):  # fmt: skip
-            found = side.series.get(metric)
-            inside = found.between(*span) if found is not None else None
-            if inside is not None and len(inside):
-                show = units.size if metric in ("memory.rss", "stack.high_water") else lambda v: f"{v:.0f}"
-                parts.append(f"{word} {show(float(inside.v[0]))} to {show(float(inside.v[-1]))}")
-        if parts:
-            lines.append(_wrap(f"{_label(recording, name)}{', '.join(parts)}", "  ", "    "))
-    return "\n".join(["from the start to the end of the soak", *lines]) if lines else ""
-
-
-def _label(recording: Recording, side: str) -> str:
-    return f"{side}: " if len(recording.sides) > 1 else ""
-
-
-def _account(verdict: Verdict) -> str:
-    lines = []
-    sides: Mapping[str, SideVerdict | None] = {"candidate": verdict.candidate, "reference": verdict.reference}
-    for name, side in sides.items():
-        if side is not None:
-            v = side.validity
-            label = f"{name}: " if verdict.reference is not None else ""
-            lines.append(
-                f"  {label}{v.scheduled} scheduled = {v.done} done + {v.failed} failed + {v.unserved} unserved + "
-                f"{v.lost} lost; {v.invalid_intervals} of {v.intervals} intervals invalid"
-            )
-    return "\n".join(["arrivals", *lines])
-
-
-def _wrap(text: str, first: str = "", rest: str = "") -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False) or [
+        first.rstrip()
+    ]

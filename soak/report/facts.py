@@ -1,0 +1,216 @@
+"""What every view says, made once: headline, next step, findings, latency, resources, account, phases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from soak.core import units
+from soak.core.records import Recording, Series, SideRecording
+from soak.core.units import Dimension
+from soak.core.verdict import Finding, Percentiles, Severity, SideVerdict, Verdict
+from soak.report import phrases
+
+QUANTILE_LABELS = ("p50", "p90", "p99", "p99.9", "p99.99", "max")
+CLOCKS = {"latency": "intended start", "service": "actual send"}
+"""What each clock measures from."""
+_SEVERITIES: tuple[Severity, ...] = ("fail", "warning", "info")
+_EDGE_SHARE = 0.05
+"""Start and end of a resource are medians over this share of the soak phase: one sample proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedFinding:
+    """A finding with the number it has in every view, and the side that it was found on."""
+
+    number: int
+    side: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRow:
+    """The percentiles of one endpoint, side and clock as shown: `cells` go with QUANTILE_LABELS, in ms."""
+
+    endpoint: str
+    side: str
+    clock: str
+    cells: tuple[str, ...]
+    count: str
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRow:
+    """One resource of one side over the soak phase, as shown."""
+
+    label: str
+    side: str
+    start: str
+    end: str
+    peak: str
+    note: str = ""
+
+
+def findings(verdict: Verdict) -> list[NumberedFinding]:
+    """All findings, the gravest first, the candidate's before the reference's."""
+    found = [(name, f) for name, side in sides(verdict).items() for f in side.findings]
+    found.sort(key=lambda pair: _SEVERITIES.index(pair[1].severity))
+    return [NumberedFinding(n, name, f) for n, (name, f) in enumerate(found, 1)]
+
+
+def sides(verdict: Verdict) -> dict[str, SideVerdict]:
+    """The candidate, and the reference when there is one."""
+    return {"candidate": verdict.candidate} | ({"reference": verdict.reference} if verdict.reference else {})
+
+
+def headline(verdict: Verdict) -> str:
+    """The headline without the word of the verdict, which every view shows in its own way."""
+    text = phrases.clean(verdict.headline).strip()
+    rest = text.removeprefix(f"{phrases.WORDS[verdict.verdict]}:").strip()
+    return rest or phrases.MEANINGS[verdict.verdict]
+
+
+def word(verdict: Verdict) -> str:
+    """The word of the verdict, and whether the run was interrupted."""
+    return phrases.WORDS[verdict.verdict] + (" (interrupted)" if verdict.interrupted else "")
+
+
+def next_step(verdict: Verdict) -> str:
+    """What to do first; empty after a pass."""
+    if verdict.verdict == "pass":
+        return "Run it again to the end: it was interrupted." if verdict.interrupted else ""
+    if verdict.verdict == "invalid":
+        return "Mend the measurement first (the reasons are below), then soak again."
+    if verdict.verdict == "inconclusive":
+        return "Soak again, longer or with more load: what would settle each criterion stands beside it."
+    advice = (f.finding.advice for f in findings(verdict) if f.side == "candidate" and f.finding.severity == "fail")
+    return next(filter(None, advice), "Look at the criteria that failed, and at their charts in the HTML report.")
+
+
+def further_reasons(verdict: Verdict) -> list[str]:
+    """The reasons that neither headline, findings nor criteria say already."""
+    said = {f.finding.title for f in findings(verdict)} | {f"{c.text}: {c.reason}" for c in verdict.criteria}
+    return [r for r in verdict.reasons if r not in said and r not in verdict.headline]
+
+
+def latency_rows(verdict: Verdict) -> Iterator[LatencyRow]:
+    """Both clocks of every endpoint; each candidate's row stands right above its reference's."""
+    by_side = sides(verdict)
+    endpoints = sorted({name for side in by_side.values() for name in (*side.latency, *side.service)})
+    for endpoint in endpoints:
+        for clock in CLOCKS:
+            for name, side in by_side.items():
+                table: Mapping[str, Percentiles] = side.latency if clock == "latency" else side.service
+                p = table.get(endpoint)
+                if p is not None:
+                    values = (p.p50_ms, p.p90_ms, p.p99_ms, p.p999_ms, p.p9999_ms, p.max_ms)
+                    yield LatencyRow(
+                        phrases.clean(endpoint),
+                        name,
+                        CLOCKS[clock],
+                        tuple(map(phrases.milliseconds, values)),
+                        phrases.count(p.count),
+                        phrases.count(p.failed),
+                    )
+
+
+_RESOURCES: tuple[tuple[str, str, Dimension], ...] = (
+    ("memory.rss", "memory, resident", "bytes"),
+    ("memory.anon", "memory, anonymous", "bytes"),
+    ("memory.pss", "memory, proportional", "bytes"),
+    ("stack.high_water", "stack, deepest", "bytes"),
+    ("process.threads", "threads", "count"),
+    ("process.fds", "file descriptors", "count"),
+    ("process.connections", "connections", "count"),
+    ("process.processes", "processes", "count"),
+)
+
+
+def resource_rows(recording: Recording) -> Iterator[ResourceRow]:
+    """What the target's process used at the start, the end and the peak of the soak phase."""
+    begin, end = recording.soak_span or (0.0, recording.duration)
+    for metric, label, dimension in _RESOURCES:
+        for name, side in recording.sides.items():
+            series = finite(side.series.get(metric), begin, end)
+            if len(series):
+                first, last = edges(series)
+                yield ResourceRow(
+                    label,
+                    name,
+                    units.show(first, dimension),
+                    units.show(last, dimension),
+                    units.show(float(series.v.max()), dimension),
+                    _headroom(side, series, begin, end) if metric == "stack.high_water" else "",
+                )
+
+
+def finite(series: Series | None, start: float, end: float) -> Series:
+    """The measured values of a series within [start, end]; empty when there are none."""
+    if series is None:
+        return Series(np.empty(0), np.empty(0))
+    kept = np.isfinite(series.v) & (series.t >= start) & (series.t <= end)
+    return Series(series.t[kept], series.v[kept])
+
+
+def edges(series: Series) -> tuple[float, float]:
+    """The medians of the first and the last twentieth of a series that is not empty."""
+    width = max(1, round(len(series) * _EDGE_SHARE))
+    return float(np.median(series.v[:width])), float(np.median(series.v[-width:]))
+
+
+def _headroom(side: SideRecording, high_water: Series, begin: float, end: float) -> str:
+    limit = finite(side.series.get("stack.limit"), begin, end)
+    if not len(limit) or limit.v[-1] <= 0:
+        return ""
+    free = 1.0 - float(high_water.v.max()) / float(limit.v[-1])
+    return f"{units.percent(max(free, 0.0))} of {units.size(float(limit.v[-1]))} untouched"
+
+
+def account(side: SideVerdict) -> str:
+    """Where every arrival went, in one line."""
+    v = side.validity
+    parts = [
+        f"{phrases.count(n)} {word}"
+        for n, word in ((v.done, "done"), (v.failed, "failed"), (v.unserved, "unserved"), (v.lost, "lost"))
+    ]
+    sign = "=" if v.balanced else "≠"
+    tail = "" if v.balanced else " (the account does not balance)"
+    return f"{phrases.count(v.scheduled)} scheduled {sign} {' + '.join(parts)}{tail}"
+
+
+def instrument(recording: Recording, side: str, verdict: SideVerdict) -> str:
+    """How well the generator itself kept time, in one line."""
+    v = verdict.validity
+    text = f"{phrases.count(v.invalid_intervals)} of {phrases.plural(v.intervals, 'interval')} not trusted"
+    recorded = recording.sides.get(side)
+    if recorded is not None and recorded.tallies:
+        lag = max(t.lag_max for t in recorded.tallies)
+        wake = max(t.wake_p99 for t in recorded.tallies)
+        text += f"; the generator was at most {units.duration(lag)} behind, p99 of sending late "
+        text += f"at most {units.duration(wake)}"
+    return text
+
+
+def phases(recording: Recording) -> list[tuple[str, str]]:
+    """Name and length of each phase that was begun."""
+    shown = []
+    for phase in recording.phases:
+        end = phase.end if phase.end is not None else recording.duration
+        length = units.duration(max(end - phase.start, 0.0))
+        shown.append((phase.name.replace("_", "-"), length if phase.end is not None else f"{length}, not ended"))
+    return shown
+
+
+def summary(recording: Recording, verdict: Verdict) -> str:
+    """Run, start and length in one line."""
+    planned = recording.scenario.phases.soak
+    soaked = f"soaked {units.duration(verdict.soak_s)}"
+    if verdict.soak_s < planned - 1:
+        soaked += f" of {units.duration(planned)}"
+    text = f"Run {phrases.clean(verdict.run)}, {soaked}, started {phrases.wall_clock(recording.started)}"
+    if verdict.interrupted:
+        text += "; interrupted"
+    return text
