@@ -187,7 +187,7 @@ def report(run_ref: str, view: str, output: Path | None, runs_folder: Path | Non
         click.echo(text)
         return
     try:
-        output.write_text(text, encoding="utf-8")
+        output.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise SoakError(f"{output}: cannot be written: {error.strerror}") from None
     click.echo(f"wrote {output}", err=True)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soak.judge.stats.blocks import floor_blocks, level_blocks, sawtooth_period
-from soak.judge.stats.trend import MIN_BLOCKS, Trend, trend
+from soak.judge.stats.blocks import MIN_BLOCKS, floor_blocks, level_blocks, sawtooth_period
+from soak.judge.stats.trend import Trend, trend
 
 N, SEEDS = 360, 40
 T = np.arange(N, dtype=float)

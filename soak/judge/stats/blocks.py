@@ -17,8 +17,13 @@ Floats = npt.NDArray[np.float64]
 
 LEVEL_BLOCKS = 60
 FLOOR_BLOCKS = 24
+MIN_BLOCKS = 8
+"""Fewer blocks than this are no trend."""
+
 _FLOOR_QUANTILE = 0.05
 _MIN_SAMPLES = 3
+_FALL_OF_RANGE = 0.25
+_FALL_OF_STEPS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,9 @@ def level_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
 
 
 def floor_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
-    """5 % quantiles of up to 24 blocks of [start, end), each at least one sawtooth long."""
+    """5 % quantiles of up to 24 blocks of [start, end), each one sawtooth long if 8 of them fit."""
     period = sawtooth_period(t, v)
-    count = FLOOR_BLOCKS if period is None else max(4, min(FLOOR_BLOCKS, int((end - start) / period)))
+    count = FLOOR_BLOCKS if period is None else max(MIN_BLOCKS, min(FLOOR_BLOCKS, int((end - start) / period)))
     return _blocks(t, v, start, end, count, lambda x: float(np.quantile(x, _FLOOR_QUANTILE)))
 
 
@@ -50,12 +55,17 @@ def peak_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
 def sawtooth_period(t: Floats, v: Floats) -> float | None:
     """The usual time between sudden falls of a series that climbs and falls again; None if it does not.
 
-    A fall is a drop by more than a quarter of the series' range from one sample to the next.
+    A fall is a drop, from one sample to the next, by more than a quarter of the series' range and by far
+    more than it usually moves: noise that wanders has many drops of its own size, and is no sawtooth.
     """
+    keep = np.isfinite(v)
+    t, v = t[keep], v[keep]
     if len(v) < 8:
         return None
     low, high = np.quantile(v, [0.02, 0.98])
-    falls = t[1:][np.diff(v) < -0.25 * (high - low)] if high > low else t[:0]
+    steps = np.diff(v)
+    least = max(_FALL_OF_RANGE * (high - low), _FALL_OF_STEPS * float(np.median(np.abs(steps))))
+    falls = t[1:][steps < -least] if high > low else t[:0]
     if len(falls) < 3:
         return None
     return float(np.median(np.diff(falls)))

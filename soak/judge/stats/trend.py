@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from soak.judge.stats.blocks import MIN_BLOCKS
+
 Floats = npt.NDArray[np.float64]
 Shape = Literal["flat", "linear", "decelerating", "step"]
 
-MIN_BLOCKS = 8
 _TAUS: tuple[float | None, ...] = (None, *np.geomspace(0.01, 0.25, 16).tolist())
 _PLATEAU_TAUS = (0.35, 0.5, 0.7, 1.0)
 _ABOUT_EQUAL = 4.0  # of BIC: the weaker of two models is still one in seven
