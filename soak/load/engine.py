@@ -53,11 +53,14 @@ class Engine:
     def start(self, begin: float) -> None:
         """Load starts at `begin` and ends by itself when the schedule does."""
         self.begin = begin
-        self.until = begin + self.scenario.load_s
+        self.until = min(self.until, begin + self.scenario.load_s)  # a stop may have come first
 
     def stop(self, at: float) -> list[Arrival]:
-        """Let nothing begin that falls due at or after `at`; gives what slots wait for and must drop."""
-        self.until = min(self.until, at)
+        """Let nothing begin that falls due at or after `at`; gives what slots wait for and must drop.
+
+        Told too late, it stops now: what has begun by then is part of the account.
+        """
+        self.until = min(self.until, max(at, monotonic()))
         dropped = [a for a in self.in_hand if a.due >= self.until]
         self.in_hand.difference_update(dropped)
         return dropped

@@ -47,6 +47,8 @@ class Fleet:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._reported: set[str] = set()
         self.drained = False
+        self.ended: dict[str, float] = {}
+        """When the schedule of each worker ended (s since the start of the run), by its own word."""
 
     def start(self) -> None:
         """Start all processes and wait until every worker has joined. Raises LoadError when one cannot."""
@@ -54,8 +56,8 @@ class Fleet:
         assert master.stdout is not None
         threading.Thread(target=self._listen, args=(master.stdout,), daemon=True).start()
         port = str(self._await("listening")["port"])
-        for i in range(self._workers):
-            self._spawn(f"worker-{i}", "soak.load.worker", [port, f"worker-{i}", str(i), str(self._workers)])
+        for i, name in enumerate(self.workers):
+            self._spawn(name, "soak.load.worker", [port, name, str(i), str(self._workers)])
         self._await("ready")
 
     def begin(self, at: float) -> None:
@@ -70,8 +72,10 @@ class Fleet:
         """Take note of what the master said; give the processes that were lost since the last call."""
         with contextlib.suppress(queue.Empty):
             while True:
-                if self._messages.get_nowait()["event"] == "drained":
-                    self.drained = True
+                message = self._messages.get_nowait()
+                if message["event"] == "ended":
+                    self.ended[str(message["worker"])] = float(str(message["until"]))
+                self.drained |= message["event"] == "drained"
         return [self._loss(name) for name in self._processes if name not in self._reported and self._ended(name)]
 
     @property
@@ -80,14 +84,10 @@ class Fleet:
         running = [name for name, process in self._processes.items() if process.poll() is None]
         return "master" in running and len(running) > 1
 
-    def dead_workers(self) -> list[str]:
-        """Workers that ended, by name."""
-        return [name for name in self._processes if name != "master" and self._ended(name)]
-
-    @staticmethod
-    def index_of(worker: str) -> int:
-        """Which share of the schedule a worker has."""
-        return int(worker.removeprefix("worker-"))
+    @property
+    def workers(self) -> list[str]:
+        """Names of all workers; the i-th has the i-th share of the schedule."""
+        return [f"worker-{i}" for i in range(self._workers)]
 
     def pids(self) -> list[int]:
         """Process ids of the master and all workers."""

@@ -1,7 +1,7 @@
 """The load master: a child process on Locust's master engine that spawns slots and keeps the reports.
 
     standard input, line 1: the plan; then commands, one JSON object a line: start, stop, quit
-    standard output: what happened, one JSON object a line: listening, ready, reported, drained
+    standard output: what happened, one JSON object a line: listening, ready, refused, ended, drained
     arguments: parent pid, number of workers, run file
 
 It writes every report into the run file before it tells the worker that the report is safe.
@@ -102,6 +102,7 @@ class Master:
         self.runner.send_message("soak_safe", {"sequence": report["sequence"]}, msg.node_id)
         if report["final"]:
             self.drained.add(msg.node_id)
+            emit("ended", worker=report["worker"], until=report["until"])
             if len(self.drained) == self.workers:
                 emit("drained")
 

@@ -91,7 +91,7 @@ class Worker:
             used = process_time() - cpu
             cpu += used
             report = engine.report(start, end, used / (end - start), _resident())
-            self._post(report | {"final": final})
+            self._post(report | {"final": final, "until": engine.until - zero})
             start = end
         while self.unsafe:
             gevent.sleep(_PATIENCE_S)
@@ -124,9 +124,24 @@ def _resident() -> int:
     return int(pages) * 4096
 
 
+class _FirstLines(logging.Filter):
+    """Lets the first lines through: a task that fails for hours must not fill the disk with tracebacks."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self._left = lines
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
+        """Whether this line is one of the first."""
+        self._left -= 1
+        return self._left >= 0
+
+
 def main() -> None:
     """Run one worker; on a user's fault (a locustfile that fails) say so in one line and exit with 4."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_FirstLines(200))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     _, port, name, index, of = sys.argv[1:6]
     plan = Plan.from_line(sys.stdin.readline())
     try:

@@ -40,6 +40,7 @@ from soak.runfile import RunWriter, read, read_recent, window_length
 
 _TICK_S = 0.1
 _LEAD_S = 1.5  # the slots are spawned and in place before the first arrival is due
+_STOP_LEAD_S = 0.3
 _RECENT_S = 20.0
 _LOOK_S = 15.0
 _LOOK_SHARE = 50  # a live look may cost one part in fifty of the time between two of them
@@ -110,18 +111,24 @@ class _Conductor:
         self._phase("idle_before", self.now())
         begin = max(scenario.phases.idle_before, self.now() + _LEAD_S)
         self._until(begin - _LEAD_S)
+        until = begin if self.stopped is not None else self._load(begin)
+        self._let("idle_after", self.now(), self.now() + scenario.phases.idle_after)
+        self._event(Event(self.now(), "phase", None, "end", {"name": "end"}))
+        return self._close(begin, until)
+
+    def _load(self, begin: float) -> float:
+        """Warm-up, soak and drain from `begin` on; when the last arrival could fall due (s)."""
         for fleet in self.fleets:
             fleet.begin(self.zero + begin)
         self._until(begin)
-        steady = begin + scenario.phases.warmup_s
+        steady = begin + self.scenario.phases.warmup_s
+        end = begin + self.scenario.load_s
         self._let("warmup", begin, steady)
-        self._let("soak", steady, begin + scenario.load_s)
-        until = min(begin + scenario.load_s, self.stopped or math.inf)
+        self._let("soak", steady, end)
+        until = max(begin, min(end, self.stopped or math.inf))
         self._phase("drain", until)
         self._drain(until)
-        self._let("idle_after", self.now(), self.now() + scenario.phases.idle_after)
-        self._event(Event(self.now(), "phase", None, "end", {"name": "end"}))
-        return self._close(begin, max(begin, until))
+        return until
 
     def _start_targets(self) -> None:
         for side, target in self.scenario.sides.items():
@@ -216,12 +223,12 @@ class _Conductor:
         self.writer.add_samples(samples)
 
     def _stop(self, now: float) -> None:
-        """End the load now; the run goes on to its verdict."""
+        """End the load; the run goes on to its verdict. All workers have heard of it when it ends."""
         if self.stopped is None:
-            self.stopped = now
+            self.stopped = now + _STOP_LEAD_S
             for fleet in self.fleets:
                 with contextlib.suppress(LoadError):
-                    fleet.stop(self.zero + now)
+                    fleet.stop(self.zero + self.stopped)
 
     def _show(self, now: float) -> None:
         sides = {}
@@ -235,7 +242,8 @@ class _Conductor:
     def _live_look(self, now: float) -> None:
         """Judge what there is so far, beside the run, and never for more than a small share of the time."""
         if self.look is not None and self.look.done():
-            self.findings = self.look.result()
+            if self.look.exception() is None:  # a look that fails must not end the run; the verdict will tell
+                self.findings = self.look.result()
             self.look = None
         if now >= self.next_look and self.look is None and self.phase == "soak":
             self.writer.roll_up(now - _RECENT_S, window_length(self.scenario))

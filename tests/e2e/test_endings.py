@@ -114,7 +114,7 @@ criteria: [{metric: errors.ratio, below: 1%}]
 @pytest.mark.parametrize(
     "target,said",
     [
-        ("{url: http://example.com}", "--allow-host"),
+        ("{url: http://192.0.2.1}", "--allow-host 192.0.2.1"),
         ("{url: http://127.0.0.1:1}", "127.0.0.1:1"),
         (
             "{url: http://127.0.0.1:1, process: {command: no-such-program-anywhere}}",
