@@ -11,7 +11,7 @@ from soak.judge.advice import ADVICE
 from soak.judge.matters import Gate
 from soak.judge.side import Side
 from soak.judge.stats.blocks import FLOOR_BLOCKS
-from soak.judge.stats.trend import Trend
+from soak.judge.stats.trend import Trend, late_slope
 
 MEMORY = Gate(relative=0.03, absolute=1024 * 1024)
 STACK = Gate(relative=0.20, absolute=64 * 1024)
@@ -27,7 +27,7 @@ _HELD = (
 
 def memory(side: Side) -> list[Finding]:
     """Resident anonymous memory that grows: a leak or growing fragmentation, or a cache that fills."""
-    metric = "memory.anon" if side.soak_series("memory.anon") is not None else "memory.rss"
+    metric = memory_metric(side)
     fitted = side.trend(metric)
     if fitted is None or _is_stack(side, fitted):
         return []
@@ -51,6 +51,11 @@ def memory(side: Side) -> list[Finding]:
     return [_growth("memory_growth", metric, side, fitted, "memory grows", "bytes", evidence, room, what)]
 
 
+def memory_metric(side: Side) -> str:
+    """What is watched: anonymous memory, or all that is resident where the kernel does not tell them apart."""
+    return "memory.anon" if side.soak_series("memory.anon") is not None else "memory.rss"
+
+
 def _is_stack(side: Side, fitted: Trend) -> bool:
     """Whether what grows is the main thread's stack: then memory only repeats what the stack says."""
     deeper = side.trend("stack.high_water")
@@ -63,12 +68,7 @@ def _is_stack(side: Side, fitted: Trend) -> bool:
 def _goes_on(side: Side, metric: str, fitted: Trend) -> bool:
     """Whether the last third still grows at a fair part of the fitted rate: a leak does not tire."""
     blocks = side.blocks(metric)
-    if blocks is None or len(blocks.v) < 9:
-        return True
-    third = len(blocks.v) // 3
-    t, v = blocks.t[-third - 1 :], blocks.v[-third - 1 :]
-    slopes = [(v[j] - v[i]) / (t[j] - t[i]) for i in range(len(t)) for j in range(i + 1, len(t))]
-    return float(np.median(slopes)) > 0.25 * fitted.slope
+    return blocks is not None and late_slope(blocks.t, blocks.v, 1 / 3) > 0.25 * fitted.slope
 
 
 def _filled(side: Side, metric: str, fitted: Trend) -> list[Finding]:
@@ -153,9 +153,7 @@ def _growth(
     """A finding of steady growth with its rate by the hour and the time to a limit."""
     rate = units.show_growth(fitted.slope, dimension)
     interval = f"{units.show_growth(fitted.low, dimension)} to {units.show_growth(fitted.high, dimension)}"
-    eta = room / fitted.slope if room is not None and room > 0 else None
-    early = room / fitted.high if room is not None and room > 0 else None
-    late = room / fitted.low if room is not None and room > 0 and fitted.low > 0 else None
+    early, eta, late = time_left(room, fitted)
     left = f"; {limit} is reached in {units.duration(round(eta))}" if eta is not None else ""
     return Finding(
         cause=cause,
@@ -176,6 +174,14 @@ def _growth(
         start=side.start,
         end=side.end,
     )
+
+
+def time_left(room: float | None, fitted: Trend) -> tuple[float | None, float | None, float | None]:
+    """Seconds until `room` units are used up: at the fastest, the fitted and the slowest slope; None if never."""
+    if room is None or room <= 0:
+        return None, None, None
+    early, eta, late = (room / s if s > 0 else None for s in (fitted.high, fitted.slope, fitted.low))
+    return early, eta, late
 
 
 def _per_request(side: Side, fitted: Trend) -> list[str]:
@@ -203,7 +209,5 @@ def _memory_room(side: Side) -> tuple[float | None, str]:
     limit, used = side.soak_series("memory.limit"), side.soak_series("cgroup.memory")
     if limit is not None and used is not None:
         return float(limit.v[-1] - used.v[-1]), f"the control group's limit of {units.size(float(limit.v[-1]))}"
-    host = side.recording.host.get("host.memory_available")
-    if host is None or not len(inside := host.between(side.start, side.end)):
-        return None, ""
-    return float(inside.v[-1]), "the end of the host's memory"
+    host = side.soak_series("host.memory_available")
+    return (float(host.v[-1]), "the end of the host's memory") if host is not None else (None, "")

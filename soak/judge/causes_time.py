@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import math
-
 from soak.core import units
 from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
+from soak.judge.causes_memory import time_left
 from soak.judge.matters import Gate
 from soak.judge.side import Side
 from soak.judge.stats.proportion import share_rose
-from soak.judge.stats.trend import Trend
+from soak.judge.stats.trend import Trend, late_slope
 from soak.judge.validity import saturated
 
 GATES = {"p50": Gate(0.10, 0.5e-3), "p99": Gate(0.15, 1e-3), "p999": Gate(0.20, 2e-3)}
 CPU = Gate(relative=0.25, absolute=50e-6)
-_FLOORS = {"p50": 1.0, "p99": 2.0, "p999": 4.0}  # times the generator's own p99 lateness
+_FLOORS = {"p50": 0.25, "p99": 2.0, "p999": 4.0}  # times the generator's own p99 lateness
 _ERROR_SHARE = 0.001
 _UNSERVED_SHARE = 0.01
 _STEAL = 0.05
+_EARLY = 0.15  # of the soak: a step before this may be the end of a warm-up
+_SLICES = 20
+_SPREAD = 3  # slices of the second half that fail, for failures to be a drift and not an outage
 
 
 def latency(side: Side) -> list[Finding]:
@@ -27,7 +29,8 @@ def latency(side: Side) -> list[Finding]:
     for endpoint in side.data.endpoints:
         drifts = [d for q in GATES if (d := _drift(side, endpoint, q)) is not None]
         if drifts:
-            findings.append(_latency_finding(side, endpoint, max(drifts, key=lambda d: d[1].relative(d[1].slope))))
+            worst = max(drifts, key=lambda d: (d[2] == "fail", d[1].relative(d[1].slope)))
+            findings.append(_latency_finding(side, endpoint, worst))
     return findings
 
 
@@ -35,10 +38,24 @@ def _drift(side: Side, endpoint: str, quantile: str) -> tuple[str, Trend, Severi
     fitted = side.trend(f"latency.{quantile}", endpoint)
     if fitted is None:
         return None
-    gate = GATES[quantile]
-    floor = max(gate.absolute, _FLOORS[quantile] * side.instrument_floor)
-    severity = Gate(gate.relative, floor).severity(fitted)
+    severity = gate_of(side, quantile).severity(fitted)
+    if severity == "fail" and fitted.shape != "step" and not _goes_on(side, endpoint, quantile, fitted):
+        severity = "info"
+    if severity == "fail" and (_came_early(side, fitted) or _others_to_blame(side, fitted)):
+        severity = "warning"
     return (quantile, fitted, severity) if severity is not None else None
+
+
+def _goes_on(side: Side, endpoint: str, quantile: str, fitted: Trend) -> bool:
+    """Whether the second half still grows at a fair part of the fitted rate: an early burst leaves a slope too."""
+    windows = side.observed(f"latency.{quantile}", endpoint)
+    return windows is not None and late_slope(windows.t, windows.v, 1 / 2) > 0.25 * fitted.slope
+
+
+def gate_of(side: Side, quantile: str) -> Gate:
+    """What growth of a percentile matters: none that the generator's own lateness could have made."""
+    gate = GATES[quantile]
+    return Gate(gate.relative, max(gate.absolute, _FLOORS[quantile] * side.instrument_floor))
 
 
 def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severity]) -> Finding:
@@ -64,21 +81,28 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
             f"CPU for each request grew with it, from {units.duration(cpu.first)} to "
             f"{units.duration(cpu.last)}: the target works more for the same answer"
         )
-    if severity == "fail" and _shared_with_generator(side, fitted):
-        severity = "warning"
-        evidence.append("the generator itself became later in the same way: the host may be to blame")
-    eta, limit = _eta(side, endpoint, quantile, fitted)
+    if severity == "warning" and _others_to_blame(side, fitted):
+        evidence.append("the generator or the whole host got busier meanwhile: it may be to blame")
+    if severity == "warning" and _came_early(side, fitted):
+        evidence.append("it came early and then stayed: a warm-up that is too short looks the same")
+    if severity == "fail" and (share := _unserved(side)) >= _UNSERVED_SHARE:
+        evidence.append(f"{units.percent(share)} of arrivals were never served: slower requests hold all connections")
+    room, limit = _room(side, endpoint, quantile, fitted)
+    early, eta, late = time_left(room, fitted)
     return Finding(
         cause=cause,
         metric=f"latency.{quantile}",
         endpoint=endpoint,
         severity=severity,
         title=title,
-        rate=fitted.slope * 3600,
-        rate_unit="s/h",
-        low=fitted.low * 3600,
-        high=fitted.high * 3600,
+        # a slope drawn through a step is the rate of nothing
+        rate=None if step else fitted.slope * 3600,
+        rate_unit=None if step else "s/h",
+        low=None if step else fitted.low * 3600,
+        high=None if step else fitted.high * 3600,
         eta_s=eta,
+        eta_low_s=early,
+        eta_high_s=late,
         eta_limit=limit,
         evidence=tuple(evidence),
         advice=ADVICE[cause],
@@ -87,28 +111,35 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
     )
 
 
-def _shared_with_generator(side: Side, fitted: Trend) -> bool:
-    """Whether the generator's own lateness grew by a fair part of what latency did: then both have one cause."""
+def _came_early(side: Side, fitted: Trend) -> bool:
+    """Whether this is a step at the very beginning, where a warm-up that goes on would put one."""
+    return fitted.step_at is not None and fitted.step_at - side.start < _EARLY * side.length
+
+
+def _others_to_blame(side: Side, fitted: Trend) -> bool:
+    """Whether the host was busy, or the generator's own lateness grew by a fair part of what latency did."""
+    if side.noisy:
+        return True
     own = side.trend("generator.wake_p99")
     return own is not None and own.low > 0 and own.growth > 0.3 * fitted.growth
 
 
-def _eta(side: Side, endpoint: str, quantile: str, fitted: Trend) -> tuple[float | None, str | None]:
-    """Time until a stated absolute limit of this percentile is reached."""
+def _room(side: Side, endpoint: str, quantile: str, fitted: Trend) -> tuple[float | None, str | None]:
+    """What is left to a stated absolute limit of this percentile (s), and which limit that is."""
     limits = [
         c.limit.value
         for c in side.recording.scenario.criteria
         if c.metric == f"latency.{quantile}" and c.kind == "below" and c.endpoint in (None, endpoint)
     ]
-    if not limits or fitted.slope <= 0 or min(limits) <= fitted.level:
+    if not limits or fitted.shape == "step" or min(limits) <= fitted.level:
         return None, None
-    return (min(limits) - fitted.level) / fitted.slope, f"the limit of {units.duration(min(limits))}"
+    return min(limits) - fitted.level, f"the limit of {units.duration(min(limits))}"
 
 
 def cpu(side: Side) -> list[Finding]:
-    """CPU for each request that grows although latency does not show it yet."""
+    """CPU for each request done that grows by itself: not with latency, nor because fewer are done well."""
     fitted = side.trend("cpu.per_request")
-    if fitted is None or CPU.severity(fitted) != "fail" or latency(side):
+    if fitted is None or CPU.severity(fitted) != "fail" or _slower(side) or errors(side):
         return []
     before, after = units.duration(fitted.first), units.duration(fitted.last)
     return [
@@ -133,12 +164,13 @@ def cpu(side: Side) -> list[Finding]:
 def errors(side: Side) -> list[Finding]:
     """Failures that become more frequent from the first to the second half of the soak."""
     middle = (side.start + side.end) / 2
-    halves = [Side(side.name, side.recording, side.start, middle), Side(side.name, side.recording, middle, side.end)]
-    early, late = (h.failures(None) for h in halves)
+    early, late = side.failures_between(side.start, middle), side.failures_between(middle, side.end)
     if not early[1] or not late[1] or _ended_early(side):
         return []
     before, after = early[0] / early[1], late[0] / late[1]
     if after < _ERROR_SHARE or after < 2 * before or share_rose(early, late) > 1e-3:
+        return []
+    if not _keeps_failing(side, max(_ERROR_SHARE, 2 * before)):
         return []
     return [
         Finding(
@@ -157,12 +189,33 @@ def errors(side: Side) -> list[Finding]:
     ]
 
 
+def _keeps_failing(side: Side, bar: float) -> bool:
+    """Whether failures above `bar` take more than a moment or last to the end: an outage that is over is no drift."""
+    width = side.length / _SLICES
+    starts = [side.start + i * width for i in range(_SLICES // 2, _SLICES)]
+    shares = [bad / max(1, total) for bad, total in (side.failures_between(s, s + width) for s in starts)]
+    above = [share > bar for share in shares]
+    return sum(above) >= _SPREAD or all(above[-2:])
+
+
+def _slower(side: Side) -> bool:
+    """Whether latency fails the run already: what makes it slow is then evidence, not a second cause."""
+    return any(f.severity == "fail" for f in latency(side))
+
+
+def _unserved(side: Side) -> float:
+    """Share of the arrivals of the soak that never found a slot."""
+    scheduled = sum(y.scheduled for y in side.tallies)
+    return sum(y.unserved for y in side.tallies) / scheduled if scheduled else 0.0
+
+
 def throughput(side: Side) -> list[Finding]:
     """Arrivals that nobody served, although the generator was on time: the target cannot keep up."""
+    share = _unserved(side)
+    if share < _UNSERVED_SHARE or saturated(side) or _ended_early(side) or _slower(side):
+        return []
     scheduled = sum(y.scheduled for y in side.tallies)
     unserved = sum(y.unserved for y in side.tallies)
-    if not scheduled or unserved < _UNSERVED_SHARE * scheduled or saturated(side) or _ended_early(side):
-        return []
     first = next(y.start for y in side.tallies if y.unserved)
     return [
         Finding(
@@ -170,7 +223,7 @@ def throughput(side: Side) -> list[Finding]:
             metric="throughput.rate",
             endpoint=None,
             severity="fail",
-            title=f"{units.percent(unserved / scheduled)} of arrivals were never served: the target cannot keep up",
+            title=f"{units.percent(share)} of arrivals were never served: the target cannot keep up",
             evidence=(
                 f"{unserved} of {scheduled} arrivals waited longer than the request timeout for a free connection",
                 "the generator's own event loop was on time",
@@ -185,9 +238,8 @@ def throughput(side: Side) -> list[Finding]:
 def host(side: Side) -> list[Finding]:
     """What was not the target's fault: a noisy host, or a generator at its own limit."""
     findings = []
-    steal = side.recording.host.get("host.steal")
-    inside = steal.between(side.start, side.end) if steal is not None else None
-    if inside is not None and len(inside) and (mean := float(inside.v.mean())) > _STEAL and not math.isnan(mean):
+    steal = side.soak_series("host.steal")
+    if steal is not None and (mean := float(steal.v.mean())) > _STEAL:
         findings.append(
             Finding(
                 cause="noisy_host",
@@ -195,6 +247,19 @@ def host(side: Side) -> list[Finding]:
                 endpoint=None,
                 severity="info",
                 title=f"the hypervisor took {units.percent(mean)} of the CPU time: latencies are not all the target's",
+                advice=ADVICE["noisy_host"],
+                start=side.start,
+                end=side.end,
+            )
+        )
+    if side.noisy:
+        findings.append(
+            Finding(
+                cause="noisy_host",
+                metric="host.cpu",
+                endpoint=None,
+                severity="info",
+                title=f"other programs took {side.neighbours_grew:.2g} cores more at the end than at the start",
                 advice=ADVICE["noisy_host"],
                 start=side.start,
                 end=side.end,

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 
 from soak.core import units
-from soak.core.metrics import QUANTILES, TREND_WINDOWS, WANTED
+from soak.core.metrics import QUANTILES
 from soak.core.scenario import Criterion
 from soak.core.verdict import CriterionResult, Result
 from soak.judge.side import ENOUGH, Side
-from soak.judge.stats.blocks import Floats
+from soak.judge.stats.blocks import MIN_BLOCKS, Floats
 from soak.judge.stats.proportion import percentile_interval, wilson
 from soak.judge.stats.trend import Trend
 
 _UNITS = {"time": "s", "bytes": "bytes", "ratio": "ratio", "rate": "1/s", "count": "count"}
 _MIN_SAMPLES = 5
+_SLACK_S = 1.0  # a soak that is a moment longer than its windows needs no window more
 _MOST_EXTRA_S = 14 * 86400.0
 
 
@@ -65,7 +65,6 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
 
 def _summary(v: Floats, criterion: Criterion) -> tuple[float, float, float]:
     """A level by its mean and interval; a floor or peak by the worst that was seen."""
-    v = v[np.isfinite(v)]
     if criterion.spec.shape in ("level", "counter"):
         mean = float(np.mean(v))
         half = 1.96 * float(np.std(v)) / math.sqrt(max(4.0, _independent(v)))
@@ -83,12 +82,16 @@ def _independent(v: Floats) -> float:
 
 
 def _windowed(criterion: Criterion, side: Side, endpoint: str | None, over: float) -> CriterionResult:
-    """Every whole window of `over` seconds for itself; the worst one is the answer."""
-    count = max(1, int(side.length / over))
-    edges = [side.start + i * over for i in range(count + 1)]
-    results = []
-    for start, end in pairwise(edges):
-        part = Side(side.name, side.recording, start, min(end, side.end))
+    """Every window of `over` seconds for itself; the worst one is the answer.
+
+    The last one ends with the soak, and may overlap the one before: no stretch of it goes unjudged.
+    """
+    starts = [side.start + i * over for i in range(int(side.length / over))]
+    if not starts or side.end - (starts[-1] + over) > _SLACK_S:
+        starts.append(max(side.start, side.end - over))
+    count, results = len(starts), []
+    for start in starts:
+        part = Side(side.name, side.recording, start, min(start + over, side.end))
         results.append(_against_limit(criterion, endpoint, *_whole(criterion, part, endpoint)))
     order: dict[Result, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "invalid": 0}
     sign = 1 if criterion.kind == "below" else -1
@@ -141,19 +144,14 @@ def _growth(criterion: Criterion, side: Side, endpoint: str | None) -> Criterion
     span = "an hour" if quantity.per is not None else "over the soak"
     shown = f"{show(value)} ({show(low)} to {show(high)}) {span}"
     if high < limit:
-        return _result(
-            criterion,
-            endpoint,
-            "pass",
-            value,
-            low,
-            high,
-            limit,
-            f"{shown}; more than {show(high)} would have been seen",
-        )
+        reason = f"{shown}; more than {show(high)} would have been seen" if low < high else "it never moved"
+        return _result(criterion, endpoint, "pass", value, low, high, limit, reason)
     if value >= limit and (low > 0 or fitted.step_low * factor / fitted.span >= limit):
         if fitted.shape == "decelerating" and low < limit:
             reason = f"{shown}, but it is levelling off; {_more(criterion, side, value, low, high)}"
+            return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+        if criterion.spec.dimension == "time" and side.noisy:
+            reason = f"{shown}, but other programs made the host busier meanwhile; run again on a quiet host"
             return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
         kind = f", in one step at {units.duration(fitted.step_at or 0)}" if fitted.shape == "step" else ""
         return _result(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{kind}")
@@ -202,11 +200,11 @@ def _too_little(criterion: Criterion, side: Side, endpoint: str | None) -> str:
         total = side.histogram(endpoint, "latency").total
         if not total:
             return "no request was answered: no data is no pass"
-        wanted = ENOUGH[quantile] * TREND_WINDOWS
+        wanted = ENOUGH[quantile] * MIN_BLOCKS
         longer = units.duration(max(60.0, side.length * (wanted / total - 1)))
         return (
-            f"{total} requests are too few for a trend of a {quantile}, which wants {WANTED[quantile]:,} in each of "
-            f"a dozen windows; run {longer} more, or raise the rate"
+            f"{total:,} requests are too few for a trend of a {quantile}, which needs {ENOUGH[quantile]:,} in each of "
+            f"{MIN_BLOCKS} windows; run {longer} more, or raise the rate"
         )
     if side.soak_series(criterion.metric) is None:
         return f"{criterion.metric} was not seen: no data is no pass"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,9 +15,13 @@ from soak.core.records import Clock, Outcome, Phase, Recording, Series, SideReco
 from soak.judge.stats.blocks import Blocks, floor_blocks, level_blocks, peak_blocks
 from soak.judge.stats.trend import Trend, trend
 
-ENOUGH = {"p50": 50, "p90": 100, "p99": 400, "p999": 4_000, "p9999": 40_000, "max": 1}
+ENOUGH = {"p50": 50, "p90": 200, "p99": 400, "p999": 4_000, "p9999": 40_000, "max": 1}
 """Fewer than these, and the percentile of a window has no finite interval; accepted to get more windows."""
 
+NOISY_SHARE = 0.10
+"""Of all cores: a rise of the neighbours' share from which on the host is called noisy."""
+
+_NOTHING = Series(np.empty(0), np.empty(0))
 _MANY_WINDOWS = 60
 _CPU_WINDOW_S = 2.0
 
@@ -30,6 +34,7 @@ class Side:
     recording: Recording
     start: float
     end: float
+    _trends: dict[tuple[str, str | None], Trend | None] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def data(self) -> SideRecording:
@@ -59,6 +64,11 @@ class Side:
         """Failed or unserved, and all requests of the soak phase."""
         bad = self.histogram(endpoint, "latency", "failed").total
         return bad, bad + self.histogram(endpoint, "latency").total
+
+    def failures_between(self, start: float, end: float) -> tuple[int, int]:
+        """Failed or unserved, and all requests of all endpoints, in windows that begin within [start, end)."""
+        bad = sum(w.histogram.total for w in self.data.merged("latency", "failed", None, start, end))
+        return bad, bad + sum(w.histogram.total for w in self.data.merged("latency", "ok", None, start, end))
 
     def percentile_windows(self, endpoint: str | None, clock: Clock, quantile: str) -> Blocks | None:
         """A percentile over time, in windows of merged histograms wide enough to hold it; None if too few.
@@ -103,11 +113,11 @@ class Side:
         return found if found is not None and len(found) else None
 
     def soak_series(self, metric: str) -> Series | None:
-        """The same, within the soak phase."""
+        """The same, within the soak phase and without its holes (NaN); None when nothing is left."""
         found = self.series(metric)
         if found is None:
             return None
-        inside = found.between(self.start, self.end)
+        inside = finite(found.between(self.start, self.end))
         return inside if len(inside) else None
 
     def blocks(self, metric: str) -> Blocks | None:
@@ -120,20 +130,52 @@ class Side:
         return make(found.t, found.v, self.start, self.end)
 
     def trend(self, metric: str, endpoint: str | None = None) -> Trend | None:
-        """The trend of a metric over the soak phase; None when there is too little of it."""
+        """The trend of a metric over the soak phase; None when there is too little of it. Fitted once."""
+        key = (metric, endpoint)
+        if key not in self._trends:
+            found = self.observed(metric, endpoint)
+            self._trends[key] = trend(found.t, found.v) if found is not None else None
+        return self._trends[key]
+
+    def observed(self, metric: str, endpoint: str | None = None) -> Blocks | None:
+        """What a trend is fitted to: a dozen windows of a percentile or more, or blocks of a series."""
         room, _, quantile = metric.partition(".")
-        if room in ("latency", "service"):
-            found = self.percentile_windows(endpoint, "latency" if room == "latency" else "service", quantile)
-        else:
-            found = self.blocks(metric)
-        return trend(found.t, found.v) if found is not None else None
+        if room not in ("latency", "service"):
+            return self.blocks(metric)
+        found = self.percentile_windows(endpoint, "latency" if room == "latency" else "service", quantile)
+        return found if found is not None and len(found.v) >= TREND_WINDOWS else None
 
     def mean_of(self, metric: str, phase: Phase | None) -> float | None:
         """The mean of a series over the second half of a phase, when it has settled; None without one."""
         if phase is None or phase.end is None or (found := self.series(metric)) is None:
             return None
-        half = found.between((phase.start + phase.end) / 2, phase.end)
+        half = finite(found.between((phase.start + phase.end) / 2, phase.end))
         return float(np.mean(half.v)) if len(half) else None
+
+    @cached_property
+    def neighbours_grew(self) -> float:
+        """By how many cores everything but the targets and the generators got busier, last third to first.
+
+        What a noisy neighbour takes is missing to both sides alike, and is not the target's drift.
+        """
+        busy = finite(self.recording.host.get("host.cpu", _NOTHING).between(self.start, self.end))
+        if len(busy) < 9:
+            return 0.0
+        others = busy.v * float(str(self.recording.provenance.get("cores") or 1))
+        for name in self.recording.sides:
+            side = self if name == self.name else Side(name, self.recording, self.start, self.end)
+            for metric in ("process.cpu", "generator.cpu"):
+                used = side.soak_series(metric)
+                if used is not None:
+                    workers = self.recording.scenario.load.workers if metric == "generator.cpu" else 1
+                    others = others - np.interp(busy.t, used.t, used.v) * workers
+        third = len(others) // 3
+        return float(np.mean(others[-third:]) - np.mean(others[:third]))
+
+    @property
+    def noisy(self) -> bool:
+        """Whether neighbours took so much more of the host that a drift in time cannot be blamed on the target."""
+        return self.neighbours_grew > NOISY_SHARE * float(str(self.recording.provenance.get("cores") or 1))
 
     @cached_property
     def instrument_floor(self) -> float:
@@ -145,7 +187,7 @@ class Side:
         return self.data.merged(clock, outcome, endpoint, self.start, self.end)
 
     def _raw(self, metric: str) -> Series | None:
-        return self.data.series.get(metric)
+        return self.recording.host.get(metric) if metric.startswith("host.") else self.data.series.get(metric)
 
     def _headroom(self) -> Series | None:
         used, limit = self._raw("stack.high_water"), self._raw("stack.limit")
@@ -180,6 +222,12 @@ class Side:
         starts = sorted(by_start)
         values = [take(by_start[s], max(y.length for y in by_start[s])) for s in starts]
         return Series(np.array(starts), np.array(values, dtype=float))
+
+
+def finite(series: Series) -> Series:
+    """A series without its holes (NaN)."""
+    keep = np.isfinite(series.v)
+    return series if keep.all() else Series(series.t[keep], series.v[keep])
 
 
 def _rate_of(counter: Series | None) -> Series | None:

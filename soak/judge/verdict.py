@@ -17,12 +17,13 @@ from soak.core.verdict import CriterionResult, Finding, Percentiles, Result, Sid
 from soak.judge import causes_event, causes_memory, causes_time
 from soak.judge.criteria import judge_criterion
 from soak.judge.side import Side
+from soak.judge.sight import latency_sight, memory_sight
 from soak.judge.validity import validity
 
-CAUSES: tuple[Callable[[Side], list[Finding]], ...] = (
-    causes_event.crash,
-    causes_event.oom,
-    causes_event.restart,
+Rule = Callable[[Side], list[Finding]]
+EVENT_CAUSES: tuple[Rule, ...] = (causes_event.crash, causes_event.oom, causes_event.restart)
+CAUSES: tuple[Rule, ...] = (
+    *EVENT_CAUSES,
     causes_memory.memory,
     causes_memory.stack,
     causes_memory.held,
@@ -46,31 +47,32 @@ def judge(recording: Recording) -> Verdict:
     start, end = span if span is not None else (recording.duration, recording.duration)
     sides = {name: Side(name, recording, start, end) for name in recording.sides}
     candidate = sides["candidate"]
-    results = [r for c in recording.scenario.criteria for r in judge_criterion(c, candidate)] if span else []
+    judged = [(c, r) for c in recording.scenario.criteria for r in judge_criterion(c, candidate)] if span else []
+    results = [r for _, r in judged]
+    growth = [r for c, r in judged if c.kind == "growth_below"]
     verdicts = {name: _side_verdict(side) for name, side in sides.items()}
-    own = replace(
-        verdicts["candidate"],
-        findings=tuple(_tolerate(f, results) for f in verdicts["candidate"].findings),
-    )
+    findings = sorted((_tolerate(f, growth) for f in verdicts["candidate"].findings), key=_urgency)
+    own = replace(verdicts["candidate"], findings=tuple(findings))
     reference = verdicts.get("reference")
     result, reasons = _decide(recording, results, own, end - start, interrupted)
     return Verdict(
         run=recording.run,
         scenario=recording.scenario.name,
         verdict=result,
-        headline=_headline(result, results, own, reasons),
+        headline=_headline(result, candidate, results, own, reasons),
         reasons=tuple(reasons),
         interrupted=interrupted,
         soak_s=end - start,
         criteria=tuple(results),
         candidate=own,
         reference=reference,
-        notes=tuple(_notes(reference)),
+        notes=(*(latency_sight(candidate) if result == "pass" else ()), *_notes(reference)),
     )
 
 
 def _side_verdict(side: Side) -> SideVerdict:
-    findings = [f for rule in CAUSES for f in rule(side)] if side.length > 0 else causes_event.crash(side)
+    rules = CAUSES if side.length > 0 else EVENT_CAUSES
+    findings = [f for rule in rules for f in rule(side)]
     return SideVerdict(
         findings=tuple(sorted(findings, key=_urgency)),
         validity=validity(side),
@@ -93,11 +95,11 @@ def _percentiles(side: Side, endpoint: str, clock: Clock) -> Percentiles:
     return Percentiles(**known, count=histogram.total, failed=failed)
 
 
-def _tolerate(finding: Finding, results: list[CriterionResult]) -> Finding:
+def _tolerate(finding: Finding, growth: list[CriterionResult]) -> Finding:
     """The user's own growth criterion on the same thing decides how much of it matters."""
     if finding.severity != "fail" or finding.cause in HARD:
         return finding
-    same = [r for r in results if "growth below" in r.text and _same_thing(r, finding)]
+    same = [r for r in growth if _same_thing(r, finding)]
     if same and all(r.result == "pass" for r in same):
         text = "tolerated: it is within the growth that the scenario allows"
         return replace(finding, severity="warning", evidence=(*finding.evidence, text))
@@ -141,13 +143,18 @@ def _incomplete(recording: Recording, soaked: float, interrupted: bool) -> list[
     if interrupted or soaked < 0.95 * planned:
         short = f"{units.duration(round(soaked))} of {units.duration(planned)}"
         return [f"the run {'was interrupted' if interrupted else 'ended'} after {short} of soak"]
-    return [] if recording.finished else ["the run was cut off before its end"]
+    if recording.finished:
+        return []
+    return [e.text for e in recording.events if e.kind == "torn"] or ["the run was cut off before its end"]
 
 
-def _headline(result: Result, results: list[CriterionResult], side: SideVerdict, reasons: list[str]) -> str:
+def _headline(
+    result: Result, candidate: Side, results: list[CriterionResult], side: SideVerdict, reasons: list[str]
+) -> str:
     word = result.upper()
     if result == "pass":
-        return f"{word}: all {len(results)} criteria hold, and nothing grows that matters"
+        hold = f"all {len(results)} criteria hold" if len(results) > 1 else "the criterion holds"
+        return f"{word}: {hold}; {memory_sight(candidate)}"
     extra = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     first = next((f for f in side.findings if f.severity == "fail"), None)
     if result == "fail" and first is not None:

@@ -109,7 +109,7 @@ class Recursion(Healthy):
 class Quadratic(Healthy):
     """Looks for duplicates in a list that only grows: each request costs more than the one before."""
 
-    def __init__(self, lines: int = 3) -> None:
+    def __init__(self, lines: int = 4) -> None:
         self.seen: list[str] = []
         self.lines = lines
 

@@ -15,7 +15,7 @@ SOAKS: dict[str, dict[str, str]] = {
     "healthy": {},  # two minutes in all
     "leak": {"soak": "60s"},
     "recursion": {"soak": "60s"},
-    "quadratic": {"soak": "75s"},
+    "quadratic": {"soak": "90s"},
     "crash": {},
     "stall": {"soak": "80s"},
     "cache_fill": {"soak": "90s"},

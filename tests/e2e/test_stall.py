@@ -113,7 +113,7 @@ def test_p99_from_the_intended_start_is_the_analytic_one(tmp_path: Path, nginx: 
     truth = analytic_p99(freezes)
     latency = outcome.verdict["latency"]["page"]
     assert latency["p99_ms"] / 1e3 == pytest.approx(truth, rel=0.05), outcome.show()
-    assert outcome.verdict["service"]["page"]["p99_ms"] < latency["p99_ms"]
+    assert outcome.verdict["service"]["page"]["p99_ms"] <= latency["p99_ms"]
     assert outcome.causes() == set(), outcome.show()
 
 

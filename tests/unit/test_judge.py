@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from soak.core.records import Event, Recording, SideRecording
+from soak.core.records import Event, Recording, Series, SideRecording
 from soak.core.verdict import Finding, Verdict
 from soak.judge import judge
 from tests.making import MIB, Shape, recording, scenario, side
@@ -303,3 +303,23 @@ def test_healthy_runs_are_not_called_sick() -> None:
         made = side(spec, seed=seed, series=memory(lambda t, w=walk: 50 * MIB + w[: len(t)], seed))  # type: ignore[misc]
         alarms += found(judge(recording(spec, made)))
     assert alarms == []
+
+
+def busy(shape: Shape) -> Recording:
+    """A run whose latency grows while the rest of the host does as `shape` says (share of all cores)."""
+    spec = scenario(criteria=[{"metric": "latency.p99", "growth_below": "20%"}])
+    whole = recording(spec, side(spec, latency=lambda t: 0.005 * (1 + t / 120)))
+    cpu = whole.host["host.cpu"]
+    fields = {name: getattr(whole, name) for name in Recording.__slots__}
+    host = {**whole.host, "host.cpu": Series(cpu.t, shape(cpu.t))}
+    return Recording(**(fields | {"host": host, "provenance": {"cores": 2}}))
+
+
+def test_a_noisy_neighbour_is_named_instead_of_the_target() -> None:
+    quiet = judge(busy(lambda t: np.full_like(t, 0.3)))
+    assert (quiet.verdict, found(quiet)) == ("fail", ["latency_drift"])
+    noisy = judge(busy(lambda t: 0.3 + 0.5 * (t > 70)))
+    assert noisy.verdict == "inconclusive"
+    assert found(noisy) == []
+    assert "noisy_host" in found(noisy, "info")
+    assert "quiet host" in noisy.criteria[0].reason

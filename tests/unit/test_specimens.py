@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -101,15 +100,13 @@ def test_a_cache_fills_and_then_stays() -> None:
         assert it.seen()["memory.anon"] - full < 512 * 1024
 
 
-def test_a_sawtooth_falls_back() -> None:
+def test_a_sawtooth_keeps_nothing_of_its_garbage() -> None:
     with shop("gc_sawtooth") as it:
-        levels = []
-        for i in range(60):
-            it.ask(25, i * 25)
-            levels.append(it.seen()["memory.anon"])
-        falls = [b - a for a, b in pairwise(levels) if b - a < -1e6]
-        assert len(falls) >= 1
-        assert min(levels[30:]) < max(levels[:30])
+        it.ask(2000)  # some waves: the heap has found its size
+        before = it.seen()["memory.anon"]
+        it.ask(3000)
+        made = 3000 * 30 * 600
+        assert it.seen()["memory.anon"] - before < made / 3
 
 
 def test_fragmentation_grows_by_more_than_it_pins() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.judge.stats.blocks import MIN_BLOCKS, floor_blocks, level_blocks, sawtooth_period
-from soak.judge.stats.trend import Trend, trend
+from soak.judge.stats.trend import Trend, late_slope, trend
 
 N, SEEDS = 360, 40
 T = np.arange(N, dtype=float)
@@ -92,8 +92,16 @@ def test_a_constant_series_has_no_growth_and_no_doubt() -> None:
     fitted = trend(np.arange(24.0), np.full(24, 5e7))
     assert fitted is not None
     assert fitted.shape == "flat"
-    assert abs(fitted.growth) < 1
-    assert fitted.high * fitted.span < 5e7 * 1e-6
+    assert (fitted.growth, fitted.low, fitted.high) == (0, 0, 0)
+    assert fitted.first == fitted.last == fitted.level == 5e7
+
+
+def test_the_late_slope_sees_the_end_only_and_forgives_outliers() -> None:
+    t = np.arange(60.0)
+    v = np.where(t < 30, 0.0, 2.0 * (t - 30))
+    v[50] = 1e6
+    assert late_slope(t, v, 1 / 3) == pytest.approx(2.0, rel=0.01)
+    assert late_slope(t, v[::-1].copy(), 1 / 3) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_zero_all_the_time_has_no_relative_growth() -> None:

@@ -78,12 +78,14 @@ class _Fit:
 
 
 def trend(t: Floats, z: Floats, alpha: float = 0.05) -> Trend | None:
-    """Fit blocks `z` at times `t` (s, ascending); None with fewer than 8 of them."""
+    """Fit blocks `z` at times `t` (s, ascending, finite); None with fewer than 8 of them."""
     m = len(z)
     if m < MIN_BLOCKS:
         return None
     apart = float(np.median(np.diff(t)))
     origin, span = t[0] - apart / 2, t[-1] - t[0] + apart
+    if np.ptp(z) == 0:
+        return _constant(float(z[0]), float(span), m)
     x = (t - origin) / span
     largest = float(np.max(np.abs(z)))
     scale = max(float(np.median(np.abs(z))), 1e-6 * largest) or 1.0
@@ -118,6 +120,18 @@ def trend(t: Floats, z: Floats, alpha: float = 0.05) -> Trend | None:
         step_size=step.size * scale if stepped and step else 0.0,
         step_low=step.low * scale if stepped and step else 0.0,
     )
+
+
+def late_slope(t: Floats, z: Floats, share: float) -> float:
+    """The slope over the last `share` of the blocks (units a second): the median over all their pairs (Theil 1950)."""
+    n = max(2, round(share * len(z)) + 1)
+    i, j = np.triu_indices(len(z[-n:]), 1)
+    return float(np.median((z[-n:][j] - z[-n:][i]) / (t[-n:][j] - t[-n:][i])))
+
+
+def _constant(value: float, span: float, m: int) -> Trend:
+    """What never moved, exactly: no slope, no noise and no doubt."""
+    return Trend(0.0, 0.0, 0.0, value, value, value, value, span, m, float(m), 0.0, "flat")
 
 
 def _design(x: Floats, tau: float | None, *, line: bool = True) -> Floats:
@@ -216,6 +230,15 @@ def _step(x: Floats, y: Floats, line: float, alpha: float) -> _Step | None:
         freedom = max(3.0, _effective(len(y), fit.rho) - 2)
         half = float(stats.t.ppf(1 - alpha / 2, freedom)) * float(np.sqrt(max(fit.covariance[1, 1], 0.0)))
         size, gain = float(fit.beta[1]), line - fit.bic
-        if size - half > 0 and gain > _CLEARLY and (best is None or gain > best.gain):
+        if size - half > 0 and gain > _CLEARLY and (best is None or gain > best.gain) and _stays(y, i, size):
             best = _Step(float(cut), size, size - half, gain)
     return best
+
+
+def _stays(y: Floats, i: int, size: float) -> bool:
+    """Whether the level after a step at block `i` is another one to the end, and not a burst that went by."""
+    before, after = y[:i], y[i:]
+    half_way = float(np.median(before)) + size / 2
+    end = after[-max(2, len(after) // 3) :]
+    apart = float(np.quantile(after, 0.25)) > float(np.quantile(before, 0.75))
+    return apart and float(np.median(after)) > half_way and float(np.median(end)) > half_way

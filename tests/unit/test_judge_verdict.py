@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from soak.core.records import Event
+from soak.judge import judge
+from tests.making import Shape, recording, scenario, side
+from tests.unit.judging import LOOSE, changed, failing, judged, memory
+
+TORN = Event(100.0, "torn", None, "the run file is torn; what follows the tear is lost: samples")
+SEEDS = 40
+
+
+def test_a_torn_file_cannot_pass_but_what_it_shows_still_fails() -> None:
+    spec = scenario(criteria=LOOSE)
+    calm = judge(recording(spec, side(spec), events=(TORN,), finished=False))
+    assert calm.verdict == "inconclusive"
+    assert "torn" in calm.headline
+    leaking = side(spec, series=memory(lambda t: 50 + 0.2 * t))
+    sick = judge(recording(spec, leaking, events=(TORN,), finished=False))
+    assert sick.verdict == "fail"
+    assert failing(sick) == ["memory_growth"]
+
+
+def test_a_killed_run_is_judged_on_what_there_is() -> None:
+    spec = scenario(criteria=LOOSE)
+    whole = recording(spec, side(spec, until=80.0, series=memory(lambda t: 50 + 0.5 * t)), finished=False)
+    phases = tuple(p if p.name != "soak" else type(p)("soak", p.start, None) for p in whole.phases[:3])
+    verdict = judge(changed(whole, phases=phases, duration=80.0))
+    assert verdict.verdict == "fail"
+    assert verdict.soak_s == pytest.approx(65)
+
+
+@pytest.mark.parametrize("kind", ["crash", "oom_kill"])
+def test_hard_evidence_counts_even_before_the_soak(kind: str) -> None:
+    event = {
+        "crash": Event(4.0, "target_exit", "candidate", "the candidate exited with code 3", {"code": 3}),
+        "oom_kill": Event(4.0, "oom_kill", "candidate", "killed for want of memory"),
+    }[kind]
+    whole = recording(scenario(criteria=LOOSE), events=(event,), finished=False)
+    verdict = judge(changed(whole, phases=whole.phases[:1], duration=5.0))
+    assert verdict.verdict == "fail"
+    assert failing(verdict) == [kind]
+
+
+def test_a_growth_criterion_on_something_else_tolerates_nothing() -> None:
+    leak = memory(lambda t: 50 + 0.2 * t)
+    other = {"metric": "stack.high_water", "growth_below": "1 GiB"}
+    assert failing(judged([other], series=leak)) == ["memory_growth"]
+    absolute = {"metric": "memory.rss", "below": "1 GiB"}
+    assert failing(judged([absolute], series=leak)) == ["memory_growth"]
+
+
+def test_judging_twice_gives_the_same_verdict() -> None:
+    whole = recording(scenario(criteria=LOOSE), side(scenario(criteria=LOOSE), series=memory(lambda t: 50 + 0.1 * t)))
+    assert judge(whole) == judge(whole)
+
+
+def remembering(rng: np.random.Generator, n: int, rho: float, sd: float) -> np.ndarray:
+    v = np.zeros(n)
+    for i in range(1, n):
+        v[i] = rho * v[i - 1] + rng.normal(0, sd * np.sqrt(1 - rho * rho))
+    return v
+
+
+@pytest.mark.parametrize(
+    "rho,sd,allowed",
+    [pytest.param(0.8, 0.05, 1, id="rho 0.8"), pytest.param(0.9, 0.10, 2, id="rho 0.9")],
+)
+def test_noise_that_remembers_fails_no_healthy_run(rho: float, sd: float, allowed: int) -> None:
+    alarms = 0
+    for seed in range(SEEDS):
+        rng = np.random.default_rng(seed)
+        wander, sway = remembering(rng, 400, rho, sd), remembering(rng, 400, rho, 40 * sd)
+        slow: Shape = lambda t, w=wander: 0.005 * np.exp(w[t.astype(int)])  # type: ignore[misc]  # noqa: E731
+        made = memory(lambda t, s=sway: 60 + s[: len(t)], seed)  # type: ignore[misc]
+        alarms += bool(failing(judged(latency=slow, series=made, seed=seed)))
+    assert alarms <= allowed
