@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 import gevent
-from locust import FastHttpUser, User, constant, constant_throughput, task
+from locust import FastHttpUser, TaskSet, User, constant, constant_throughput, task
 from locust.env import Environment
 
 from soak.core.errors import LoadError
@@ -123,10 +123,20 @@ def build(scenario: Scenario, side: str, folder: Path, engine: Engine) -> type[U
     body: dict[str, Any] = {"abstract": False, "engine": engine, "host": scenario.sides[side].url.rstrip("/")}
     if issubclass(base, FastHttpUser):
         body |= {"network_timeout": load.timeout, "connection_timeout": load.timeout}
-    if not load.open_model and (load.rate is not None or base is ScenarioUser):
+    if load.open_model:
+        _drop_own_pauses(base.tasks)
+    elif load.rate is not None or base is ScenarioUser:
         pace = constant_throughput(load.rate / load.slots) if load.rate is not None else constant(0)
         base = type("Paced", (base,), {"abstract": True, "wait_time": pace})
     return type(CLASS_NAME, (slot, base), body)
+
+
+def _drop_own_pauses(tasks: list[Any]) -> None:
+    """A task set may bring a pause of its own, which Locust prefers to its user's: here the schedule decides."""
+    for found in tasks:
+        if isinstance(found, type) and issubclass(found, TaskSet):
+            found.wait_time = TaskSet.wait_time  # type: ignore[method-assign]
+            _drop_own_pauses(found.tasks)
 
 
 def load_user_class(folder: Path, reference: str) -> type[User]:

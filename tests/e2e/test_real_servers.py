@@ -117,8 +117,8 @@ phases: {{warmup: 4s, soak: 40s}}
         outcome = soak(tmp_path, "run", str(file), "--json")
     not_sick(outcome)
     latency = outcome.verdict["latency"]
-    assert set(latency) == {"get", "set"}
-    assert latency["get"]["count"] > 2 * latency["set"]["count"]
+    assert set(latency) == {"get", "exists", "set"}
+    assert latency["get"]["count"] > 2 * latency["exists"]["count"]
     # its tasks followed the shared schedule: 150 arrivals a second, each one task
     account = outcome.verdict["validity"]
     assert account["scheduled"] == pytest.approx(150 * 44, rel=0.1)
