@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -32,9 +31,10 @@ def _background(
     """Start every soak that a collected test waits for, beside the tests that come before it."""
     wanted = any("shipped_soaks" in getattr(item, "fixturenames", ()) for item in request.session.items)
     pool = ThreadPoolExecutor(AT_ONCE)
+    folders = {name: tmp_path_factory.mktemp(name) for name in (*SOAKS, "demo")}  # pytest makes them in one thread only
 
     def run(name: str) -> Outcome:
-        folder: Path = tmp_path_factory.mktemp(name)
+        folder = folders[name]
         if name == "demo":
             return soak(folder, "demo")
         return soak(folder, "run", str(shipped(folder, name, **SOAKS[name])), "--json")
