@@ -108,7 +108,7 @@ def init(file: Path) -> None:
 def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ...]) -> None:
     """Explain in plain words what a scenario would run, and what each criterion could see."""
     if schema:
-        click.echo(json.dumps(json_schema(), indent=2))
+        click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return
     if file is None:
         raise click.UsageError("a scenario FILE is needed (or --schema)")

@@ -8,50 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
-from soak.core import units
-from soak.core.metrics import METRICS, Metric
-from soak.core.units import Dimension, Quantity
+from soak.core.criterion import Criterion
+from soak.core.model import Duration, Later, Model, Rate
 
 DRAIN_MARGIN = 2.0
 """Seconds that drain waits beyond the request timeout, for the last answers to be recorded."""
-
-
-def _unit(dimension: Dimension, pattern: str) -> Any:
-    def read(value: object) -> float:
-        number = units.parse(value, dimension).value
-        if number < 0 or (dimension == "rate" and number == 0):
-            least = "more than 0/s" if dimension == "rate" else "0 s or more"
-            raise ValueError(f"expected {least}, got {value!r}")
-        return number
-
-    return BeforeValidator(read), WithJsonSchema(
-        {"type": "string", "pattern": pattern, "description": f"for example {units.EXAMPLES[dimension]}"}
-    )
-
-
-Duration = Annotated[float, *_unit("time", r"^\s*[0-9].*(us|µs|ms|s|m|min|h|d)\s*$")]
-Rate = Annotated[float, *_unit("rate", r"^\s*[0-9][0-9_.eE+]*\s*/\s*(s|sec|m|min|h|d)\s*$")]
-
-
-def _later(value: object) -> object:
-    if value is not None:
-        raise ValueError("not supported yet")
-    return value
-
-
-Later = Annotated[None, BeforeValidator(_later), WithJsonSchema({"type": "null", "description": "not supported yet"})]
-
-
-class Model(BaseModel):
-    """Common ground of all scenario models: frozen, unknown keys refused, no guessing (`true` is no number)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Command(Model):
@@ -59,7 +25,7 @@ class Command(Model):
 
     command: Annotated[str, Field(min_length=1, description="program and arguments, no shell; {python} is soak's own")]
     cwd: Annotated[str, Field(description="working folder, relative to the scenario file")] = "."
-    env: Annotated[dict[str, str], Field(description="added to the environment")] = {}
+    env: Annotated[dict[str, str], Field(default_factory=dict, description="added to the environment")]
     ready: Annotated[Duration, Field(description="longest wait until it accepts connections")] = 30.0
 
 
@@ -130,7 +96,7 @@ class Request(Model):
     delete: str | None = None
     head: str | None = None
     options: str | None = None
-    headers: dict[str, str] = {}
+    headers: Annotated[dict[str, str], Field(default_factory=dict)]
     json_body: Annotated[Any, Field(alias="json")] = None
     expect: Annotated[list[Annotated[int, Field(ge=100, le=599)]] | None, Field(min_length=1)] = None
 
@@ -244,71 +210,6 @@ class Probe(Model):
         if not 0.1 <= self.every <= 60:
             raise ValueError("every: expected 100ms to 60s")
         return self
-
-
-class Criterion(Model):
-    """One condition that decides the run: a metric and exactly one limit."""
-
-    metric: str
-    endpoint: Annotated[str | None, Field(description="one endpoint; without it, every endpoint for itself")] = None
-    below: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
-    above: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
-    growth_below: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
-    ratio_below: Later = None
-    over: Annotated[Duration | None, Field(description="judged on every window of this length")] = None
-
-    @model_validator(mode="after")
-    def _readable(self) -> Self:
-        spec = METRICS.get(self.metric)
-        if spec is None:
-            near = get_close_matches(self.metric, METRICS, 3, 0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else "expected a name such as latency.p99 or memory.rss"
-            raise ValueError(f"metric: unknown metric {self.metric[:60]!r}; {hint}")
-        if not spec.measured:
-            raise ValueError(f"metric: {self.metric}: not supported yet")
-        if self.endpoint is not None and not spec.per_endpoint:
-            raise ValueError(f"endpoint: {self.metric} is not measured by endpoint")
-        given = [k for k in ("below", "above", "growth_below") if getattr(self, k) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"expected exactly one of below, above and growth_below, got {' and '.join(given) or 'none'}"
-            )
-        if self.over is not None and self.over < 1:
-            raise ValueError("over: expected at least 1 s")
-        if self.over is not None and given[0] == "growth_below":
-            raise ValueError("over: growth is judged over the whole soak phase; write growth_below: 2%/h for a rate")
-        try:
-            self._quantity(given[0])
-        except ValueError as error:
-            raise ValueError(f"{given[0]}: {error}") from None
-        return self
-
-    @property
-    def spec(self) -> Metric:
-        """The catalogue entry of its metric."""
-        return METRICS[self.metric]
-
-    @property
-    def kind(self) -> Literal["below", "above", "growth_below"]:
-        """Which limit it has."""
-        if self.below is not None:
-            return "below"
-        return "above" if self.above is not None else "growth_below"
-
-    @property
-    def limit(self) -> Quantity:
-        """The limit in base units; for growth with `per` seconds, or None for growth over the soak."""
-        return self._quantity(self.kind)
-
-    def _quantity(self, kind: str) -> Quantity:
-        return units.parse(getattr(self, kind), self.spec.dimension, growth=kind == "growth_below")
-
-    def text(self) -> str:
-        """The criterion in one line, as a person would say it."""
-        where = f" of {self.endpoint}" if self.endpoint else ""
-        window = f" in every {units.duration(self.over)}" if self.over else ""
-        words = {"below": "below", "above": "above", "growth_below": "growth below"}[self.kind]
-        return f"{self.metric}{where} {words} {getattr(self, self.kind)}{window}"
 
 
 class Scenario(Model):

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from soak.core import units
+from soak.core.criterion import Criterion
 from soak.core.metrics import QUANTILES
-from soak.core.scenario import Criterion
 from soak.core.verdict import CriterionResult, Result
 from soak.judge.side import ENOUGH, Side
 from soak.judge.stats.blocks import MIN_BLOCKS, Floats

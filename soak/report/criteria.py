@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from soak.core.criterion import Criterion
 from soak.core.records import Recording
-from soak.core.scenario import Criterion
 from soak.core.verdict import CriterionResult, Result, Verdict
 from soak.report import phrases
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 
 from soak.core import units
+from soak.core.criterion import Criterion
 from soak.core.metrics import QUANTILES, TREND_WINDOWS, WANTED
-from soak.core.scenario import Criterion, Scenario
+from soak.core.scenario import Scenario
 
 _SMOKE_S = 600.0
 """A shorter soak can show a steep growth, but seldom that there is none."""

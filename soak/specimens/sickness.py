@@ -1,19 +1,20 @@
 """The sicknesses, one class each: plausible code, wrong under load in exactly one way.
 
 A sickness sees the item of every request (`touch`). Its truth is known, so a judge can be tested on it.
+The numbers are chosen for some 100 requests a second and a soak of two minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import mmap
 import os
-import random
 import signal
 import sys
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from array import array
+from collections import deque
 from typing import Any
 
 
@@ -28,7 +29,7 @@ class Healthy:
 
 
 class Leak(Healthy):
-    """Keeps an audit record of every request for ever: an object leak."""
+    """Keeps an audit record of every request for ever: an object leak of `per_request` bytes and a little more."""
 
     def __init__(self, per_request: int = 3072) -> None:
         self.audit: list[dict[str, Any]] = []
@@ -39,92 +40,121 @@ class Leak(Healthy):
 
 
 class CacheFill(Healthy):
-    """Fills a bounded cache: memory grows, ever slower, and levels off. It is not sick."""
+    """Keeps one picture of `value` bytes for each of `size` shelves: memory grows, ever slower, and levels off.
+
+    Items come at random, so after n requests a share of exp(-n / size) of the shelves is still empty.
+    """
 
     def __init__(self, size: int = 1500, value: int = 8192) -> None:
-        self.cache: OrderedDict[int, bytes] = OrderedDict()
+        self.pictures: dict[int, bytes] = {}
         self.size, self.value = size, value
 
     def touch(self, item: int) -> None:
-        key = item % self.size
-        if key not in self.cache:
-            self.cache[key] = os.urandom(self.value)
-        self.cache.move_to_end(key)
+        shelf = item % self.size
+        if shelf not in self.pictures:
+            self.pictures[shelf] = os.urandom(self.value)
 
 
 class GcSawtooth(Healthy):
-    """Makes reference cycles, freed by the garbage collector in waves: the floor is flat. It is not sick."""
+    """Leaves a reference cycle behind at each request; the garbage collector frees them in waves, the floor is flat.
+
+    An order of `lines` lines, each of which knows its order, holds `scratch` bytes. They are mapped, not
+    allocated, so that the kernel has them back as soon as the collector does: the heap of malloc would keep
+    them, and the sawtooth would not be seen from outside.
+    """
+
+    def __init__(self, lines: int = 20, scratch: int = 32768, wave: int = 650) -> None:
+        self.lines, self.scratch, self.wave = lines, scratch, wave
 
     def start(self) -> None:
-        gc.set_threshold(20_000, 10, 1000)
+        # the collector counts containers: with so few of them in an order, a wave is that many orders
+        gc.set_threshold(self.wave * self.lines, 10, 1000)
 
     def touch(self, item: int) -> None:
-        for _ in range(30):
-            node: dict[str, Any] = {"item": item, "payload": bytes(600)}
-            node["self"] = node
+        scratch = mmap.mmap(-1, self.scratch, flags=mmap.MAP_PRIVATE)
+        scratch[:] = bytes(self.scratch)
+        order: list[Any] = [scratch]
+        order.extend([order, item, line] for line in range(self.lines))
 
 
 class Fragmentation(Healthy):
-    """Pins small blocks between buffers of drifting sizes: the heap cannot give back what is free.
+    """Cuts one document in `keep` down to its first 600 bytes, in place, and keeps that: the heap fills with holes.
 
-    What is alive stays bounded but for the pins; blocks are above 512 bytes, so they are malloc's.
+    A document takes `document` bytes, and malloc gives back the rest of one that is cut; but between two
+    that were kept there is never room for a whole one, so the heap grows by a document where what is alive
+    grows by its head: some 25 times as fast. All are above 512 bytes, so they are malloc's and not pymalloc's.
+    The heads have to grow in number: a heap whose live bytes and sizes are both bounded can be fragmented
+    only so far (J. M. Robson, "Bounds for some functions concerning dynamic storage allocation", JACM 21, 1974).
     """
 
-    def __init__(self, buffers: int = 400) -> None:
-        self.buffers: list[bytes] = [b""] * buffers
-        self.pins: list[bytes] = []
-        self.at = 0
-        self.dice = random.Random(1)
+    HEAD = 600
+
+    def __init__(self, document: int = 16384, keep: int = 4, recent: int = 64) -> None:
+        self.document, self.keep = document, keep
+        self.recent: deque[bytearray] = deque([bytearray(self.HEAD)] * recent, maxlen=recent)
+        self.heads: list[bytearray] = []
+        self.touched = 0
 
     def touch(self, item: int) -> None:
-        # each round asks for slightly more than any hole that the round before left behind
-        size = 4096 + 48 * (self.at // len(self.buffers)) * 16 + self.dice.randrange(512)
-        self.buffers[self.at % len(self.buffers)] = bytes(size)
-        self.at += 1
-        if self.at % 2 == 0:
-            self.pins.append(bytes(640))
+        self.touched += 1
+        oldest = self.recent[0]
+        self.recent.append(bytearray(self.document))
+        if self.touched % self.keep == 0:
+            del oldest[self.HEAD :]
+            self.heads.append(oldest)
 
 
 class Recursion(Healthy):
-    """Walks a chain that every order makes longer, by recursion through C: the stack grows with the data."""
+    """Walks a chain that every `per_link` requests make longer, by recursion through C: the stack grows with the data.
+
+    Recursion of Python functions alone takes no C stack from 3.11 on; sorted() calls back into Python from
+    C, so here each level takes about 5 KB of it. The chain ends at `longest`: 3.12 refuses more than some
+    500 levels of this kind, and nobody should die of it.
+    """
 
     def __init__(self, per_link: int = 30, longest: int = 450) -> None:
         self.touched = 0
         self.per_link, self.longest = per_link, longest
 
     def start(self) -> None:
-        sys.setrecursionlimit(10 * self.longest)
+        sys.setrecursionlimit(10 * max(self.longest, 100))
 
     def touch(self, item: int) -> None:
         self.touched += 1
         self._walk(min(self.touched // self.per_link, self.longest))
 
     def _walk(self, depth: int) -> int:
-        # sorted() calls back into Python from C, so each level takes C stack as well as a frame
         if depth <= 0:
             return 0
         return sorted((depth,), key=lambda d: self._walk(d - 1))[0]
 
 
 class Quadratic(Healthy):
-    """Looks for duplicates in a list that only grows: each request costs more than the one before."""
+    """Counts through all that was ever sold at each request: each costs more than the one before.
 
-    def __init__(self, lines: int = 4) -> None:
-        self.seen: list[str] = []
+    An order has `lines` lines. Four bytes are kept of each, so memory hardly shows it.
+    """
+
+    def __init__(self, lines: int = 8) -> None:
+        self.sold = array("i")
+        self.popularity = 0
         self.lines = lines
 
     def touch(self, item: int) -> None:
-        for line in range(self.lines):
-            key = f"order-{len(self.seen)}-{item}-{line}"
-            if key not in self.seen:
-                self.seen.append(key)
+        self.popularity = self.sold.count(item % 5000)
+        self.sold.extend((item + line) % 5000 for line in range(self.lines))
 
 
 class Stall(Healthy):
-    """Stops answering for a while, again and again, as a synchronous flush on the event loop does."""
+    """Freezes for the last `for_` seconds of every `every`, counted from the start: a synchronous flush on the loop.
 
-    def __init__(self, every: float = 10.0, length: float = 1.0) -> None:
-        self.every, self.length = every, length
+    Raises ValueError when it would never wake.
+    """
+
+    def __init__(self, every: float = 10.0, for_: float = 1.0) -> None:
+        if for_ >= every:
+            raise ValueError(f"--for {for_:g} s leaves nothing of --every {every:g} s to serve in")
+        self.every, self.length = every, for_
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._flush())
@@ -138,7 +168,7 @@ class Stall(Healthy):
 
 
 class Crash(Healthy):
-    """Serves well, then dies by SIGSEGV."""
+    """Serves well, then dies by SIGSEGV at request number `after`."""
 
     def __init__(self, after: int = 4500) -> None:
         self.left = after
@@ -147,16 +177,3 @@ class Crash(Healthy):
         self.left -= 1
         if self.left <= 0:
             os.kill(os.getpid(), signal.SIGSEGV)
-
-
-SICKNESSES: dict[str, Callable[..., Healthy]] = {
-    "healthy": Healthy,
-    "leak": Leak,
-    "cache_fill": CacheFill,
-    "gc_sawtooth": GcSawtooth,
-    "fragmentation": Fragmentation,
-    "recursion": Recursion,
-    "quadratic": Quadratic,
-    "stall": Stall,
-    "crash": Crash,
-}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from soak.core.scenario import Criterion, Load, Phases, Request, Scenario, Target
+from soak.core.criterion import Criterion
+from soak.core.scenario import Load, Phases, Request, Scenario, Target
 from tests.making import scenario
 
 

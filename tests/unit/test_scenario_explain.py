@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from soak.core.scenario import Criterion, Scenario
+from soak.core.criterion import Criterion
+from soak.core.scenario import Scenario
 from soak.scenario import explain
 from soak.scenario.sight import bounding, sight
 from tests.making import scenario

@@ -1,0 +1,78 @@
+"""The Criterion: one condition stated up front that decides the run."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from soak.core import units
+from soak.core.metrics import METRICS, Metric
+from soak.core.model import Duration, Later, Model
+from soak.core.units import Quantity
+
+
+class Criterion(Model):
+    """One condition that decides the run: a metric and exactly one limit."""
+
+    metric: str
+    endpoint: Annotated[str | None, Field(description="one endpoint; without it, every endpoint for itself")] = None
+    below: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
+    above: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
+    growth_below: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
+    ratio_below: Later = None
+    over: Annotated[Duration | None, Field(description="judged on every window of this length")] = None
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        spec = METRICS.get(self.metric)
+        if spec is None:
+            near = get_close_matches(self.metric, METRICS, 3, 0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else "expected a name such as latency.p99 or memory.rss"
+            raise ValueError(f"metric: unknown metric {self.metric[:60]!r}; {hint}")
+        if not spec.measured:
+            raise ValueError(f"metric: {self.metric}: not supported yet")
+        if self.endpoint is not None and not spec.per_endpoint:
+            raise ValueError(f"endpoint: {self.metric} is not measured by endpoint")
+        given = [k for k in ("below", "above", "growth_below") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"expected exactly one of below, above and growth_below, got {' and '.join(given) or 'none'}"
+            )
+        if self.over is not None and self.over < 1:
+            raise ValueError("over: expected at least 1 s")
+        if self.over is not None and given[0] == "growth_below":
+            raise ValueError("over: growth is judged over the whole soak phase; write growth_below: 2%/h for a rate")
+        try:
+            self._quantity(given[0])
+        except ValueError as error:
+            raise ValueError(f"{given[0]}: {error}") from None
+        return self
+
+    @property
+    def spec(self) -> Metric:
+        """The catalogue entry of its metric."""
+        return METRICS[self.metric]
+
+    @property
+    def kind(self) -> Literal["below", "above", "growth_below"]:
+        """Which limit it has."""
+        if self.below is not None:
+            return "below"
+        return "above" if self.above is not None else "growth_below"
+
+    @property
+    def limit(self) -> Quantity:
+        """The limit in base units; for growth with `per` seconds, or None for growth over the soak."""
+        return self._quantity(self.kind)
+
+    def _quantity(self, kind: str) -> Quantity:
+        return units.parse(getattr(self, kind), self.spec.dimension, growth=kind == "growth_below")
+
+    def text(self) -> str:
+        """The criterion in one line, as a person would say it."""
+        where = f" of {self.endpoint}" if self.endpoint else ""
+        window = f" in every {units.duration(self.over)}" if self.over else ""
+        words = {"below": "below", "above": "above", "growth_below": "growth below"}[self.kind]
+        return f"{self.metric}{where} {words} {getattr(self, self.kind)}{window}"

@@ -1,0 +1,38 @@
+"""The catalogue of specimens: each name with its truth, and the cause that a judge should find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from soak.specimens import sickness
+from soak.specimens.sickness import Healthy
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """One server to soak.
+
+    `truth` is what is wrong with it, in one line. `cause` is what a soak from outside should fail it for,
+    None when it should not: it is healthy, or only looks scary. `make` takes its options, all with defaults.
+    """
+
+    name: str
+    truth: str
+    cause: str | None
+    make: Callable[..., Healthy]
+
+
+_ALL = [
+    Specimen("healthy", "nothing is wrong", None, sickness.Healthy),
+    Specimen("leak", "keeps a record of every request for ever", "memory_growth", sickness.Leak),
+    Specimen("cache_fill", "fills a bounded cache, then levels off", None, sickness.CacheFill),
+    Specimen("gc_sawtooth", "leaves cycles that the garbage collector frees in waves", None, sickness.GcSawtooth),
+    Specimen("fragmentation", "fills the heap with holes too small to use", "memory_growth", sickness.Fragmentation),
+    Specimen("recursion", "recurses through C, deeper and deeper", "stack_growth", sickness.Recursion),
+    Specimen("quadratic", "does more work the more it has sold", "latency_drift", sickness.Quadratic),
+    Specimen("stall", "freezes for 1 s in every 10 s", None, sickness.Stall),
+    Specimen("crash", "serves well, then dies by SIGSEGV", "crash", sickness.Crash),
+]
+
+SPECIMENS: Mapping[str, Specimen] = {s.name: s for s in _ALL}
