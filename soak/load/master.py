@@ -28,6 +28,7 @@ from locust import User
 from locust.env import Environment
 from locust.rpc import Message
 
+from soak.core.records import Event
 from soak.load.ledger import unpack
 from soak.load.plan import Plan
 from soak.load.users import CLASS_NAME
@@ -46,6 +47,7 @@ class Master:
         self.slots = plan.model().load.slots
         self.members: dict[str, str] = {}
         self.drained: set[str] = set()
+        self.empty: set[str] = set()
         self.writer = RunWriter.attach(Path(plan.run_file))
         placeholder = type(  # never runs here: it only lends its name
             CLASS_NAME, (User,), {"abstract": False, "tasks": [print]}
@@ -99,12 +101,22 @@ class Master:
         self.writer.add_report(tally, intervals)
         for event in events:
             self.writer.add_event(event)
+        self._check_slots(report)
         self.runner.send_message("soak_safe", {"sequence": report["sequence"]}, msg.node_id)
         if report["final"]:
             self.drained.add(msg.node_id)
             emit("ended", worker=report["worker"], until=report["until"])
             if len(self.drained) == self.workers:
                 emit("drained")
+
+    def _check_slots(self, report: dict[str, Any]) -> None:
+        """A worker whose users all ended serves nobody, and that is not the target's fault."""
+        worker, start = str(report["worker"]), float(report["tally"]["start"])
+        if report["slots"] or report["final"] or report["sequence"] < 2 or worker in self.empty:
+            return
+        self.empty.add(worker)
+        text = f"all users of {worker} have ended: an error in their on_start, or they stopped themselves"
+        self.writer.add_event(Event(start, "generator_error", self.plan.side, text, {"worker": worker}))
 
     def _ours(self, data: dict[str, Any]) -> bool:
         return (data.get("run"), data.get("token")) == (self.plan.run, self.plan.token)

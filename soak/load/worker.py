@@ -91,7 +91,8 @@ class Worker:
             used = process_time() - cpu
             cpu += used
             report = engine.report(start, end, used / (end - start), _resident())
-            self._post(report | {"final": final, "until": engine.until - zero})
+            slots = len(self.runner.user_greenlets)
+            self._post(report | {"final": final, "until": engine.until - zero, "slots": slots})
             start = end
         while self.unsafe:
             gevent.sleep(_PATIENCE_S)

@@ -132,11 +132,11 @@ class Recursion(Healthy):
 class Quadratic(Healthy):
     """Counts through all that was ever sold at each request: each costs more than the one before.
 
-    An order has `lines` lines. Four bytes are kept of each, so memory hardly shows it.
+    An order has `lines` lines. Two bytes are kept of each, so memory hardly shows it.
     """
 
-    def __init__(self, lines: int = 8) -> None:
-        self.sold = array("i")
+    def __init__(self, lines: int = 12) -> None:
+        self.sold = array("h")
         self.popularity = 0
         self.lines = lines
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from soak import runfile
-from tests.e2e.harness import Outcome, scenario, shipped, soak, start
+from tests.e2e.harness import Outcome, free_port, scenario, shipped, soak, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
 
@@ -134,17 +134,30 @@ def test_a_target_that_cannot_be_soaked_is_refused_in_plain_words(tmp_path: Path
     assert not list((tmp_path / "runs").glob("*")) if (tmp_path / "runs").exists() else True
 
 
+def http_server() -> str:
+    """A target that soak starts: Python's own file server."""
+    port = free_port()
+    command = f"{{python}} -m http.server --bind 127.0.0.1 {port}"
+    return f"target: {{url: 'http://127.0.0.1:{port}', process: {{command: '{command}'}}}}\n"
+
+
+def test_users_that_cannot_start_make_the_run_invalid_and_do_not_blame_the_target(tmp_path: Path) -> None:
+    (tmp_path / "users.py").write_text(
+        "from locust import FastHttpUser, task\n"
+        "class Shopper(FastHttpUser):\n"
+        "    def on_start(self): raise RuntimeError('no such login')\n"
+        "    @task\n    def look(self): self.client.get('/')\n"
+    )
+    text = TARGET.replace("requests: [{get: /}]", "locustfile: users.py::Shopper")
+    outcome = soak(tmp_path, "run", str(scenario(tmp_path, text + http_server())), "--json")
+    assert outcome.code == 4, outcome.show()
+    assert "all users of worker-0 have ended" in outcome.verdict["headline"]
+
+
 def test_a_locustfile_that_does_not_load_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "users.py").write_text("import no_such_module_anywhere\n")
     text = TARGET.replace("requests: [{get: /}]", "locustfile: users.py::Shopper")
-    command = "{python} -m http.server --bind 127.0.0.1 {port}"
-    from tests.e2e.harness import free_port
-
-    port = free_port()
-    target = (
-        f"target: {{url: 'http://127.0.0.1:{port}', process: {{command: '{command.replace('{port}', str(port))}'}}}}\n"
-    )
-    outcome = soak(tmp_path, "run", str(scenario(tmp_path, text + target)))
+    outcome = soak(tmp_path, "run", str(scenario(tmp_path, text + http_server())))
     assert outcome.code != 0
     assert "no_such_module_anywhere" in outcome.err
     assert "Traceback" not in outcome.err

@@ -1,0 +1,66 @@
+"""The stories in scenarios/: each can be run as it is, and says its true answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from soak.core.scenario import Scenario
+from soak.specimens.catalogue import SPECIMENS
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "scenarios").glob("*.yaml"))
+
+
+def read(path: Path) -> Scenario:
+    return Scenario.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def test_there_is_one_for_each_specimen_and_the_demo() -> None:
+    assert {p.stem for p in FILES} == {*SPECIMENS, "demo"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_it_is_a_scenario_of_its_name_that_watches_what_it_starts(path: Path) -> None:
+    scenario = read(path)
+    assert scenario.name == path.stem
+    for target in scenario.sides.values():
+        assert target.process is not None
+        assert target.host == "127.0.0.1"
+        name = re.fullmatch(r"\{python\} -m soak\.specimens (\w+) --port (\d+)", target.process.command)
+        assert name is not None
+        assert name[1] in SPECIMENS
+        assert int(name[2]) == target.tcp_port
+
+
+@pytest.mark.parametrize("name", sorted(SPECIMENS))
+def test_its_first_line_tells_the_truth_and_the_verdict(name: str) -> None:
+    path = ROOT / "scenarios" / f"{name}.yaml"
+    process = read(path).target.process
+    assert process is not None
+    assert f"soak.specimens {name} " in process.command
+    truth, _, verdict = path.read_text(encoding="utf-8").splitlines()[0].partition(" Verdict: ")
+    assert truth.startswith("# The truth: ")
+    cause = SPECIMENS[name].cause
+    if cause is None:
+        assert not verdict.startswith("fail")
+    else:
+        assert verdict == f"fail, {cause}."
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_it_takes_a_few_minutes_at_a_modest_rate(path: Path) -> None:
+    scenario = read(path)
+    assert scenario.load.rate is not None
+    assert 100 <= scenario.load.rate <= 200
+    whole = scenario.phases.idle_before + scenario.load_s + scenario.phases.idle_after
+    assert 110 <= whole <= 180
+
+
+def test_no_two_sides_share_a_port() -> None:
+    ports = [side.tcp_port for path in FILES for side in read(path).sides.values()]
+    assert len(ports) == len(set(ports))
+    assert all(18710 <= p <= 18740 for p in ports)
