@@ -11,14 +11,14 @@ from tests.e2e.harness import Outcome, shipped, soak
 
 # how long the phases of each shipped scenario are here
 SOAKS: dict[str, dict[str, str]] = {
-    "healthy": {},  # two minutes in all
+    "healthy": {"soak": "80s"},
     "leak": {"soak": "60s"},
     "recursion": {"soak": "60s"},
     "quadratic": {"soak": "90s"},
     "crash": {},
     "stall": {"soak": "80s"},
-    "cache_fill": {"soak": "90s"},
-    "gc_sawtooth": {"soak": "90s"},
+    "cache_fill": {"soak": "80s"},
+    "gc_sawtooth": {"soak": "80s"},
     "fragmentation": {"soak": "60s"},
 }
 AT_ONCE = 2
