@@ -1,4 +1,4 @@
-"""The catalogue of specimens: each name with its truth, and the cause that a judge should find."""
+"""The catalogue of specimens: each name with its truth, and the causes that a judge should find."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from soak.specimens.sickness import Healthy
 class Specimen:
     """One server to soak.
 
-    `truth` is what is wrong with it, in one line. `cause` is what a soak from outside should fail it for,
-    None when it should not: it is healthy, or only looks scary. `make` takes its options, all with defaults.
+    `truth` is what is wrong with it, in one line. `causes` are what a soak from outside should fail it for, at
+    least one of them; none when it should not fail: it is healthy, or only looks scary. `make` takes its
+    options, all with defaults.
     """
 
     name: str
     truth: str
-    cause: str | None
+    causes: tuple[str, ...]
     make: Callable[..., Healthy]
 
 
 _ALL = [
-    Specimen("healthy", "nothing is wrong", None, sickness.Healthy),
-    Specimen("leak", "keeps a record of every request for ever", "memory_growth", sickness.Leak),
-    Specimen("cache_fill", "fills a bounded cache, then levels off", None, sickness.CacheFill),
-    Specimen("gc_sawtooth", "leaves cycles that the garbage collector frees in waves", None, sickness.GcSawtooth),
-    Specimen("fragmentation", "fills the heap with holes too small to use", "memory_growth", sickness.Fragmentation),
-    Specimen("recursion", "recurses through C, deeper and deeper", "stack_growth", sickness.Recursion),
-    Specimen("quadratic", "does more work the more it has sold", "latency_drift", sickness.Quadratic),
-    Specimen("stall", "freezes for 1 s in every 10 s", None, sickness.Stall),
-    Specimen("crash", "serves well, then dies by SIGSEGV", "crash", sickness.Crash),
+    Specimen("healthy", "nothing is wrong", (), sickness.Healthy),
+    Specimen("leak", "keeps a record of every request for ever", ("memory_growth",), sickness.Leak),
+    Specimen("cache_fill", "fills a bounded cache, then levels off", (), sickness.CacheFill),
+    Specimen("gc_sawtooth", "leaves cycles that the garbage collector frees in waves", (), sickness.GcSawtooth),
+    Specimen("fragmentation", "fills the heap with holes too small to use", ("memory_growth",), sickness.Fragmentation),
+    Specimen("recursion", "recurses through C, deeper and deeper", ("stack_growth",), sickness.Recursion),
+    Specimen("quadratic", "does more work the more it has sold", ("cpu_drift", "latency_drift"), sickness.Quadratic),
+    Specimen("stall", "freezes for 1 s in every 10 s", (), sickness.Stall),
+    Specimen("crash", "serves well, then dies by SIGSEGV", ("crash",), sickness.Crash),
 ]
 
 SPECIMENS: Mapping[str, Specimen] = {s.name: s for s in _ALL}

@@ -80,9 +80,9 @@ class GcSawtooth(Healthy):
 class Fragmentation(Healthy):
     """Cuts one document in `keep` down to its first 600 bytes, in place, and keeps that: the heap fills with holes.
 
-    A document takes `document` bytes, and malloc gives back the rest of one that is cut; but between two
-    that were kept there is never room for a whole one, so the heap grows by a document where what is alive
-    grows by its head: some 25 times as fast. All are above 512 bytes, so they are malloc's and not pymalloc's.
+    A document takes `document` bytes, and malloc has the rest of one that is cut; but sooner or later there
+    is no room for a whole one between any two heads, so the heap grows by a document where what is alive
+    grows by a head: some 25 times as fast. All are above 512 bytes, so they are malloc's and not pymalloc's.
     The heads have to grow in number: a heap whose live bytes and sizes are both bounded can be fragmented
     only so far (J. M. Robson, "Bounds for some functions concerning dynamic storage allocation", JACM 21, 1974).
     """

@@ -52,7 +52,9 @@ def served(command: list[str], port: int, cwd: Path) -> Iterator[subprocess.Pope
 
 
 def not_sick(outcome: Outcome) -> None:
-    assert outcome.code in (0, 3), outcome.show()
+    """Not called sick; on a machine that is too busy to measure on, that is what the verdict says."""
+    assert outcome.code in (0, 3, 4), outcome.show()
+    assert outcome.verdict["verdict"] != "fail", outcome.show()
     assert outcome.causes() == set(), outcome.show()
     assert outcome.verdict["validity"]["balanced"]
     assert outcome.verdict["validity"]["failed"] == 0, outcome.show()

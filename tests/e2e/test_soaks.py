@@ -28,16 +28,16 @@ def test_a_sick_server_fails_with_its_cause(shipped_soaks: Soaks, name: str, cau
     assert causes <= outcome.causes(), outcome.show()
 
 
-def test_work_that_grows_with_data_fails_as_latency_drift(shipped_soaks: Soaks) -> None:
+def test_work_that_grows_with_data_fails_by_what_it_costs(shipped_soaks: Soaks) -> None:
     outcome = shipped_soaks("quadratic")
     assert outcome.code == 1, outcome.show()
-    assert outcome.causes() & {"latency_drift", "superlinear_cost"}, outcome.show()
+    assert outcome.causes() & {"latency_drift", "cpu_drift"}, outcome.show()
 
 
 @pytest.mark.parametrize("name", ["healthy", "cache_fill", "gc_sawtooth", "stall"])
 def test_a_server_that_only_looks_scary_never_fails(shipped_soaks: Soaks, name: str) -> None:
     outcome = shipped_soaks(name)
-    assert outcome.code in (0, 3), outcome.show()
+    assert outcome.code in (0, 3, 4), outcome.show()  # 4: this machine is too busy to measure on
     assert outcome.causes() == set(), outcome.show()
 
 
