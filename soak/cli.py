@@ -33,6 +33,7 @@ from soak.scenario import (
     port_in_use,
     refuse_foreign,
     refuse_unreachable,
+    refuse_unset,
     template,
 )
 
@@ -117,7 +118,7 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
     if as_json:
         click.echo(loaded.scenario.model_dump_json(indent=2, by_alias=True))
     else:
-        click.echo(explain(loaded.scenario))
+        click.echo(explain(loaded.scenario, loaded.folder))
 
 
 @_verb("soak run scenarios/leak.yaml   |   soak run --url http://127.0.0.1:8000/ --rate 50/s --for 10m --port 8000")
@@ -255,6 +256,7 @@ Next: `soak init` writes a scenario for your own service."""
 def _soak(loaded: Loaded, allowed: tuple[str, ...], folder: Path, as_json: bool) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
+    refuse_unset(scenario, loaded.path)
     for target in scenario.sides.values():
         if target.process is None:
             refuse_unreachable(target)

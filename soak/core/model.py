@@ -10,11 +10,11 @@ from soak.core import units
 from soak.core.units import Dimension
 
 
-def _unit(dimension: Dimension, pattern: str) -> Any:
+def _unit(dimension: Dimension, pattern: str, *, zero: bool = True) -> Any:
     def read(value: object) -> float:
         number = units.parse(value, dimension).value
-        if number < 0 or (dimension == "rate" and number == 0):
-            least = "more than 0/s" if dimension == "rate" else "0 s or more"
+        if number < 0 or (number == 0 and not zero):
+            least = "more than 0/s" if not zero else f"{units.show(0, dimension)} or more"
             raise ValueError(f"expected {least}, got {value!r}")
         return number
 
@@ -24,7 +24,23 @@ def _unit(dimension: Dimension, pattern: str) -> Any:
 
 
 Duration = Annotated[float, *_unit("time", r"^\s*[0-9].*(us|µs|ms|s|m|min|h|d)\s*$")]
-Rate = Annotated[float, *_unit("rate", r"^\s*[0-9][0-9_.eE+]*\s*/\s*(s|sec|m|min|h|d)\s*$")]
+_PER = r"^\s*[0-9][0-9_.eE+]*\s*/\s*(s|sec|m|min|h|d)\s*$"
+Rate = Annotated[float, *_unit("rate", _PER, zero=False)]
+RateOrZero = Annotated[float, *_unit("rate", _PER)]
+
+
+def _share(value: object) -> float:
+    number = units.parse(value, "ratio").value
+    if not 0 <= number <= 1:
+        raise ValueError(f"expected 0% to 100%, got {value!r}")
+    return number
+
+
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    WithJsonSchema({"type": ["string", "number"], "description": f"for example {units.EXAMPLES['ratio']}"}),
+]
 
 
 def _later(value: object) -> object:

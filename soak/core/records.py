@@ -18,9 +18,11 @@ from soak.core.scenario import Scenario
 
 Floats = npt.NDArray[np.float64]
 Side = Literal["candidate", "reference"]
-Outcome = Literal["ok", "failed"]
-Clock = Literal["latency", "service"]
-"""`latency` runs from the intended start of an arrival, `service` from the actual send."""
+Outcome = Literal["ok", "failed", "timeout"]
+"""`failed` was answered, or refused, with an error; `timeout` never came, and would have taken longer than recorded."""
+Clock = Literal["latency", "service", "journey"]
+"""`latency` runs from the intended start of an arrival, `service` from the actual send; `journey` is that of a
+whole journey, from its intended start to its last answer without the pauses that its visitor made."""
 PhaseName = Literal["idle_before", "warmup", "soak", "drain", "idle_after"]
 
 
@@ -150,7 +152,12 @@ class SideRecording:
     @property
     def endpoints(self) -> list[str]:
         """Names of all endpoints, sorted."""
-        return sorted({endpoint for endpoint, _, _ in self.windows})
+        return sorted({endpoint for endpoint, _, clock in self.windows if clock != "journey"})
+
+    @property
+    def journeys(self) -> list[str]:
+        """Names of all journeys, sorted."""
+        return sorted({name for name, _, clock in self.windows if clock == "journey"})
 
     def merged(self, clock: Clock, outcome: Outcome, endpoint: str | None, start: float, end: float) -> list[Window]:
         """Windows that begin within [start, end), of one endpoint or of all endpoints merged by time."""

@@ -7,14 +7,16 @@ Every key of the contract is here from the start. One whose feature comes later 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from soak.core.criterion import Criterion
-from soak.core.model import Duration, Later, Model, Rate
+from soak.core.load import Load
+from soak.core.model import Duration, Later, Model
+from soak.core.pattern import curve_of
 
 DRAIN_MARGIN = 2.0
 """Seconds that drain waits beyond the request timeout, for the last answers to be recorded."""
@@ -29,6 +31,23 @@ class Command(Model):
     ready: Annotated[Duration, Field(description="longest wait until it accepts connections")] = 30.0
 
 
+class Tls(Model):
+    """How an https target is trusted. Files are PEM, relative to the scenario file."""
+
+    verify: Annotated[bool, Field(description="check its certificate and name")] = True
+    ca: Annotated[str | None, Field(description="trust these authorities instead of the system's")] = None
+    cert: Annotated[str | None, Field(description="client certificate")] = None
+    key: Annotated[str | None, Field(description="its private key")] = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("expected cert and key together")
+        if self.ca is not None and not self.verify:
+            raise ValueError("ca: without `verify` nothing is checked against it")
+        return self
+
+
 class Target(Model):
     """Where load goes, and which process is watched there."""
 
@@ -37,10 +56,13 @@ class Target(Model):
     pid: Annotated[int | None, Field(gt=0, description="watch this running process")] = None
     port: Annotated[int | None, Field(gt=0, lt=65536, description="watch whoever listens on this port")] = None
     name: Annotated[str | None, Field(min_length=1, description="watch the one process of this name")] = None
+    tls: Tls | None = None
     observer: Later = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.tls is not None and not self.url.startswith("https:"):
+            raise ValueError("tls: only an https target has it")
         try:
             parts = urlsplit(self.url)
             whole = parts.scheme in ("http", "https", "tcp") and parts.hostname and parts.port != 0
@@ -78,104 +100,6 @@ class Reference(Target):
     """A trusted target soaked beside the candidate under the same arrivals."""
 
     run: Later = None
-
-
-METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-_DRAW = re.compile(r"\{([a-z]+):([^{}]*)\}")
-
-
-class Request(Model):
-    """One kind of request of the mix; exactly one method names its path."""
-
-    name: Annotated[str | None, Field(min_length=1, max_length=200)] = None
-    weight: Annotated[float, Field(gt=0)] = 1.0
-    get: str | None = None
-    post: str | None = None
-    put: str | None = None
-    patch: str | None = None
-    delete: str | None = None
-    head: str | None = None
-    options: str | None = None
-    headers: Annotated[dict[str, str], Field(default_factory=dict)]
-    json_body: Annotated[Any, Field(alias="json")] = None
-    expect: Annotated[list[Annotated[int, Field(ge=100, le=599)]] | None, Field(min_length=1)] = None
-
-    @model_validator(mode="after")
-    def _one_method(self) -> Self:
-        given = [m for m in METHODS if getattr(self, m) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"expected exactly one of {', '.join(METHODS)} with a path, got {' and '.join(given) or 'none'}"
-            )
-        if not self.path.startswith("/"):
-            raise ValueError(f"{given[0]}: expected a path that starts with '/', got {self.path!r}")
-        for kind, argument in _DRAW.findall(self.path):
-            bounds = re.fullmatch(r"([0-9]{1,15})-([0-9]{1,15})", argument)
-            if kind != "random" or bounds is None or int(bounds[1]) > int(bounds[2]):
-                raise ValueError(
-                    f"{given[0]}: expected {{random:LOW-HIGH}} with LOW up to HIGH, got {{{kind}:{argument}}}"
-                )
-        return self
-
-    @property
-    def method(self) -> str:
-        """GET, POST, ..."""
-        return next(m for m in METHODS if getattr(self, m) is not None).upper()
-
-    @property
-    def path(self) -> str:
-        """The path as written, with its placeholders."""
-        return str(getattr(self, self.method.lower()))
-
-    @property
-    def endpoint(self) -> str:
-        """The name that its latencies are kept under: `name`, else the path with {placeholders}."""
-        return self.name or f"{self.method} {_DRAW.sub(lambda m: '{' + m[1] + '}', self.path)}"
-
-
-class Load(Model):
-    """The traffic: an open model of `rate` arrivals a second, or a closed model of `users`."""
-
-    rate: Annotated[Rate | None, Field(description="arrivals a second, whatever the target does")] = None
-    arrivals: Annotated[Literal["poisson", "constant"], Field(description="how arrivals are spaced")] = "poisson"
-    users: Annotated[
-        int | None,
-        Field(gt=0, le=20_000, description="closed model: plain Locust users; with `rate`, paced to it together"),
-    ] = None
-    pattern: Later = None
-    connections: Annotated[int, Field(gt=0, le=20_000, description="slots: requests that can be in flight")] = 50
-    timeout: Annotated[Duration, Field(description="a request is failed after this")] = 10.0
-    seed: Annotated[int, Field(ge=0, description="the same seed gives the same arrivals and requests")] = 1
-    workers: Annotated[int, Field(gt=0, le=64, description="generator processes")] = 1
-    requests: Annotated[list[Request] | None, Field(min_length=1)] = None
-    journeys: Later = None
-    locustfile: Annotated[str | None, Field(description="FILE::UserClass, relative to the scenario file")] = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.rate is None and self.users is None:
-            raise ValueError("expected `rate` (open model: arrivals a second) or `users` (closed model)")
-        if (self.requests is None) == (self.locustfile is None):
-            raise ValueError("expected one of `requests` and `locustfile`")
-        if self.locustfile is not None and not re.fullmatch(r".+\.py::[A-Za-z_]\w*", self.locustfile):
-            raise ValueError(f"locustfile: expected FILE.py::UserClass, got {self.locustfile!r}")
-        if self.timeout <= 0:
-            raise ValueError("timeout: expected more than 0 s")
-        names = Counter(r.endpoint for r in self.requests or [])
-        for name, count in names.items():
-            if count > 1:
-                raise ValueError(f"requests: {count} requests are named {name!r}; give each its own name")
-        return self
-
-    @property
-    def open_model(self) -> bool:
-        """Whether arrivals follow the shared schedule instead of the users' own pace."""
-        return self.users is None
-
-    @property
-    def slots(self) -> int:
-        """Locust users to spawn: connection slots, or the users of the closed model."""
-        return self.users if self.users is not None else self.connections
 
 
 class Phases(Model):
@@ -229,11 +153,13 @@ class Scenario(Model):
     def _consistent(self) -> Self:
         """All faults at once, a line each: whoever mends a scenario wants to mend it once."""
         faults = []
-        endpoints = {r.endpoint for r in self.load.requests or []}
+        endpoints = set(self.load.per_arrival)
         for i, criterion in enumerate(self.criteria):
             if endpoints and criterion.endpoint is not None and criterion.endpoint not in endpoints:
                 known = ", ".join(sorted(endpoints)[:12])
                 faults.append(f"criteria[{i}].endpoint: no request is named {criterion.endpoint!r}; there are {known}")
+            if criterion.spec.room == "service" and criterion.endpoint in {j.name for j in self.load.journeys or []}:
+                faults.append(f"criteria[{i}].metric: a journey has latency, but no service time of its own")
             if criterion.over is not None and criterion.over > self.phases.soak:
                 faults.append(f"criteria[{i}].over: longer than the soak phase")
             if criterion.spec.room in ("memory", "stack", "process", "cpu") and not self.target.watched:
@@ -260,10 +186,23 @@ class Scenario(Model):
         """Seconds during which arrivals are scheduled: warm-up and soak."""
         return self.phases.warmup_s + self.phases.soak
 
+    def expected(self, start: float, end: float, folder: Path) -> float | None:
+        """Arrivals expected from `start` to `end` (s since the start of load); None if the target decides it.
+
+        A trace is read from `folder`. Raises OSError and ValueError when it cannot be.
+        """
+        if not self.load.open_model:
+            return None
+        curve = curve_of(self.load.rate, self.load.pattern, folder)
+        return curve.expected(end) - curve.expected(start)
+
     @property
     def drain_s(self) -> float:
-        """Longest drain in seconds: every request in flight has answered or timed out by then."""
-        return self.load.timeout + DRAIN_MARGIN
+        """Longest drain in seconds: every request in flight has answered or timed out by then.
+
+        A journey that is under way goes on to its end, pauses included.
+        """
+        return self.load.timeout + self.load.thinking[1] + DRAIN_MARGIN
 
     @property
     def interval_s(self) -> float:

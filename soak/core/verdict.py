@@ -81,7 +81,12 @@ class Validity:
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Percentiles of one endpoint over the soak phase, in milliseconds. `count` excludes failures."""
+    """Percentiles of one endpoint or journey over the soak phase, in milliseconds.
+
+    They are taken of all answers and timeouts, and of failed answers too where those were the slower ones,
+    so that failing never makes a percentile better. Those named in `censored` lie among the timeouts: the
+    true value is that or more. `count` excludes failures; `timeouts` are among `failed`.
+    """
 
     p50_ms: float | None
     p90_ms: float | None
@@ -91,6 +96,8 @@ class Percentiles:
     max_ms: float | None
     count: int
     failed: int
+    timeouts: int = 0
+    censored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 from soak.core import units
 from soak.core.criterion import Criterion
 from soak.core.metrics import QUANTILES
+from soak.core.records import Clock
 from soak.core.verdict import CriterionResult, Result
 from soak.judge.side import ENOUGH, Side
 from soak.judge.stats.blocks import MIN_BLOCKS, Floats
@@ -22,11 +23,16 @@ _SLACK_S = 1.0  # a soak that is a moment longer than its windows needs no windo
 _MOST_EXTRA_S = 14 * 86400.0
 
 
+_CLOCKS: dict[str, Clock] = {"latency": "latency", "service": "service"}
+
+
 def judge_criterion(criterion: Criterion, side: Side) -> list[CriterionResult]:
     """One result, or one for each endpoint when the criterion names none."""
     if not criterion.spec.per_endpoint or criterion.endpoint is not None:
         return [_judge(criterion, side, criterion.endpoint)]
     endpoints = side.data.endpoints
+    if criterion.spec.room != "service":  # a journey has no send of its own
+        endpoints = endpoints + side.data.journeys
     if criterion.spec.room == "throughput" or len(endpoints) < 2:
         return [_judge(criterion, side, endpoints[0] if len(endpoints) == 1 else None)]
     return [_judge(criterion, side, endpoint) for endpoint in endpoints]
@@ -45,12 +51,14 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
     """Value and interval over the whole soak, and why it is missing if it is."""
     room, _, quantile = criterion.metric.partition(".")
     if room in ("latency", "service"):
-        histogram = side.histogram(endpoint, "latency" if room == "latency" else "service")
+        q, clock = QUANTILES[quantile], _CLOCKS[room]
+        histogram = side.judged(endpoint, clock, q)
         if not histogram.total:
             return math.nan, math.nan, math.nan, "no request was answered"
-        q = QUANTILES[quantile]
         low, high = percentile_interval(histogram, q)
-        return histogram.percentile(q), low, high, ""
+        value = histogram.percentile(q)
+        # given up, it would have taken longer: nobody knows by how much
+        return value, low, math.inf if value >= side.given_up(endpoint, clock) else high, ""
     if room == "errors":
         bad, total = side.failures(endpoint)
         if not total:
@@ -119,7 +127,10 @@ def _against_limit(
         word = "not below" if criterion.kind == "below" else "not above"
         return _result(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{span} is {word} the limit")
     if math.isinf(high):
-        reason = f"{shown}, but too few requests to bound it; a {criterion.metric.partition('.')[2]} needs more"
+        reason = (
+            f"{shown} or more: too few requests bound a {criterion.metric.partition('.')[2]}, or they were given up at "
+            "the timeout before they were answered"
+        )
     else:
         reason = f"{shown}{span}: the limit lies within the interval"
     return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
@@ -197,7 +208,7 @@ def _more(criterion: Criterion, side: Side, value: float, low: float, high: floa
 def _too_little(criterion: Criterion, side: Side, endpoint: str | None) -> str:
     room, _, quantile = criterion.metric.partition(".")
     if room in ("latency", "service"):
-        total = side.histogram(endpoint, "latency").total
+        total = side.judged(endpoint, _CLOCKS[room], QUANTILES[quantile]).total
         if not total:
             return "no request was answered: no data is no pass"
         wanted = ENOUGH[quantile] * MIN_BLOCKS

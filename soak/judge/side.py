@@ -11,7 +11,7 @@ import numpy as np
 
 from soak.core.histogram import Histogram
 from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
-from soak.core.records import Clock, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
+from soak.core.records import Clock, Floats, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
 from soak.judge.stats.blocks import Blocks, floor_blocks, level_blocks, peak_blocks
 from soak.judge.stats.trend import Trend, trend
 
@@ -20,6 +20,9 @@ ENOUGH = {"p50": 50, "p90": 200, "p99": 400, "p999": 4_000, "p9999": 40_000, "ma
 
 NOISY_SHARE = 0.10
 """Of all cores: a rise of the neighbours' share from which on the host is called noisy."""
+
+SERVED: tuple[Outcome, ...] = ("ok", "timeout")
+FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
 
 _NOTHING = Series(np.empty(0), np.empty(0))
 _MANY_WINDOWS = 60
@@ -60,14 +63,32 @@ class Side:
         """All latencies of the soak phase, of one endpoint or of all."""
         return Histogram.merge(w.histogram for w in self._windows(endpoint, clock, outcome))
 
+    def judged(self, endpoint: str | None, clock: Clock, q: float) -> Histogram:
+        """What the percentile `q` (0 to 100) of the soak phase is taken of.
+
+        That is all answers and timeouts, a timeout with the time after which it was given up; and failed
+        answers too where that makes the percentile worse: failing fast must not improve it, nor failing slowly.
+        """
+        return _worse(self._windows(endpoint, clock, *SERVED), self._windows(endpoint, clock, "failed"), q)
+
+    def given_up(self, endpoint: str | None, clock: Clock) -> float:
+        """The shortest time (s) after which a request was given up; infinite when none was.
+
+        A percentile from there on is censored: the true one is that or more.
+        """
+        timeouts = self.histogram(endpoint, clock, "timeout")
+        return timeouts.percentile(0) if timeouts.total else math.inf
+
     def failures(self, endpoint: str | None) -> tuple[int, int]:
-        """Failed or unserved, and all requests of the soak phase."""
-        bad = self.histogram(endpoint, "latency", "failed").total
+        """Failed, timed out or unserved, and all requests of the soak phase."""
+        bad = sum(self.histogram(endpoint, "latency", outcome).total for outcome in FAILURES)
         return bad, bad + self.histogram(endpoint, "latency").total
 
     def failures_between(self, start: float, end: float) -> tuple[int, int]:
-        """Failed or unserved, and all requests of all endpoints, in windows that begin within [start, end)."""
-        bad = sum(w.histogram.total for w in self.data.merged("latency", "failed", None, start, end))
+        """Failed in any way, and all requests of all endpoints, in windows that begin within [start, end)."""
+        bad = sum(
+            w.histogram.total for outcome in FAILURES for w in self.data.merged("latency", outcome, None, start, end)
+        )
         return bad, bad + sum(w.histogram.total for w in self.data.merged("latency", "ok", None, start, end))
 
     def percentile_windows(self, endpoint: str | None, clock: Clock, quantile: str) -> Blocks | None:
@@ -76,7 +97,7 @@ class Side:
         Percentiles are never averaged. Windows are widened until each has the requests it wants; rather
         than have fewer than 12 windows, the least that a finite interval needs is accepted.
         """
-        windows = self._windows(endpoint, clock, "ok")
+        windows, failed = self._windows(endpoint, clock, *SERVED), self._windows(endpoint, clock, "failed")
         total = sum(w.histogram.total for w in windows)
         count = min(_MANY_WINDOWS, total // WANTED[quantile])
         if count < TREND_WINDOWS:
@@ -85,14 +106,13 @@ class Side:
         if count < 1:
             return None
         edges = np.linspace(self.start, self.end, count + 1)
-        middles = np.array([w.start + w.length / 2 for w in windows])
-        place = np.clip(np.searchsorted(edges, middles, side="right") - 1, 0, count - 1)
+        bins, slow = _binned(windows, edges), _binned(failed, edges)
         times, values = [], []
         for i in range(count):
-            merged = Histogram.merge(w.histogram for w, at in zip(windows, place, strict=True) if at == i)
-            if merged.total >= min(ENOUGH[quantile], total / count / 2):
+            if sum(w.histogram.total for w in bins[i]) >= min(ENOUGH[quantile], total / count / 2):
+                q = QUANTILES[quantile]
                 times.append((edges[i] + edges[i + 1]) / 2)
-                values.append(merged.percentile(QUANTILES[quantile]))
+                values.append(_worse(bins[i], slow[i], q).percentile(q))
         return Blocks(np.array(times), np.array(values), self.length / count)
 
     def series(self, metric: str) -> Series | None:
@@ -183,8 +203,10 @@ class Side:
         found = self.soak_series("generator.wake_p99")
         return float(np.median(found.v)) if found is not None else 0.0
 
-    def _windows(self, endpoint: str | None, clock: Clock, outcome: Outcome) -> list[Window]:
-        return self.data.merged(clock, outcome, endpoint, self.start, self.end)
+    def _windows(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> list[Window]:
+        if endpoint in self.data.journeys:
+            clock = "journey"
+        return [w for outcome in outcomes for w in self.data.merged(clock, outcome, endpoint, self.start, self.end)]
 
     def _raw(self, metric: str) -> Series | None:
         return self.recording.host.get(metric) if metric.startswith("host.") else self.data.series.get(metric)
@@ -222,6 +244,25 @@ class Side:
         starts = sorted(by_start)
         values = [take(by_start[s], max(y.length for y in by_start[s])) for s in starts]
         return Series(np.array(starts), np.array(values, dtype=float))
+
+
+def _binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
+    """The windows by the bin that their middle lies in."""
+    bins: list[list[Window]] = [[] for _ in edges[1:]]
+    middles = np.array([w.start + w.length / 2 for w in windows])
+    place = np.clip(np.searchsorted(edges, middles, side="right") - 1, 0, len(bins) - 1)
+    for w, at in zip(windows, place, strict=True):
+        bins[at].append(w)
+    return bins
+
+
+def _worse(served: list[Window], failed: list[Window], q: float) -> Histogram:
+    """Of the served, or of them and the failed together: whichever has the higher percentile `q`."""
+    alone = Histogram.merge(w.histogram for w in served)
+    if not failed:
+        return alone
+    both = Histogram.merge([alone, *(w.histogram for w in failed)])
+    return both if both.percentile(q) > alone.percentile(q) else alone
 
 
 def finite(series: Series) -> Series:

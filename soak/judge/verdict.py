@@ -76,7 +76,7 @@ def _side_verdict(side: Side) -> SideVerdict:
     return SideVerdict(
         findings=tuple(sorted(findings, key=_urgency)),
         validity=validity(side),
-        latency={e: _percentiles(side, e, "latency") for e in side.data.endpoints},
+        latency={e: _percentiles(side, e, "latency") for e in side.data.endpoints + side.data.journeys},
         service={e: _percentiles(side, e, "service") for e in side.data.endpoints},
     )
 
@@ -88,11 +88,16 @@ def _urgency(finding: Finding) -> tuple[int, float]:
 
 
 def _percentiles(side: Side, endpoint: str, clock: Clock) -> Percentiles:
-    histogram = side.histogram(endpoint, clock)
-    failed = side.histogram(endpoint, clock, "failed").total
-    values = {f"{name}_ms": seconds * 1e3 for name, seconds in zip(QUANTILES, histogram.percentiles(_QS), strict=True)}
-    known = values if histogram.total else dict.fromkeys(values)
-    return Percentiles(**known, count=histogram.total, failed=failed)
+    values = {name: side.judged(endpoint, clock, q).percentile(q) for name, q in QUANTILES.items()}
+    given_up = side.given_up(endpoint, clock)
+    timeouts = side.histogram(endpoint, clock, "timeout").total
+    return Percentiles(
+        **{f"{name}_ms": None if math.isnan(v) else v * 1e3 for name, v in values.items()},
+        count=side.histogram(endpoint, clock).total,
+        failed=side.histogram(endpoint, clock, "failed").total + timeouts,
+        timeouts=timeouts,
+        censored=tuple(name for name, v in values.items() if v >= given_up),
+    )
 
 
 def _tolerate(finding: Finding, growth: list[CriterionResult]) -> Finding:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from random import Random
 from time import monotonic
 
+from soak.core.records import Outcome
 from soak.core.scenario import Scenario
 from soak.load.ledger import Health, Ledger, Report
-from soak.load.mix import Call, Mix
-from soak.load.plan import schedule_of
-from soak.load.schedule import Share
+from soak.load.mix import Mix
+from soak.load.schedule import Schedule, Share
 
 PARKED = 10.0**7
 """Seconds a slot sleeps once there are no arrivals left for it: until it is killed."""
@@ -27,17 +28,27 @@ class Arrival:
 
     due: float
     early: bool
-    pick: float = 0.0
-    draw: int = 0
+    index: int
+    pick: float
+    draw: int
     sent: float | None = None
     timed: bool = False
-    failed: bool = False
+    outcome: Outcome = "ok"
 
 
 class Engine:
     """All slots of one worker share it. Times are on the monotonic clock unless said otherwise."""
 
-    def __init__(self, scenario: Scenario, ledger: Ledger, zero: float, index: int, of: int, mix: Mix | None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        schedule: Schedule | None,
+        ledger: Ledger,
+        zero: float,
+        index: int,
+        of: int,
+        mix: Mix | None,
+    ) -> None:
         self.scenario = scenario
         self.ledger = ledger
         self.mix = mix
@@ -46,7 +57,9 @@ class Engine:
         self.until = math.inf
         self.in_hand: set[Arrival] = set()
         self._timeout = scenario.load.timeout
-        schedule = schedule_of(scenario)
+        self._index, self._of = index, of
+        self._own = 0
+        self._rng = Random(f"{scenario.load.seed}/{index}")
         self._share = Share(schedule, index, of) if schedule else None
         self._falling_due = Share(schedule, index, of) if schedule else None
 
@@ -77,7 +90,7 @@ class Engine:
             due += self.begin
             if due >= self.until:
                 return None
-            _, pick, draw = self._share.take()
+            index, _, pick, draw = self._share.take()
             now = monotonic()
             if now - due > self._timeout:
                 self._give_up(now - due, pick)
@@ -85,7 +98,7 @@ class Engine:
             early = due > now
             if not early:
                 self.ledger.no_slot += 1
-            arrival = Arrival(due, early, pick, draw)
+            arrival = Arrival(due, early, index, pick, draw)
             self.in_hand.add(arrival)
             return arrival
         return None
@@ -94,7 +107,9 @@ class Engine:
         """The next arrival of a closed-model user, due when the user itself means to make it."""
         if due >= self.until:
             return None
-        arrival = Arrival(due, early=False)
+        index = self._index + self._own * self._of
+        self._own += 1
+        arrival = Arrival(due, False, index, self._rng.random(), self._rng.getrandbits(63))
         self.in_hand.add(arrival)
         return arrival
 
@@ -102,20 +117,20 @@ class Engine:
         """The task of an arrival has ended: it is done or failed."""
         if arrival in self.in_hand:
             self.in_hand.discard(arrival)
-            if arrival.failed:
-                self.ledger.failed += 1
-            else:
+            if arrival.outcome == "ok":
                 self.ledger.done += 1
+            else:
+                self.ledger.failed += 1
 
-    def request(self, arrival: Arrival | None, endpoint: str, ok: bool, service: float) -> None:
-        """Record one answered request; `service` is its time from the send (s).
+    def request(self, arrival: Arrival | None, endpoint: str, outcome: Outcome, service: float) -> None:
+        """Record one request and what became of it; `service` is its time from the send (s).
 
         Only the first request of an arrival can be late: those that follow begin when it answers.
         """
         latency = service
         if arrival is not None:
-            if not ok:
-                arrival.failed = True
+            if outcome != "ok":
+                arrival.outcome = outcome
             if not arrival.timed:
                 arrival.timed = True
                 sent = arrival.sent if arrival.sent is not None else monotonic() - service
@@ -124,12 +139,11 @@ class Engine:
                     latency += lateness
                     if arrival.early:
                         self.ledger.wake.record(lateness)
-        self.ledger.request(endpoint, ok, latency, service)
+        self.ledger.request(endpoint, outcome, latency, service)
 
-    def call_for(self, arrival: Arrival) -> Call:
-        """The request of the scenario's mix that an arrival makes."""
-        assert self.mix is not None
-        return self.mix.choose(arrival.pick)
+    def journey(self, arrival: Arrival, name: str, paused: float) -> None:
+        """Record a journey that has ended, `paused` (s) of it by its visitor's own will."""
+        self.ledger.journey(name, arrival.outcome, max(0.0, monotonic() - arrival.due - paused))
 
     def overdue(self) -> int:
         """Arrivals that have been started and not settled."""
@@ -148,7 +162,7 @@ class Engine:
         while self._share is not None and (due := self._share.peek()) is not None:
             if due + self.begin >= self.until:
                 break
-            _, pick, _ = self._share.take()
+            _, _, pick, _ = self._share.take()
             self._give_up(now - due - self.begin, pick)
         self.ledger.lost += len(self.in_hand)
         self.in_hand.clear()
@@ -167,6 +181,11 @@ class Engine:
 
     def _give_up(self, waited: float, pick: float) -> None:
         self.ledger.unserved += 1
-        endpoint = self.mix.choose(pick).endpoint if self.mix else "(unserved)"
-        self.ledger.request(endpoint, False, waited, None)
+        endpoint = "(unserved)"
+        if self.mix is not None:
+            action = self.mix.choose(pick)
+            endpoint = action.first.endpoint
+            if action.journey is not None:
+                self.ledger.journey(action.journey, "timeout", waited)
+        self.ledger.request(endpoint, "timeout", waited, None)
         self.ledger.error(endpoint, "no slot came free before the request timeout")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from soak.core.histogram import Histogram, Recorder
-from soak.core.records import Event, Interval, Tally
+from soak.core.records import Event, Interval, Outcome, Tally
 
 MAX_ENDPOINTS = 300
 FOLDED = "(more endpoints)"
@@ -40,19 +40,24 @@ class Ledger:
         self._latencies: dict[tuple[str, str, str], Recorder] = {}
         self._endpoints: set[str] = set()
         self._errors: dict[tuple[str, str], int] = {}
+        self._notes: list[str] = []
+        self._folded = False
         self._clear()
 
     def _clear(self) -> None:
         self.done = self.failed = self.unserved = self.lost = self.no_slot = 0
 
-    def request(self, endpoint: str, ok: bool, latency: float, service: float | None) -> None:
+    def request(self, endpoint: str, outcome: Outcome, latency: float, service: float | None) -> None:
         """Record a request (s); one that was never sent has no service time."""
         if endpoint not in self._endpoints:
             endpoint = self._admit(endpoint)
-        outcome = "ok" if ok else "failed"
         self._recorder(endpoint, outcome, "latency").record(latency)
         if service is not None:
             self._recorder(endpoint, outcome, "service").record(service)
+
+    def journey(self, name: str, outcome: Outcome, latency: float) -> None:
+        """Record a whole journey (s)."""
+        self._recorder(name, outcome, "journey").record(latency)
 
     def error(self, endpoint: str, text: str) -> None:
         """Count a failure by its endpoint and normalised text."""
@@ -86,7 +91,7 @@ class Ledger:
             if taken.total:
                 histograms.append([endpoint, outcome, clock, taken.clamped, taken.encode()])
         errors = [[endpoint, text, count] for (endpoint, text), count in self._errors.items()]
-        self._errors = {}
+        notes, self._notes, self._errors = self._notes, [], {}
         self._clear()
         self.sequence += 1
         return {
@@ -95,6 +100,7 @@ class Ledger:
             "tally": tally,
             "histograms": histograms,
             "errors": errors,
+            "notes": notes,
         }
 
     def _recorder(self, endpoint: str, outcome: str, clock: str) -> Recorder:
@@ -107,6 +113,12 @@ class Ledger:
     def _admit(self, endpoint: str) -> str:
         """Names are bounded: ids in names would grow memory and the run file without end."""
         if len(self._endpoints) >= MAX_ENDPOINTS:
+            if not self._folded:
+                self._folded = True
+                self._notes.append(
+                    f"more than {MAX_ENDPOINTS} names of requests: the others are kept together as {FOLDED!r}; "
+                    "name requests by their kind, without ids"
+                )
             return FOLDED
         self._endpoints.add(endpoint)
         return endpoint
@@ -130,6 +142,7 @@ def unpack(report: Report, side: str) -> tuple[Tally, list[Interval], list[Event
         )
         for endpoint, text, count in report["errors"]
     ]
+    events += [Event(start + length, "note", side, text) for text in report["notes"]]
     return Tally(side=side, worker=worker, sequence=sequence, **tally), intervals, events
 
 

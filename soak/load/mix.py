@@ -1,67 +1,72 @@
-"""The request mix: which request an arrival makes, and the path its placeholders become."""
+"""The mix: what an arrival does, chosen by weight from the scenario's requests and journeys."""
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from pathlib import Path
 
-from soak.core.scenario import Request
+from soak.core.load import Load
+from soak.core.traffic import Think
+from soak.load.calls import Ready, Workshop
+from soak.load.values import Values, mixed
 
-_RANDOM = re.compile(r"\{random:(\d+)-(\d+)\}")
+_THINK = 2**40
+_CHURN = 2**41
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request ready to be made: method, endpoint name, path for a draw, and what counts as success."""
+class Pause:
+    """A pause between two requests; `place` makes its draw its own."""
 
-    method: str
-    endpoint: str
-    path: Callable[[int], str]
-    headers: dict[str, str]
-    json: Any
-    expect: frozenset[int] | None
+    think: Think
+    place: int
+
+    def seconds(self, values: Values) -> float:
+        """How long this arrival pauses here."""
+        return self.think.draw(mixed(values.draw, self.place) / 2**64)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What one arrival does: the steps, and the name of the journey that they make (None: one request)."""
+
+    journey: str | None
+    steps: tuple[Ready | Pause, ...]
+
+    @property
+    def first(self) -> Ready:
+        """Its first request."""
+        return next(step for step in self.steps if isinstance(step, Ready))
 
 
 class Mix:
-    """Requests by weight. `pick` in [0, 1) chooses one, so a seeded schedule repeats the same mix."""
+    """Actions by weight. `pick` in [0, 1) chooses one, so a seeded schedule repeats the same mix.
 
-    def __init__(self, requests: list[Request]) -> None:
-        total = sum(r.weight for r in requests)
-        self._upper = [w / total for w in accumulate(r.weight for r in requests)][:-1]
-        self.calls = [
-            Call(
-                r.method,
-                r.endpoint,
-                path_of(r.path),
-                r.headers,
-                r.json_body,
-                frozenset(r.expect) if r.expect else None,
-            )
-            for r in requests
-        ]
+    Raises LoadError when a file or an environment variable that it needs is not there.
+    """
 
-    def choose(self, pick: float) -> Call:
-        """The request for an arrival's pick."""
-        return self.calls[bisect_right(self._upper, pick)]
+    def __init__(self, load: Load, folder: Path) -> None:
+        shop = Workshop(load, folder)
+        self.cookies: dict[str, str | Callable[[Values], str]] = shop.cookies
+        weights = [r.weight for r in load.requests or []] + [j.weight for j in load.journeys or []]
+        total = sum(weights)
+        self._upper = [w / total for w in accumulate(weights)][:-1]
+        self._churn = load.churn
+        self.actions = [Action(None, (shop.call(r),)) for r in load.requests or []]
+        for journey in load.journeys or []:
+            steps = [
+                Pause(step.think, _THINK + i) if step.think is not None else shop.call(step)
+                for i, step in enumerate(journey.steps)
+            ]
+            self.actions.append(Action(journey.name, tuple(steps)))
 
+    def choose(self, pick: float) -> Action:
+        """What an arrival does, by its pick."""
+        return self.actions[bisect_right(self._upper, pick)]
 
-def path_of(template: str) -> Callable[[int], str]:
-    """A function from a 63-bit draw to the path with its `{random:LOW-HIGH}` filled in."""
-    parts = _RANDOM.split(template)
-    if len(parts) == 1:
-        return lambda _draw: template
-    texts = parts[0::3]
-    ranges = [(int(a), int(b) - int(a) + 1) for a, b in zip(parts[1::3], parts[2::3], strict=True)]
-
-    def fill(draw: int) -> str:
-        out = texts[0]
-        for (low, span), text in zip(ranges, texts[1:], strict=True):
-            draw, rest = divmod(draw, span)
-            out += f"{low + rest}{text}"
-        return out
-
-    return fill
+    def fresh(self, values: Values) -> bool:
+        """Whether an arrival begins on a new connection."""
+        return self._churn > 0 and mixed(values.draw, _CHURN) < self._churn * 2**64

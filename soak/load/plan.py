@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
 
+from soak.core.errors import LoadError
+from soak.core.pattern import curve_of
 from soak.core.scenario import Scenario
 from soak.load.schedule import Schedule
 
@@ -41,9 +44,15 @@ class Plan:
         return Scenario.model_validate(self.scenario)
 
 
-def schedule_of(scenario: Scenario) -> Schedule | None:
-    """The arrival schedule of an open-model scenario; None for the closed model."""
+def schedule_of(scenario: Scenario, folder: Path) -> Schedule | None:
+    """The arrival schedule of an open-model scenario; None for the closed model. Raises LoadError."""
     load = scenario.load
-    if not load.open_model or load.rate is None:
+    if not load.open_model:
         return None
-    return Schedule(load.rate, load.arrivals, load.seed, scenario.load_s)
+    try:
+        curve = curve_of(load.rate, load.pattern, folder)
+    except (OSError, ValueError) as error:
+        raise LoadError(f"load.pattern.file: {error}") from None
+    # a trace says itself when each arrival comes
+    arrivals = "constant" if load.pattern is not None and load.pattern.kind == "trace" else load.arrivals
+    return Schedule(curve, arrivals, load.seed, scenario.load_s)

@@ -2,8 +2,8 @@
 
 It is a pure function of the seed, so no message carries it: every worker computes the whole stream and
 takes its own share, the conductor counts it again for the account, and a reference gets exactly the
-arrivals of the candidate. Constant arrivals are 1/rate apart; Poisson arrivals are a unit-rate process
-stretched by the rate, so that their superposition over workers is the one process again.
+arrivals of the candidate. Arrivals are those of a process of unit rate (Poisson, or evenly spaced),
+stretched by the curve of the load's rate.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from soak.core.pattern import Curve
+
 _BLOCK = 4096
 
 
@@ -22,7 +24,7 @@ _BLOCK = 4096
 class Block:
     """A run of consecutive arrivals: `due` (s since the start of load), and two draws for each.
 
-    `pick` in [0, 1) chooses the request of the mix; `draw` (63 bits) fills its placeholders.
+    `pick` in [0, 1) chooses what the arrival does; `draw` (63 bits) fills its placeholders.
     """
 
     first: int
@@ -33,9 +35,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`rate` arrivals a second, from `seed`, for `length` seconds from the start of load."""
+    """Arrivals along `curve`, from `seed`, for `length` seconds from the start of load."""
 
-    rate: float
+    curve: Curve
     arrivals: Literal["poisson", "constant"]
     seed: int
     length: float
@@ -51,7 +53,7 @@ class Schedule:
             else:
                 units = np.arange(first, first + _BLOCK, dtype=np.float64)
             pick, draw = rng.random(_BLOCK), rng.integers(0, 2**63 - 1, _BLOCK)
-            due = units / self.rate
+            due = self.curve.when(units)
             end = int(np.searchsorted(due, self.length))
             if end:
                 yield Block(first, due[:end], pick[:end], draw[:end])
@@ -70,6 +72,7 @@ class Share:
     def __init__(self, schedule: Schedule, index: int, of: int) -> None:
         self._blocks = schedule.blocks()
         self._index, self._of = index, of
+        self._first = 0
         self._due: list[float] = []
         self._pick: list[float] = []
         self._draw: list[int] = []
@@ -81,7 +84,9 @@ class Share:
             block = next(self._blocks, None)
             if block is None:
                 return None
-            mine = slice((self._index - block.first) % self._of, None, self._of)
+            offset = (self._index - block.first) % self._of
+            mine = slice(offset, None, self._of)
+            self._first = block.first + offset
             self._due, self._pick, self._draw = (
                 block.due[mine].tolist(),
                 block.pick[mine].tolist(),
@@ -90,11 +95,11 @@ class Share:
             self._at = 0
         return self._due[self._at]
 
-    def take(self) -> tuple[float, float, int]:
-        """The next arrival: due, pick, draw. Only after `peek` gave a time."""
+    def take(self) -> tuple[int, float, float, int]:
+        """The next arrival: its number in the whole schedule, due, pick, draw. Only after `peek` gave a time."""
         at = self._at
         self._at += 1
-        return self._due[at], self._pick[at], self._draw[at]
+        return self._first + at * self._of, self._due[at], self._pick[at], self._draw[at]
 
     def skip_until(self, until: float) -> int:
         """Pass over all arrivals due before `until`; how many there were."""

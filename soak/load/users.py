@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import certifi
 import gevent
+import gevent.ssl
 from locust import FastHttpUser, TaskSet, User, constant, constant_throughput, task
 from locust.env import Environment
 
 from soak.core.errors import LoadError
-from soak.core.scenario import Scenario
+from soak.core.records import Outcome
+from soak.core.scenario import Scenario, Tls
+from soak.load.calls import Ready
 from soak.load.engine import PARKED, Arrival, Engine
+from soak.load.mix import Pause
+from soak.load.values import Values
 
 CLASS_NAME = "SoakUser"
 """The master spawns users by this name, so it never needs to load a user's own code."""
@@ -93,26 +100,77 @@ class ClosedSlot(Slot):
 
 
 class ScenarioUser(FastHttpUser):
-    """A slot that makes the requests of the scenario's mix."""
+    """A slot that does what the scenario's mix says. Each arrival is a visitor of its own, without cookies."""
 
     abstract = True
-    insecure = False  # certificates are verified
     engine: Engine
     arrival: Arrival | None
+    call: Ready | None = None
 
     @task
     def serve(self) -> None:
-        """Make the request that the arrival stands for."""
-        assert self.arrival is not None
-        call = self.engine.call_for(self.arrival)
-        self.client.request(
-            call.method,
-            call.path(self.arrival.draw),
-            name=call.endpoint,
-            json=call.json,
-            headers=call.headers,
-            allow_redirects=False,  # a redirect is an answer; following it could take load to another host
-        )
+        """Do what the arrival stands for: a request, or a journey as far as it goes well."""
+        arrival, mix = self.arrival, self.engine.mix
+        assert arrival is not None
+        assert mix is not None
+        action = mix.choose(arrival.pick)
+        values = Values(arrival.index, arrival.draw)
+        self.client.cookiejar.clear()
+        if mix.fresh(values):
+            self.client.client.close()  # drops the kept connections; the next request opens one
+        paused = 0.0
+        for step in action.steps:
+            if isinstance(step, Pause):
+                seconds = step.seconds(values)
+                gevent.sleep(seconds)
+                paused += seconds
+            else:
+                self._request(step, values)
+                if arrival.outcome != "ok":
+                    break
+        if action.journey is not None:
+            self.engine.journey(arrival, action.journey, paused)
+
+    def _request(self, call: Ready, values: Values) -> None:
+        self.call = call
+        headers = call.headers(values)
+        if self.engine.mix is not None and self.engine.mix.cookies:
+            headers = headers | {"Cookie": self._cookies(self.engine.mix.cookies, values)}
+        with gevent.Timeout(self.network_timeout):  # of the whole answer, however it drips
+            answer = self.client.request(
+                call.method,
+                call.path(values),
+                name=call.endpoint,
+                data=call.body(values),  # type: ignore[arg-type]
+                headers=headers,
+                catch_response=bool(call.captures),
+                allow_redirects=False,  # a redirect is an answer; following it could take load to another host
+            )
+        if call.captures:
+            with answer:
+                self._capture(call, values, answer)
+
+    def _capture(self, call: Ready, values: Values, answer: Any) -> None:
+        for name, extract in call.captures:
+            value = extract(answer) if answer.status_code else None
+            if value is None:
+                if answer.status_code:  # one that never came has its own error
+                    answer.failure(CaptureError(name))
+                return
+            values.captured[name] = value
+
+    def _cookies(self, stated: Mapping[str, str | Callable[[Values], str]], values: Values) -> str:
+        """The scenario's cookies, and what the target has set in this arrival."""
+        both = {name: value if isinstance(value, str) else value(values) for name, value in stated.items()}
+        both |= {cookie.name: cookie.value or "" for cookie in self.client.cookiejar}
+        return "; ".join(f"{name}={value}" for name, value in both.items())
+
+
+class CaptureError(Exception):
+    """An answer lacks what a journey wanted to take from it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"nothing to capture as {name!r}")
 
 
 def build(scenario: Scenario, side: str, folder: Path, engine: Engine) -> type[User]:
@@ -123,12 +181,28 @@ def build(scenario: Scenario, side: str, folder: Path, engine: Engine) -> type[U
     body: dict[str, Any] = {"abstract": False, "engine": engine, "host": scenario.sides[side].url.rstrip("/")}
     if issubclass(base, FastHttpUser):
         body |= {"network_timeout": load.timeout, "connection_timeout": load.timeout}
+        target = scenario.sides[side]
+        body |= _trust(target.tls or Tls(), folder) if target.url.startswith("https") else {}
     if load.open_model:
         _drop_own_pauses(base.tasks)
     elif load.rate is not None or base is ScenarioUser:
         pace = constant_throughput(load.rate / load.slots) if load.rate is not None else constant(0)
         base = type("Paced", (base,), {"abstract": True, "wait_time": pace})
     return type(CLASS_NAME, (slot, base), body)
+
+
+def _trust(tls: Tls, folder: Path) -> dict[str, Any]:
+    """Certificates are verified unless the scenario says otherwise; one context serves all slots of a worker."""
+    context = gevent.ssl.create_default_context(cafile=str(folder / tls.ca) if tls.ca else None)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = gevent.ssl.CERT_NONE
+    elif tls.ca is None and not context.cert_store_stats()["x509_ca"]:
+        context.load_verify_locations(certifi.where())
+    if tls.cert and tls.key:
+        context.load_cert_chain(folder / tls.cert, folder / tls.key)
+    # a static method: an attribute that is a function would be bound to the user
+    return {"insecure": not tls.verify, "ssl_context_factory": staticmethod(lambda **_: context)}
 
 
 def _drop_own_pauses(tasks: list[Any]) -> None:
@@ -166,7 +240,6 @@ def listen(environment: Environment, engine: Engine) -> None:
     """
     handlers = environment.events.request._handlers
     handlers[:] = [h for h in handlers if "Runner.__init__" not in h.__qualname__]
-    expected = {c.endpoint: c.expect for c in engine.mix.calls if c.expect} if engine.mix else {}
 
     def on_request(
         request_type: str,
@@ -177,28 +250,42 @@ def listen(environment: Environment, engine: Engine) -> None:
         **_: Any,
     ) -> None:
         slot = getattr(gevent.getcurrent(), "soak_slot", None)
-        endpoint = f"{request_type} {name}" if name.startswith("/") else name
-        if endpoint in expected and getattr(response, "status_code", None):
-            ok = response.status_code in expected[endpoint]
-        else:
-            ok = exception is None
-        if not ok:
+        call = getattr(slot, "call", None)
+        endpoint = call.endpoint if call else f"{request_type} {name}" if name.startswith("/") else name
+        outcome: Outcome = "ok"
+        if call and call.expect and response.status_code and not isinstance(exception, CaptureError):
+            if response.status_code not in call.expect:
+                outcome = "failed"
+        elif exception is not None:
+            outcome = "timeout" if is_timeout(exception) else "failed"
+        if outcome != "ok":
             engine.ledger.error(endpoint, _text(exception, response))
-        engine.request(slot.arrival if slot else None, endpoint, ok, response_time / 1000.0)
+        engine.request(slot.arrival if slot else None, endpoint, outcome, response_time / 1000.0)
 
     def on_user_error(user_instance: Any, exception: BaseException, **_: Any) -> None:
         slot = getattr(user_instance, "user", user_instance)  # Locust hands over the task set or the user
         if getattr(slot, "arrival", None) is not None:
-            slot.arrival.failed = True
+            slot.arrival.outcome = "failed"
         engine.ledger.error("(task)", f"{type(exception).__name__} in a task of the locustfile")
 
     environment.events.request.add_listener(on_request)
     environment.events.user_error.add_listener(on_user_error)
 
 
+def is_timeout(exception: BaseException) -> bool:
+    """Whether a request was given up for being too slow, by whichever client made it."""
+    exception = getattr(exception, "original", None) or exception  # geventhttpclient wraps the last of its tries
+    return isinstance(exception, (TimeoutError, gevent.Timeout)) or "Timeout" in type(exception).__name__
+
+
 def _text(exception: BaseException | None, response: Any) -> str:
     """A failure by its kind: without ids, addresses or bodies, so that equal ones are counted together."""
+    if isinstance(exception, CaptureError):
+        return str(exception)
     status = getattr(response, "status_code", None)
     if status:
         return f"HTTP {status}"
-    return type(exception).__name__ if exception is not None else "failed"
+    if exception is None:
+        return "failed"
+    exception = getattr(exception, "original", None) or exception
+    return "no answer before the timeout" if is_timeout(exception) else type(exception).__name__

@@ -28,7 +28,7 @@ from locust.env import Environment
 from soak.load.engine import Engine
 from soak.load.ledger import Ledger, Report
 from soak.load.mix import Mix
-from soak.load.plan import Plan
+from soak.load.plan import Plan, schedule_of
 from soak.load.users import build, listen
 
 LAG_PROBE_S = 0.01
@@ -43,9 +43,11 @@ class Worker:
         scenario = plan.model()
         self.plan = plan
         self.interval = scenario.interval_s
-        mix = Mix(scenario.load.requests) if scenario.load.requests else None
-        self.engine = Engine(scenario, Ledger(plan.side, name), plan.zero, index, of, mix)
-        user = build(scenario, plan.side, Path(plan.folder), self.engine)
+        folder = Path(plan.folder)
+        mix = Mix(scenario.load, folder) if scenario.load.locustfile is None else None
+        schedule = schedule_of(scenario, folder)
+        self.engine = Engine(scenario, schedule, Ledger(plan.side, name), plan.zero, index, of, mix)
+        user = build(scenario, plan.side, folder, self.engine)
         self.environment = Environment(user_classes=[user], events=locust.events)
         self.unsafe: dict[int, tuple[float, Report]] = {}
         self.runner = self.environment.create_worker_runner("127.0.0.1", port)

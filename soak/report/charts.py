@@ -57,8 +57,8 @@ def charts(recording: Recording) -> list[Chart]:
 
 
 def endpoints(recording: Recording) -> list[str]:
-    """All endpoints of all sides, sorted."""
-    return sorted({name for side in recording.sides.values() for name in side.endpoints})
+    """All endpoints and journeys of all sides, sorted."""
+    return sorted({name for side in recording.sides.values() for name in side.endpoints + side.journeys})
 
 
 def _named(recording: Recording, side: str, name: str) -> str:
@@ -87,7 +87,7 @@ def _latency(recording: Recording) -> Chart:
     caption = (
         f"Each point is a percentile of all answers within {units.duration(width)} (about {usual:,.0f} of them), from "
         "merged histograms. Time runs from the intended start of a request; the thin line is p99 from the actual send. "
-        "Failed requests are not in it."
+        "A request that was given up at its timeout is in it with that time; one that failed otherwise is not."
     )
     return Chart("latency", "Latency", "time", tuple(traces), ("latency", "service"), caption, log=True)
 
@@ -96,7 +96,9 @@ def _windows(side: SideRecording, endpoint: str, clock: str) -> list[Window]:
     return [
         window
         for (name, outcome, of), windows in side.windows.items()
-        if outcome == "ok" and of == clock and endpoint in ("", name)
+        if outcome != "failed"
+        and (of == clock or (of == "journey" and clock == "latency" and endpoint))
+        and endpoint in ("", name)
         for window in windows
     ]
 

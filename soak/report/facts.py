@@ -106,12 +106,16 @@ def latency_rows(verdict: Verdict) -> Iterator[LatencyRow]:
                 table: Mapping[str, Percentiles] = side.latency if clock == "latency" else side.service
                 p = table.get(endpoint)
                 if p is not None:
-                    values = (p.p50_ms, p.p90_ms, p.p99_ms, p.p999_ms, p.p9999_ms, p.max_ms)
+                    values = {
+                        "p50": p.p50_ms, "p90": p.p90_ms, "p99": p.p99_ms,
+                        "p999": p.p999_ms, "p9999": p.p9999_ms, "max": p.max_ms,
+                    }  # fmt: skip
+                    cells = (("≥ " if q in p.censored else "") + phrases.milliseconds(v) for q, v in values.items())
                     yield LatencyRow(
                         phrases.clean(endpoint),
                         name,
                         CLOCKS[clock],
-                        tuple(map(phrases.milliseconds, values)),
+                        tuple(cells),
                         phrases.count(p.count),
                         phrases.count(p.failed),
                     )

@@ -11,7 +11,7 @@ from soak.runfile import RunWriter, read
 
 
 def close_account(
-    writer: RunWriter, run_file: Path, scenario: Scenario, fleet: Fleet, begin: float, until: float
+    writer: RunWriter, run_file: Path, scenario: Scenario, folder: Path, fleet: Fleet, begin: float, until: float
 ) -> None:
     """Write how many arrivals the schedule held from `begin` on (s since the start of the run).
 
@@ -19,7 +19,7 @@ def close_account(
     A worker that gave no final report can no longer say what became of its share: what it had not
     reported is lost.
     """
-    schedule = schedule_of(scenario)
+    schedule = schedule_of(scenario, folder)
     if schedule is None:
         return
     total = 0

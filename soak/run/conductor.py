@@ -259,7 +259,7 @@ class _Conductor:
 
     def _close(self, begin: float, until: float) -> Verdict:
         for fleet in self.fleets:
-            close_account(self.writer, self.order.run_file, self.scenario, fleet, begin, until)
+            close_account(self.writer, self.order.run_file, self.scenario, self.order.folder, fleet, begin, until)
             fleet.close()
         for watch in self.watches:
             if watch.started is not None:

@@ -1,5 +1,6 @@
 """YAML to Scenario, with errors that name file, line, column and key."""
 
+from soak.scenario.data import refuse_unset
 from soak.scenario.explain import explain
 from soak.scenario.flags import from_flags
 from soak.scenario.load import Loaded, load, loads
@@ -17,5 +18,6 @@ __all__ = [
     "port_in_use",
     "refuse_foreign",
     "refuse_unreachable",
+    "refuse_unset",
     "template",
 ]

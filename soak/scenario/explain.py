@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 from soak.core import units
+from soak.core.load import Load
 from soak.core.scenario import Scenario, Target
+from soak.core.traffic import Journey
 from soak.scenario.sight import sight
 
 
-def explain(scenario: Scenario) -> str:
-    """The scenario as a person would tell it, in 80 columns."""
-    blocks = [_targets(scenario), _time(scenario), _traffic(scenario), _criteria(scenario)]
+def explain(scenario: Scenario, folder: Path = Path()) -> str:
+    """The scenario as a person would tell it, in 80 columns; `folder` is the base of its relative paths."""
+    blocks = [_targets(scenario), _time(scenario), _traffic(scenario, folder), _criteria(scenario, folder)]
     return "\n\n".join(blocks)
 
 
@@ -50,16 +53,15 @@ def _time(scenario: Scenario) -> str:
     return "\n".join(lines)
 
 
-def _traffic(scenario: Scenario) -> str:
-    load, soak = scenario.load, scenario.phases.soak
-    rate = load.rate if load.open_model else None
-    if rate is not None:
-        patience = units.duration(load.connections / rate)
+def _traffic(scenario: Scenario, folder: Path) -> str:
+    load, warmup = scenario.load, scenario.phases.warmup_s
+    soak = scenario.expected(warmup, scenario.load_s, folder)
+    if soak is not None:
+        mean = soak / scenario.phases.soak
         text = (
-            f"{units.show(rate, 'rate')} arrive ({load.arrivals}) whatever the target does: about "
-            f"{rate * scenario.phases.warmup_s:,.0f} in the warm-up and {rate * soak:,.0f} in the soak. Latency runs "
-            f"from the moment that an arrival is due. {load.connections} connections keep up with answers of "
-            f"{patience} on average; beyond that, arrivals wait. "
+            f"{_offered(load)} whatever the target does: about "
+            f"{scenario.expected(0.0, warmup, folder):,.0f} in the warm-up and {soak:,.0f} in the soak. Latency runs "
+            f"from the moment that an arrival is due. {_slots(load, mean)} "
             f"A request is failed after {units.duration(load.timeout)}."
         )
     else:
@@ -70,14 +72,66 @@ def _traffic(scenario: Scenario) -> str:
             f"Use `rate` alone unless you want to compare. A request is failed after {units.duration(load.timeout)}."
         )
     lines = [_wrap(text, "", "")]
+    if load.churn:
+        lines.append(_wrap(f"{units.percent(load.churn)} of the arrivals begin on a new connection.", ""))
     if load.locustfile is not None:
-        lines.append(_wrap(f"Each arrival is a task of {load.locustfile}." if rate else f"Tasks: {load.locustfile}."))
-    total = sum(r.weight for r in load.requests or [])
+        one = soak is not None
+        lines.append(_wrap(f"Each arrival is a task of {load.locustfile}." if one else f"Tasks: {load.locustfile}."))
     for r in load.requests or []:
-        share = r.weight / total
-        count = f"{rate * soak * share:>13,.0f}" if rate is not None else ""
-        lines.append(f"  {units.percent(share):>7}{count}  {_clip(_asked(r.endpoint, f'{r.method} {r.path}'), count)}")
+        lines.append(_row(r.weight / load.total_weight, soak, _asked(r.endpoint, f"{r.method} {r.path}")))
+    for j in load.journeys or []:
+        lines.append(_row(j.weight / load.total_weight, soak, _told(j)))
     return "\n".join(lines)
+
+
+def _offered(load: Load) -> str:
+    """How arrivals come, as the beginning of a sentence."""
+    p, rate = load.pattern, units.show(load.rate or 0.0, "rate")
+    if p is None:
+        return f"{rate} arrive ({load.arrivals})"
+    peak = units.show(p.peak or 0.0, "rate")
+    match p.kind:
+        case "steps":
+            steps = ", ".join(f"{units.show(s.rate, 'rate')} for {units.duration(s.length)}" for s in p.steps or [])
+            then = "then again" if p.repeat else "and the last from then on"
+            return f"Arrivals come ({load.arrivals}) at {steps}, {then},"
+        case "ramp":
+            ends = f"{units.show(p.start or 0.0, 'rate')} to {units.show(p.end or 0.0, 'rate')}"
+            return f"Arrivals come ({load.arrivals}) at a rate that goes from {ends} in {units.duration(p.over or 0.0)}"
+        case "daily":
+            period = units.duration(p.period or 86_400.0)
+            return f"{rate} arrive ({load.arrivals}) on average, in a wave of {period} up to {peak},"
+        case "bursts":
+            often = f"{units.duration(p.length or 0.0)} in every {units.duration(p.every or 0.0)}"
+            return f"{rate} arrive ({load.arrivals}), and {peak} for {often},"
+    return f"Arrivals come as they were recorded in {p.file}{f', {p.speed:g} times as fast,' if p.speed else ''}"
+
+
+def _slots(load: Load, rate: float) -> str:
+    """How far the connections go."""
+    thinking = load.thinking[0]
+    patience = load.connections / rate if rate else float("inf")
+    if thinking and patience < 1.2 * thinking:
+        return (
+            f"But {load.connections} connections are too few: a journey holds one while its visitor thinks, about "
+            f"{units.duration(thinking)}, so {units.show(rate, 'rate')} want {1.5 * rate * thinking:,.0f} or more."
+        )
+    return (
+        f"{load.connections} connections keep up with {'journeys' if thinking else 'answers'} of "
+        f"{units.duration(min(patience, 1e6))} on average; beyond that, arrivals wait."
+    )
+
+
+def _row(share: float, soak: float | None, text: str) -> str:
+    count = f"{soak * share:>13,.0f}" if soak is not None else ""
+    return f"  {units.percent(share):>7}{count}  {_clip(text, count)}"
+
+
+def _told(journey: Journey) -> str:
+    steps = len(journey.calls)
+    thinking = journey.thinking[0]
+    pause = f", thinks {units.duration(thinking)}" if thinking else ""
+    return f"{journey.name}: a journey of {steps} request{'s' * (steps != 1)}{pause}"
 
 
 def _asked(endpoint: str, call: str) -> str:
@@ -88,11 +142,11 @@ def _clip(text: str, count: str) -> str:
     return textwrap.shorten(text, 80 - 11 - len(count), placeholder="...")
 
 
-def _criteria(scenario: Scenario) -> str:
+def _criteria(scenario: Scenario, folder: Path) -> str:
     lines = ["It passes if:"]
     for number, criterion in enumerate(scenario.criteria, 1):
         lines.append(_wrap(f"{number}. {criterion.text()}", "  ", "     "))
-        lines.append(_wrap(sight(criterion, scenario), "     ", "     "))
+        lines.append(_wrap(sight(criterion, scenario, folder), "     ", "     "))
     lines.append("")
     lines.append(
         _wrap(

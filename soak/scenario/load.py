@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from soak.core.errors import Problem, ScenarioError
 from soak.core.scenario import Scenario
+from soak.scenario.data import unusable
 from soak.scenario.document import MAX_BYTES, Document, parse
 from soak.scenario.problems import place, problems_of
 
@@ -64,6 +65,8 @@ def loads(text: str, name: str, folder: Path) -> Loaded:
         scenario = Scenario.model_validate(document.data)
     except ValidationError as error:
         problems += problems_of(error, document)
+    else:
+        problems += unusable(scenario, document, folder)
     if problems:
         raise ScenarioError(name, sorted(problems, key=lambda p: (p.line, p.column)))
     return Loaded(scenario, document.data, text, name, folder)
@@ -77,6 +80,11 @@ def _missing_files(document: Document, folder: Path) -> list[Problem]:
         file = folder / locustfile.partition("::")[0]
         if not _there(file, folder=False):
             problems.append(place(("load", "locustfile"), document, f"no such file: {file}"))
+    for side in ("target", "reference"):
+        for key in ("ca", "cert", "key"):
+            named = document.at((side, "tls", key))
+            if isinstance(named, str) and not _there(folder / named, folder=False):
+                problems.append(place((side, "tls", key), document, f"no such file: {folder / named}"))
     for key in ("target", "reference"):
         path = (key, "process", "cwd")
         cwd = document.at(path)

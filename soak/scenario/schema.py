@@ -10,7 +10,8 @@ from typing import Any
 
 from soak.core import units
 from soak.core.metrics import METRICS
-from soak.core.scenario import METHODS, Scenario
+from soak.core.scenario import Scenario
+from soak.core.traffic import METHODS
 
 _LIMITS = {
     "below": "limit in the unit of the metric: 50ms, 0.1%, 200 MiB, 100",
@@ -36,14 +37,38 @@ def json_schema() -> dict[str, Any]:
         models["Criterion"]["properties"][key]["description"] = description
     models["Criterion"]["oneOf"] = [{"required": [key]} for key in _LIMITS]
     models["Request"]["oneOf"] = [{"required": [method]} for method in METHODS]
-    models["Load"]["anyOf"] = [{"required": ["rate"]}, {"required": ["users"]}]
-    models["Load"]["oneOf"] = [{"required": ["requests"]}, {"required": ["locustfile"]}]
+    models["Load"]["anyOf"] = [{"required": [key]} for key in ("rate", "users", "pattern")]
+    models["Load"]["oneOf"] = [
+        {"anyOf": [{"required": ["requests"]}, {"required": ["journeys"]}]},
+        {"required": ["locustfile"]},
+    ]
+    models["Step"]["oneOf"] = [{"required": [key]} for key in (*METHODS, "think")]
+    _one_of(models["Capture"], "jsonpath", "regex", "header")
+    _one_of(models["Think"], "constant", "uniform", "exponential", "lognormal")
+    _one_of(models["Feed"], "csv", "jsonl", "choose", "random", "sequence", "uuid")
+    _one_of(models["Auth"], "bearer", "basic")
+    _short(models["Step"], "think")
+    for call in ("Request", "Step"):
+        _short(models[call], "body")
+        parts = models[call]["properties"]["multipart"]["anyOf"][0]["additionalProperties"]
+        models[call]["properties"]["multipart"]["anyOf"][0]["additionalProperties"] = {
+            "anyOf": [parts, {"type": "string"}]
+        }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "title": "soak scenario",
         "description": "What a soak does and what it is judged by.",
     }
+
+
+def _one_of(model: dict[str, Any], *keys: str) -> None:
+    model["oneOf"] = [{"required": [key]} for key in keys]
+
+
+def _short(model: dict[str, Any], key: str) -> None:
+    """A text in place of the mapping: `think: 2s`."""
+    model["properties"][key]["anyOf"].insert(0, {"type": "string"})
 
 
 def _default_as_written(value: dict[str, Any]) -> None:

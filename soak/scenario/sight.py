@@ -7,6 +7,7 @@ be computed beforehand from rate, mix and length.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from soak.core import units
 from soak.core.criterion import Criterion
@@ -24,31 +25,30 @@ _OTHER_NOISE_SHARE = 0.02
 """The same as a share of the level."""
 
 
-def sight(criterion: Criterion, scenario: Scenario) -> str:
+def sight(criterion: Criterion, scenario: Scenario, folder: Path = Path()) -> str:
     """What this criterion will be able to tell, in a sentence or two with the numbers of the scenario."""
     room, _, quantile = criterion.metric.partition(".")
     if room in ("latency", "service") and quantile in QUANTILES:
-        return _percentile(criterion, scenario, quantile)
+        return _percentile(criterion, scenario, folder, quantile)
     if criterion.kind == "growth_below":
         return _size(criterion, scenario)
     if room == "errors":
-        return _errors(criterion, scenario)
+        return _errors(criterion, scenario, folder)
     if criterion.metric == "throughput.rate":
-        return _throughput(criterion, scenario)
+        return _throughput(criterion, scenario, folder)
     return _level(criterion, scenario)
 
 
-def requests(criterion: Criterion, scenario: Scenario) -> float | None:
+def requests(criterion: Criterion, scenario: Scenario, folder: Path) -> float | None:
     """Requests in the soak phase for the endpoint, or for the rarest; None if the target decides it."""
-    load = scenario.load
-    if load.rate is None or not load.open_model:
+    total = scenario.expected(scenario.phases.warmup_s, scenario.load_s, folder)
+    if total is None:
         return None
-    total = load.rate * scenario.phases.soak
-    if not load.requests:
+    shares = scenario.load.per_arrival
+    if not shares:
         return total
-    weights = {r.endpoint: r.weight for r in load.requests}
-    share = min(weights.values()) if criterion.endpoint is None else weights[criterion.endpoint]
-    return max(total * share / sum(weights.values()), 1e-9)
+    share = min(shares.values()) if criterion.endpoint is None else shares[criterion.endpoint]
+    return max(total * share, 1e-9)
 
 
 def bounding(quantile: str) -> int:
@@ -60,8 +60,8 @@ def bounding(quantile: str) -> int:
     return 1 if share >= 1 else math.ceil(math.log(0.025) / math.log(share))
 
 
-def _percentile(criterion: Criterion, scenario: Scenario, quantile: str) -> str:
-    soak, count = scenario.phases.soak, requests(criterion, scenario)
+def _percentile(criterion: Criterion, scenario: Scenario, folder: Path, quantile: str) -> str:
+    soak, count = scenario.phases.soak, requests(criterion, scenario, folder)
     growth = criterion.kind == "growth_below"
     wanted = WANTED[quantile] * (TREND_WINDOWS if growth else 1)
     least = bounding(quantile)
@@ -130,8 +130,8 @@ def _size(criterion: Criterion, scenario: Scenario) -> str:
     return f"{text}, however long the soak: allow more, or give a limit by the hour."
 
 
-def _errors(criterion: Criterion, scenario: Scenario) -> str:
-    count, limit = requests(criterion, scenario), criterion.limit.value
+def _errors(criterion: Criterion, scenario: Scenario, folder: Path) -> str:
+    count, limit = requests(criterion, scenario, folder), criterion.limit.value
     if criterion.kind == "above" or limit <= 0:
         return "Judged on every arrival of the soak."
     # Wilson's interval with no failure at all ends at z^2 / (n + z^2), z = 1.96
@@ -151,12 +151,11 @@ def _errors(criterion: Criterion, scenario: Scenario) -> str:
     return f"{have}: enough, {needed:,} without a failure show it; {_number(here * limit)} failures miss it."
 
 
-def _throughput(criterion: Criterion, scenario: Scenario) -> str:
-    count, limit = requests(criterion, scenario), criterion.limit.value
+def _throughput(criterion: Criterion, scenario: Scenario, folder: Path) -> str:
+    count, limit = requests(criterion, scenario, folder), criterion.limit.value
     if scenario.load.locustfile is not None or count is None:
         return "Requests done a second: what users and target make of it."
-    share = scenario.load.rate if criterion.endpoint is None else count / scenario.phases.soak
-    offered = share or 0.0
+    offered = (scenario.expected(scenario.phases.warmup_s, scenario.load_s, folder) or 0.0) / scenario.phases.soak
     if criterion.kind == "above" and limit >= offered:
         return f"It cannot pass: only {units.show(offered, 'rate')} are offered."
     return f"{units.show(offered, 'rate')} are offered."
@@ -181,10 +180,10 @@ def _in_window(criterion: Criterion) -> str:
 def _who(criterion: Criterion, scenario: Scenario) -> str:
     if scenario.load.locustfile is not None:
         return " of all endpoints together"
-    if criterion.endpoint is not None or len(scenario.load.requests or []) < 2:
+    shares = scenario.load.per_arrival
+    if criterion.endpoint is not None or len(shares) < 2:
         return ""
-    rarest = min(scenario.load.requests or [], key=lambda r: r.weight)
-    return f" of {rarest.endpoint} (the rarest)"
+    return f" of {min(shares, key=shares.__getitem__)} (the rarest)"
 
 
 def _number(count: float) -> str:

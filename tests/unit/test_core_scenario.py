@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from soak.core.criterion import Criterion
-from soak.core.scenario import Load, Phases, Request, Scenario, Target
+from soak.core.load import Load
+from soak.core.scenario import Phases, Scenario, Target
+from soak.core.traffic import Request
 from tests.making import scenario
 
 
@@ -68,8 +70,8 @@ def test_open_and_closed_model():
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"requests": None}, "one of `requests` and `locustfile`"),
-        ({"locustfile": "a.py::B"}, "one of `requests` and `locustfile`"),
+        ({"requests": None}, "expected `requests`, `journeys` or both"),
+        ({"locustfile": "a.py::B"}, "expected `requests`, `journeys` or both"),
         ({"requests": None, "locustfile": "a.py"}, "FILE.py::UserClass"),
         ({"timeout": "0s"}, "timeout: expected more than 0 s"),
         ({"requests": [{"get": "/"}, {"get": "/"}]}, "2 requests are named 'GET /'"),

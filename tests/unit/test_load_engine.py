@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from soak.load.engine import Engine
 from soak.load.ledger import FOLDED, MAX_ENDPOINTS, Health, Ledger, unpack
 from soak.load.mix import Mix
+from soak.load.plan import schedule_of
 from tests.making import scenario
 
 
@@ -18,7 +20,8 @@ def engine(begin_ago: float = 0.0, **load: Any) -> Engine:
         load={"rate": "100/s", "arrivals": "constant", "requests": [{"name": "browse", "get": "/"}]} | load,
         phases={"warmup": "0s", "soak": "2s"},
     )
-    made = Engine(spec, Ledger("candidate", "worker-0"), 0.0, 0, 1, Mix(spec.load.requests or []))
+    here = Path()
+    made = Engine(spec, schedule_of(spec, here), Ledger("candidate", "worker-0"), 0.0, 0, 1, Mix(spec.load, here))
     made.start(monotonic() - begin_ago)
     return made
 
@@ -45,7 +48,7 @@ def test_an_arrival_that_waited_longer_than_the_timeout_is_unserved_and_counts_a
     assert totals(made)["unserved"] in (50, 51)
     report = made.report(0.0, monotonic(), 0.1, 1)
     tally, intervals, events = unpack(report, "candidate")
-    (given_up,) = [i for i in intervals if i.outcome == "failed"]
+    (given_up,) = [i for i in intervals if i.outcome == "timeout"]
     assert given_up.clock == "latency"
     assert given_up.histogram.total == tally.unserved
     assert given_up.histogram.percentile(0) >= 1.0
@@ -57,8 +60,8 @@ def test_latency_runs_from_when_the_arrival_was_due_and_service_from_the_send() 
     arrival = made.claim()
     assert arrival is not None
     arrival.sent = monotonic()
-    made.request(arrival, "browse", True, 0.010)
-    made.request(arrival, "browse", True, 0.020)  # a second request of the same task begins when the first ends
+    made.request(arrival, "browse", "ok", 0.010)
+    made.request(arrival, "browse", "ok", 0.020)  # a second request of the same task begins when the first ends
     made.settle(arrival)
     _, intervals, _ = unpack(made.report(0, 1, 0, 0), "candidate")
     latency, service = (next(i.histogram for i in intervals if i.clock == c) for c in ("latency", "service"))
@@ -75,7 +78,7 @@ def test_the_account_balances_at_the_end_of_the_drain() -> None:
         arrival = made.claim()
         assert arrival is not None
         if i < 100:
-            made.request(arrival, "browse", i % 4 != 0, 0.001)
+            made.request(arrival, "browse", "ok" if i % 4 else "failed", 0.001)
             made.settle(arrival)
     assert not made.over
     made.abandon()
@@ -103,7 +106,7 @@ def test_a_closed_model_user_is_never_late() -> None:
     made = engine(users=5)
     arrival = made.claim_own(monotonic() - 3)
     assert arrival is not None
-    made.request(arrival, "browse", True, 0.004)
+    made.request(arrival, "browse", "ok", 0.004)
     made.settle(arrival)
     tally, intervals, _ = unpack(made.report(0, 1, 0, 0), "candidate")
     assert (tally.scheduled, tally.done) == (1, 1)
@@ -113,16 +116,18 @@ def test_a_closed_model_user_is_never_late() -> None:
 def test_endpoint_names_are_bounded() -> None:
     ledger = Ledger("candidate", "worker-0")
     for i in range(MAX_ENDPOINTS + 50):
-        ledger.request(f"/items/{i}", True, 0.001, 0.001)
-    _, intervals, _ = unpack(ledger.report(0, 1, 0, Health(0, 0, 0)), "candidate")
+        ledger.request(f"/items/{i}", "ok", 0.001, 0.001)
+    _, intervals, events = unpack(ledger.report(0, 1, 0, Health(0, 0, 0)), "candidate")
     names = {i.endpoint for i in intervals}
     assert len(names) == MAX_ENDPOINTS + 1
     assert next(i for i in intervals if i.endpoint == FOLDED).histogram.total == 50
+    assert [e.kind for e in events] == ["note"]  # said once, and not silently
+    assert "without ids" in events[0].text
 
 
 def test_reports_are_numbered_and_begin_anew() -> None:
     ledger = Ledger("candidate", "worker-0")
-    ledger.request("a", True, 0.001, 0.001)
+    ledger.request("a", "ok", 0.001, 0.001)
     ledger.error("a", "HTTP 500")
     ledger.error("a", "HTTP 500")
     first = ledger.report(0, 1, 1, Health(0.2, 10, 0))
@@ -130,3 +135,34 @@ def test_reports_are_numbered_and_begin_anew() -> None:
     assert (first["sequence"], second["sequence"]) == (1, 2)
     assert first["errors"] == [["a", "HTTP 500", 2]]
     assert (second["histograms"], second["errors"]) == ([], [])
+
+
+def test_users_of_the_closed_model_make_the_whole_mix() -> None:
+    made = engine(users=2, rate=None, requests=[{"name": "a", "get": "/"}, {"name": "b", "get": "/b"}])
+    assert made.mix is not None
+    claimed = [made.claim_own(monotonic()) for _ in range(40)]
+    assert {made.mix.choose(a.pick).first.endpoint for a in claimed if a} == {"a", "b"}
+    assert len({a.index for a in claimed if a}) == 40
+
+
+def test_a_journey_is_timed_from_when_it_was_due_and_without_its_pauses() -> None:
+    steps = [{"get": "/1"}, {"think": "1s"}, {"get": "/2"}]
+    made = engine(begin_ago=2.0, requests=None, journeys=[{"name": "visit", "steps": steps}])
+    arrival = made.claim()
+    assert arrival is not None
+    made.journey(arrival, "visit", paused=1.0)
+    _, intervals, _ = unpack(made.report(0, 1, 0, 0), "candidate")
+    (visit,) = intervals
+    assert (visit.endpoint, visit.clock, visit.outcome) == ("visit", "journey", "ok")
+    assert visit.histogram.maximum == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_timeout_makes_the_arrival_fail_and_has_a_histogram_of_its_own() -> None:
+    made = engine()
+    arrival = made.claim()
+    assert arrival is not None
+    made.request(arrival, "browse", "timeout", 10.0)
+    made.settle(arrival)
+    tally, intervals, _ = unpack(made.report(0, 1, 0, 0), "candidate")
+    assert (tally.done, tally.failed) == (0, 1)
+    assert {i.outcome for i in intervals} == {"timeout"}

@@ -1,43 +1,53 @@
 from __future__ import annotations
 
-import re
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.core.scenario import Request
-from soak.load.mix import Mix, path_of
+from soak.core.load import Load
+from soak.load.mix import Mix, Pause
+from soak.load.values import Values
 
 
-def test_requests_are_chosen_by_weight() -> None:
-    mix = Mix([Request(name="a", weight=8, get="/a"), Request(name="b", weight=2, post="/b", json={"x": 1})])
-    chosen = Counter(mix.choose(float(p)).endpoint for p in np.random.default_rng(1).random(10_000))
+def mix(**load: Any) -> Mix:
+    return Mix(Load.model_validate({"rate": "1/s"} | load), Path())
+
+
+def test_requests_and_journeys_are_chosen_by_weight_together() -> None:
+    made = mix(
+        requests=[{"name": "a", "weight": 8, "get": "/a"}, {"name": "b", "weight": 1, "get": "/b"}],
+        journeys=[{"name": "visit", "weight": 1, "steps": [{"get": "/c"}, {"think": "1s"}, {"get": "/d"}]}],
+    )
+    picks = np.random.default_rng(1).random(10_000)
+    chosen = Counter(made.choose(float(p)).journey or made.choose(float(p)).first.endpoint for p in picks)
     assert 7_800 < chosen["a"] < 8_200
-    call = mix.choose(0.99)
-    assert (call.method, call.json) == ("POST", {"x": 1})
+    assert 900 < chosen["visit"] < 1_100
+    assert [type(step).__name__ for step in made.choose(0.999).steps] == ["Ready", "Pause", "Ready"]
 
 
 @given(st.floats(0, 1, exclude_max=True), st.lists(st.floats(0.001, 100), min_size=1, max_size=8))
-def test_every_pick_has_a_request(pick: float, weights: list[float]) -> None:
-    mix = Mix([Request(name=str(i), weight=w, get="/") for i, w in enumerate(weights)])
-    assert mix.choose(pick) in mix.calls
+def test_every_pick_has_an_action(pick: float, weights: list[float]) -> None:
+    made = mix(requests=[{"name": str(i), "weight": w, "get": "/"} for i, w in enumerate(weights)])
+    assert made.choose(pick) in made.actions
 
 
-@given(st.integers(0, 2**63 - 1))
-def test_placeholders_stay_within_their_bounds(draw: int) -> None:
-    path = path_of("/items/{random:1-5000}/of/{random:7-7}?n={random:0-9}")(draw)
-    found = re.fullmatch(r"/items/(\d+)/of/(\d+)\?n=(\d+)", path)
-    assert found is not None
-    item, of, n = map(int, found.groups())
-    assert (1 <= item <= 5000, of, 0 <= n <= 9) == (True, 7, True)
+def test_the_stated_share_of_arrivals_begins_on_a_new_connection() -> None:
+    made = mix(requests=[{"get": "/"}], churn="5%")
+    draws = np.random.default_rng(1).integers(0, 2**63 - 1, 20_000)
+    assert 850 < sum(made.fresh(Values(0, int(d))) for d in draws) < 1_150
+    assert not any(mix(requests=[{"get": "/"}]).fresh(Values(0, int(d))) for d in draws[:100])
 
 
-def test_placeholders_reach_all_values() -> None:
-    draws = np.random.default_rng(1).integers(0, 2**63 - 1, 2_000)
-    assert {path_of("/{random:1-20}")(int(d)) for d in draws} == {f"/{i}" for i in range(1, 21)}
-
-
-def test_the_default_name_hides_what_is_drawn() -> None:
-    assert Request(get="/items/{random:1-5000}").endpoint == "GET /items/{random}"
+def test_pauses_are_drawn_from_their_distribution_and_repeat_with_the_seed() -> None:
+    made = mix(journeys=[{"name": "v", "steps": [{"get": "/"}, {"think": {"exponential": "2s"}}]}])
+    pause = made.actions[0].steps[1]
+    assert isinstance(pause, Pause)
+    draws = [int(d) for d in np.random.default_rng(1).integers(0, 2**63 - 1, 20_000)]
+    seconds = [pause.seconds(Values(0, d)) for d in draws]
+    assert 1.9 < float(np.mean(seconds)) < 2.1
+    assert max(seconds) <= 10.0
+    assert seconds[:50] == [pause.seconds(Values(0, d)) for d in draws[:50]]

@@ -6,11 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from soak.core.pattern import Segments
 from soak.load.schedule import Schedule, Share
+
+
+def flat(rate: float) -> Segments:
+    return Segments([1.0], [rate], [rate], repeat=False)
+
 
 schedules = st.builds(
     Schedule,
-    rate=st.floats(0.5, 5000),
+    curve=st.floats(0.5, 5000).map(flat),
     arrivals=st.sampled_from(["poisson", "constant"]),
     seed=st.integers(0, 2**31),
     length=st.floats(0.1, 3.0),
@@ -20,7 +26,7 @@ schedules = st.builds(
 def due(share: Share) -> list[float]:
     times = []
     while share.peek() is not None:
-        times.append(share.take()[0])
+        times.append(share.take()[1])
     return times
 
 
@@ -44,8 +50,8 @@ def test_counting_agrees_with_taking(schedule: Schedule, until: float) -> None:
 
 
 def test_the_same_seed_repeats_arrivals_and_draws_and_another_does_not() -> None:
-    def taken(seed: int) -> list[tuple[float, float, int]]:
-        share = Share(Schedule(1000, "poisson", seed, 2.0), 0, 1)
+    def taken(seed: int) -> list[tuple[int, float, float, int]]:
+        share = Share(Schedule(flat(1000), "poisson", seed, 2.0), 0, 1)
         return [share.take() for _ in range(100) if share.peek() is not None]
 
     assert taken(7) == taken(7)
@@ -53,21 +59,37 @@ def test_the_same_seed_repeats_arrivals_and_draws_and_another_does_not() -> None
 
 
 def test_constant_arrivals_are_one_over_the_rate_apart() -> None:
-    times = due(Share(Schedule(250, "constant", 1, 4.0), 0, 1))
+    times = due(Share(Schedule(flat(250), "constant", 1, 4.0), 0, 1))
     assert len(times) == 1000
     assert np.diff(times) == pytest.approx(np.full(999, 0.004))
 
 
 def test_poisson_gaps_are_exponential_across_blocks() -> None:
-    times = np.array(due(Share(Schedule(5000, "poisson", 3, 20.0), 0, 1)))
+    times = np.array(due(Share(Schedule(flat(5000), "poisson", 3, 20.0), 0, 1)))
     assert len(times) == pytest.approx(100_000, abs=4 * 316)  # four sigma of a Poisson count
     assert stats.kstest(np.diff(times) * 5000, "expon").pvalue > 1e-3
 
 
 def test_skipping_moves_the_share_on() -> None:
-    share = Share(Schedule(100, "constant", 1, 10.0), 0, 1)
+    share = Share(Schedule(flat(100), "constant", 1, 10.0), 0, 1)
     assert share.skip_until(1.0) == 100
     assert share.peek() == 1.0
     assert share.skip_until(1.0) == 0
     assert share.skip_until(99.0) == 900
     assert share.peek() is None
+
+
+@given(schedules, st.integers(1, 5), st.integers(0, 4))
+@settings(max_examples=40)
+def test_an_arrival_has_the_same_number_for_every_worker(schedule: Schedule, workers: int, index: int) -> None:
+    whole = Share(schedule, 0, 1)
+    numbered = {}
+    while whole.peek() is not None:
+        number, *rest = whole.take()
+        numbered[number] = rest
+    assert list(numbered) == list(range(len(numbered)))
+    share = Share(schedule, index % workers, workers)
+    while share.peek() is not None:
+        number, *rest = share.take()
+        assert numbered[number] == rest
+        assert number % workers == index % workers

@@ -46,7 +46,7 @@ def test_the_contract_of_keys_holds() -> None:
     assert set(wanted.split()) <= set(found["criteria"][0])
     wanted = "scheduled done failed unserved lost invalid_intervals reasons"
     assert set(wanted.split()) <= set(found["validity"])
-    row = "p50_ms p90_ms p99_ms p999_ms p9999_ms max_ms count failed"
+    row = "p50_ms p90_ms p99_ms p999_ms p9999_ms max_ms count failed timeouts censored"
     assert set(found["latency"]["buy"]) == set(row.split())
     assert made.ODD in found["latency"]
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 import soak.scenario
 from soak.core import scenario as models
+from soak.core import traffic
+from soak.core.pattern import Pattern, RateStep
 from soak.scenario import json_schema, loads, template
 from soak.scenario.document import parse
 
@@ -48,8 +50,9 @@ def keys(model: type[BaseModel]) -> set[str]:
 def test_the_template_explains_every_key_that_is_supported():
     text = template()
     for model in (
-        models.Scenario, models.Command, models.Target, models.Request, models.Load,
-        models.Phases, models.Probe, models.Criterion,
+        models.Scenario, models.Command, models.Target, models.Tls, models.Load, models.Phases, models.Probe,
+        models.Criterion, traffic.Request, traffic.Journey, traffic.Step, traffic.Capture, traffic.Think,
+        traffic.Lognormal, traffic.Feed, traffic.Auth, traffic.Basic, traffic.FilePart, Pattern, RateStep,
     ):  # fmt: skip
         for key in keys(model):
             assert f"{key}:" in text or f"{key}," in text, f"{model.__name__}.{key}"

@@ -1,0 +1,66 @@
+"""What a scenario reads besides itself: feeds, traces, bodies, and the environment. All is tried before a run.
+
+A run must not find out in the night that row 70,000 has no password.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from soak.core.errors import Problem, ScenarioError
+from soak.core.feedfile import cell, read_rows
+from soak.core.pattern import read_trace
+from soak.core.scenario import Scenario
+from soak.core.traffic import Feed
+from soak.scenario.document import Document
+from soak.scenario.document import Path as KeyPath
+from soak.scenario.problems import place
+
+_KEY_PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+def unusable(scenario: Scenario, document: Document, folder: Path) -> list[Problem]:
+    """Files of the load that are not there or not what they should be, each at the key that names it."""
+    load = scenario.load
+    wanted: dict[str, set[str]] = {}
+    for p in load.placeholders:
+        if p.column is not None:
+            wanted.setdefault(p.name, set()).add(p.column)
+    problems = []
+    for key, file in load.files.items():
+        path = _path(f"load.{key}")
+        try:
+            if path[1] == "feeds":
+                _check_feed(load.feeds[str(path[2])], wanted.get(str(path[2]), set()), folder)
+            elif path[1] == "pattern":
+                read_trace(folder / file)
+            elif path[1] != "locustfile":
+                (folder / file).open("rb").close()
+        except OSError as error:
+            problems.append(place(path, document, f"{folder / file}: {error.strerror or error}"))
+        except ValueError as error:
+            problems.append(place(path, document, f"{folder / file}: {error}"))
+    return problems
+
+
+def refuse_unset(scenario: Scenario, name: str) -> None:
+    """Raises ScenarioError when an environment variable is not set that the requests want."""
+    missing = sorted(p.name for p in scenario.load.placeholders if p.kind == "env" and p.name not in os.environ)
+    if missing:
+        raise ScenarioError(name, [Problem(f"the environment variable {v} is not set") for v in dict.fromkeys(missing)])
+
+
+def _check_feed(feed: Feed, columns: set[str], folder: Path) -> None:
+    for number, row in enumerate(read_rows(feed, folder), 1):
+        for column in columns:
+            try:
+                cell(row, column)
+            except KeyError:
+                known = ", ".join(list(row)[:12])
+                raise ValueError(f"row {number} has no {column!r}; it has {known}") from None
+
+
+def _path(dotted: str) -> KeyPath:
+    return tuple(int(index) if index else word for word, index in _KEY_PART.findall(dotted))
