@@ -7,6 +7,7 @@ clients as a request is sent; overriding these two is all it takes, nothing of L
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ import gevent
 import gevent.ssl
 from locust import FastHttpUser, TaskSet, User, constant, constant_throughput, task
 from locust.env import Environment
+from locust.exception import CatchResponseError
 
 from soak.core.errors import LoadError
 from soak.core.records import Outcome
@@ -29,6 +31,8 @@ from soak.load.values import Values
 
 CLASS_NAME = "SoakUser"
 """The master spawns users by this name, so it never needs to load a user's own code."""
+_DIGITS = re.compile(r"\d+")
+_LONGEST = 120
 
 
 class Slot(User):
@@ -280,12 +284,13 @@ def is_timeout(exception: BaseException) -> bool:
 
 def _text(exception: BaseException | None, response: Any) -> str:
     """A failure by its kind: without ids, addresses or bodies, so that equal ones are counted together."""
+    exception = getattr(exception, "original", None) or exception
+    if exception is not None and is_timeout(exception):
+        return "no answer before the timeout"
+    if isinstance(exception, CatchResponseError):  # what a locustfile says of an answer
+        return _DIGITS.sub("N", str(exception))[:_LONGEST]
     if isinstance(exception, CaptureError):
         return str(exception)
-    status = getattr(response, "status_code", None)
-    if status:
+    if status := getattr(response, "status_code", None):
         return f"HTTP {status}"
-    if exception is None:
-        return "failed"
-    exception = getattr(exception, "original", None) or exception
-    return "no answer before the timeout" if is_timeout(exception) else type(exception).__name__
+    return type(exception).__name__ if exception is not None else "failed"

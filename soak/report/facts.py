@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,16 @@ class LatencyRow:
     cells: tuple[str, ...]
     count: str
     failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """One kind of failure of one endpoint over the whole run, as shown."""
+
+    endpoint: str
+    side: str
+    error: str
+    count: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,20 @@ def latency_rows(verdict: Verdict) -> Iterator[LatencyRow]:
                     )
 
 
+def failure_rows(recording: Recording) -> list[FailureRow]:
+    """Why requests failed in the whole run, the most frequent first; the first ten."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for event in recording.events:
+        if event.kind == "error_sample" and "error" in event.data:
+            key = (str(event.data["endpoint"]), event.side or "", str(event.data["error"]))
+            counts[key] += int(str(event.data["count"]))
+    return [
+        FailureRow(phrases.clean(endpoint), side, phrases.clean(error), phrases.count(count))
+        for (endpoint, side, error), count in counts.most_common(_MOST_FAILURES)
+    ]
+
+
+_MOST_FAILURES = 10
 _RESOURCES: tuple[tuple[str, str, Dimension], ...] = (
     ("memory.rss", "memory, resident", "bytes"),
     ("memory.anon", "memory, anonymous", "bytes"),

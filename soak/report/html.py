@@ -72,6 +72,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         beside=verdict.reference is not None,
         criteria=criterion_rows(recording, verdict),
         latency=list(facts.latency_rows(verdict)),
+        failures=facts.failure_rows(recording),
         quantiles=facts.QUANTILE_LABELS,
         resources=list(facts.resource_rows(recording)),
         measurement=[

@@ -38,6 +38,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         "### Criteria" if rows else "",
         _criteria(rows),
         _details("Latency", _latency(verdict)),
+        _details("Failures over the whole run", _failures(recording)),
         _details("Process over the soak phase", _resources(recording)),
         _details("Measurement", _measurement(recording, verdict)),
         f"<sub>{_prose(facts.summary(recording, verdict))}</sub>",
@@ -83,6 +84,12 @@ def _latency(verdict: Verdict) -> str:
     head = ("Endpoint", "Side", "ms from", *facts.QUANTILE_LABELS, "Answered", "Failed")
     cells = ((_code(r.endpoint, in_table=True), r.side, r.clock, *r.cells, r.count, r.failed) for r in rows)
     return _table(head, cells, len(rows), "rows", right_from=3)
+
+
+def _failures(recording: Recording) -> str:
+    rows = facts.failure_rows(recording)
+    cells = ((_code(r.endpoint, in_table=True), r.side, _prose(r.error), r.count) for r in rows)
+    return _table(("Endpoint", "Side", "Failure", "Count"), cells, len(rows), "rows", right_from=3)
 
 
 def _resources(recording: Recording) -> str:

@@ -26,6 +26,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         _findings(verdict),
         _criteria(recording, verdict),
         _latency(verdict),
+        _failures(recording),
         _resources(recording),
         _measurement(recording, verdict),
     ]
@@ -104,6 +105,20 @@ def _latency(verdict: Verdict) -> list[str]:
         table.append((_INDENT * 2 + label, *row.cells, row.count, row.failed))
     widths = _widths([cells for cells in table if len(cells) > 1])
     return [_columns(cells, widths, right_from=1).rstrip() for cells in table]
+
+
+def _failures(recording: Recording) -> list[str]:
+    rows = facts.failure_rows(recording)
+    if not rows:
+        return []
+    beside = len(recording.sides) > 1
+    table = [("FAILURES", "count", "")]
+    table += [(_INDENT + _middle(r.endpoint, 40) + (f", {r.side}" if beside else ""), r.count, r.error) for r in rows]
+    widths = _widths(table)
+    lines = []
+    for cells in table:
+        lines += _wrap(cells[2], f"{_columns(cells[:2], widths, right_from=1)}  ", _INDENT * 3)
+    return lines
 
 
 def _resources(recording: Recording) -> list[str]:

@@ -128,7 +128,13 @@ def recording() -> Recording:
         },
         events=(
             Event(0.0, "phase", None, "idle_before", {"name": "idle_before"}),
-            Event(3000.0, "error_sample", "candidate", "buy: 503 <Service Unavailable>", {"endpoint": "buy"}),
+            Event(
+                3000.0,
+                "error_sample",
+                "candidate",
+                "buy: 503 <Service Unavailable>",
+                {"endpoint": "buy", "error": "HTTP 503 <Service Unavailable>", "count": 41},
+            ),
             Event(5600.0, "restart", "candidate", "worker 4712 was replaced"),
         ),
         provenance={
