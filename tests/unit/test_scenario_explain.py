@@ -137,3 +137,48 @@ def test_few_looks_are_said_to_be_few():
     spec = made("1m", probe={"every": "10s"})
     assert "few" in words({"metric": "process.fds", "below": 100}, spec)
     assert "few" not in words({"metric": "process.fds", "below": 100})
+
+
+@pytest.mark.parametrize(
+    "load, parts",
+    [
+        ({"rate": "10/s", "pattern": {"kind": "daily", "peak": "15/s"}}, ["in a wave of 1 d up to 15/s"]),
+        (
+            {"rate": "10/s", "pattern": {"kind": "bursts", "peak": "50/s", "every": "1m", "for": "6s"}},
+            ["50/s for 6 s in every 1 min", "50,400 in the soak"],
+        ),
+        (
+            {"pattern": {"kind": "ramp", "from": "0/s", "to": "100/s", "over": "61m"}},
+            ["goes from 0/s to 100/s in 1 h 1 min", "182,951 in the soak"],
+        ),
+        (
+            {"pattern": {"kind": "steps", "steps": [{"rate": "5/s", "for": "1m"}, {"rate": "10/s", "for": "1m"}]}},
+            ["5/s for 1 min, 10/s for 1 min, and the last from then on", "300 in the warm-up and 36,000 in the soak"],
+        ),
+    ],
+)
+def test_patterns_are_told_with_their_counts(load, parts):
+    spec = scenario(load=load | {"requests": MIX}, phases={"soak": "1h", "warmup": "1m"})
+    flat = " ".join(explain(spec).split())
+    for part in parts:
+        assert part in flat, flat
+
+
+def test_a_journey_that_needs_more_connections_is_said_to():
+    journey = {"name": "visit", "steps": [{"get": "/"}, {"think": "10s"}, {"get": "/b"}]}
+    few = scenario(load={"rate": "20/s", "journeys": [journey]}, phases={"soak": "1h"})
+    text = " ".join(explain(few).split())
+    assert "50 connections are too few" in text
+    assert "want 300 or more" in text
+    assert "visit: a journey of 2 requests, thinks 10 s" in text
+    enough = scenario(load={"rate": "20/s", "connections": 400, "journeys": [journey]}, phases={"soak": "1h"})
+    assert "too few" not in " ".join(explain(enough).split()).partition("It passes")[0]
+
+
+def test_a_trace_is_counted(tmp_path):
+    (tmp_path / "t.txt").write_text("".join(f"{i / 10}\n" for i in range(100)))
+    load = {"pattern": {"kind": "trace", "file": "t.txt", "speed": 2}, "requests": MIX}
+    spec = scenario(load=load, phases={"soak": "10s", "warmup": "0s"})
+    flat = " ".join(explain(spec, tmp_path).split())
+    assert "as they were recorded in t.txt, 2 times as fast" in flat
+    assert "200 in the soak" in flat

@@ -1,0 +1,103 @@
+"""What percentiles are taken of: failing, fast or slow or not at all, never makes one better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soak.core.histogram import Recorder
+from soak.core.records import SideRecording, Window
+from soak.judge import judge
+from soak.judge.side import Side
+from tests.making import recording, scenario, side
+from tests.unit.judging import changed
+
+SPEC = scenario(criteria=[{"metric": "errors.ratio", "below": "50%"}])
+
+
+def with_windows(values: Mapping[tuple[str, str, str], list[float]]) -> SideRecording:
+    """A healthy side that also saw these (s), all in every tenth second of the soak."""
+    made = side(SPEC)
+    windows: dict[Any, Any] = dict(made.windows)
+    for key, seconds in values.items():
+        held = []
+        for start in np.arange(20.0, 130.0, 10.0):
+            recorder = Recorder()
+            for value in seconds:
+                recorder.record(value)
+            held.append(Window(float(start), 1.0, recorder.take()))
+        windows[key] = tuple(held)
+    return changed(made, windows=windows)  # type: ignore[no-any-return]
+
+
+def view(values: Mapping[tuple[str, str, str], list[float]]) -> Side:
+    whole = recording(SPEC, with_windows(values))
+    assert whole.soak_span is not None
+    return Side("candidate", whole, *whole.soak_span)
+
+
+@given(
+    st.lists(st.floats(1e-5, 20), max_size=60), st.sampled_from(["failed", "timeout"]), st.sampled_from([50, 90, 99])
+)
+@settings(max_examples=30, deadline=None)
+def test_failures_never_improve_a_percentile(seconds: list[float], outcome: str, q: float) -> None:
+    if outcome == "timeout":
+        seconds = [10 + s for s in seconds]  # given up after the timeout, not before
+    healthy = view({}).judged("browse", "latency", q).percentile(q)
+    assert view({("browse", outcome, "latency"): seconds}).judged("browse", "latency", q).percentile(q) >= healthy
+
+
+def test_slow_failures_and_timeouts_show_in_the_percentiles_and_fast_failures_do_not() -> None:
+    healthy = view({}).judged("browse", "latency", 99).percentile(99)
+    for key, worse in ((("failed", 5.0), True), (("timeout", 10.0), True), (("failed", 1e-4), False)):
+        seen = view({("browse", key[0], "latency"): [key[1]] * 50})
+        value = seen.judged("browse", "latency", 99).percentile(99)
+        assert (value > 4) if worse else (value == healthy)
+        windows = seen.percentile_windows("browse", "latency", "p99")
+        assert windows is not None
+        assert (windows.v.max() > 4) == worse
+
+
+def test_percentiles_among_timeouts_are_marked_and_count_as_failures() -> None:
+    values = {("browse", "timeout", "latency"): [10.0] * 20, ("browse", "timeout", "service"): [10.0] * 20}
+    verdict = judge(recording(SPEC, with_windows(values)))
+    shown = verdict.candidate.latency["browse"]
+    assert (shown.timeouts, shown.failed) == (220, 220)
+    assert shown.censored == ("p99", "p999", "p9999", "max")
+    assert verdict.to_json()["latency"]["browse"]["censored"] == ["p99", "p999", "p9999", "max"]
+
+
+@pytest.mark.parametrize("below, result", [("20s", "inconclusive"), ("5s", "fail")])
+def test_a_limit_beyond_the_timeout_cannot_be_shown_to_hold(below: str, result: str) -> None:
+    spec = scenario(criteria=[{"metric": "latency.p99", "below": below}])
+    values = {("browse", "timeout", "latency"): [10.0] * 20}
+    assert judge(recording(spec, with_windows(values))).criteria[0].result == result
+
+
+def test_a_journey_is_an_endpoint_for_latency_and_errors_and_not_a_request() -> None:
+    spec = scenario(
+        criteria=[{"metric": "latency.p99", "below": "1s"}, {"metric": "errors.ratio", "below": "5%"},
+                  {"metric": "service.p99", "below": "1s"}]
+    )  # fmt: skip
+    made = with_windows({("visit", "ok", "journey"): [0.5] * 90, ("visit", "failed", "journey"): [0.5] * 10})
+    whole = recording(spec, made)
+    assert (made.endpoints, made.journeys) == (["browse"], ["visit"])
+    verdict = judge(whole)
+    judged = {(c.metric, c.endpoint): c for c in verdict.criteria}
+    assert set(judged) == {
+        ("latency.p99", "browse"), ("latency.p99", "visit"), ("errors.ratio", "browse"), ("errors.ratio", "visit"),
+        ("service.p99", "browse"),
+    }  # fmt: skip
+    assert judged["errors.ratio", "visit"].value == pytest.approx(0.1)
+    assert judged["latency.p99", "visit"].value == pytest.approx(0.5, rel=1e-2)
+    assert set(verdict.candidate.latency) == {"browse", "visit"}
+    assert set(verdict.candidate.service) == {"browse"}
+    span = whole.soak_span
+    assert span is not None
+    # all endpoints together are requests only
+    assert Side("candidate", whole, *span).failures(None)[0] == 0
