@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from random import Random
 from time import monotonic
+from typing import Any
 
 from soak.core.records import Outcome
 from soak.core.scenario import Scenario
@@ -24,7 +25,10 @@ PARKED = 10.0**7
 
 @dataclass(slots=True, eq=False)
 class Arrival:
-    """One arrival in a slot's hands: `due` on the monotonic clock, its draws, and what came of it."""
+    """One arrival in a slot's hands: `due` on the monotonic clock, its number and draws, and what came of it.
+
+    While a request of it is under way, that is given up at `deadline`, in `greenlet`.
+    """
 
     due: float
     early: bool
@@ -34,6 +38,8 @@ class Arrival:
     sent: float | None = None
     timed: bool = False
     outcome: Outcome = "ok"
+    deadline: float = math.inf
+    greenlet: Any = None
 
 
 class Engine:
@@ -144,6 +150,13 @@ class Engine:
     def journey(self, arrival: Arrival, name: str, paused: float) -> None:
         """Record a journey that has ended, `paused` (s) of it by its visitor's own will."""
         self.ledger.journey(name, arrival.outcome, max(0.0, monotonic() - arrival.due - paused))
+
+    def overtime(self, now: float) -> list[Arrival]:
+        """Arrivals whose request has taken longer than the timeout; each is given once for a request."""
+        late = [a for a in self.in_hand if a.deadline <= now]
+        for arrival in late:
+            arrival.deadline = math.inf
+        return late
 
     def overdue(self) -> int:
         """Arrivals that have been started and not settled."""

@@ -7,6 +7,7 @@ clients as a request is sent; overriding these two is all it takes, nothing of L
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -129,27 +130,29 @@ class ScenarioUser(FastHttpUser):
                 gevent.sleep(seconds)
                 paused += seconds
             else:
-                self._request(step, values)
+                self._request(step, arrival, values)
                 if arrival.outcome != "ok":
                     break
         if action.journey is not None:
             self.engine.journey(arrival, action.journey, paused)
 
-    def _request(self, call: Ready, values: Values) -> None:
+    def _request(self, call: Ready, arrival: Arrival, values: Values) -> None:
         self.call = call
+        arrival.greenlet = gevent.getcurrent()
         headers = call.headers(values)
         if self.engine.mix is not None and self.engine.mix.cookies:
             headers = headers | {"Cookie": self._cookies(self.engine.mix.cookies, values)}
-        with gevent.Timeout(self.network_timeout):  # of the whole answer, however it drips
-            answer = self.client.request(
-                call.method,
-                call.path(values),
-                name=call.endpoint,
-                data=call.body(values),  # type: ignore[arg-type]
-                headers=headers,
-                catch_response=bool(call.captures),
-                allow_redirects=False,  # a redirect is an answer; following it could take load to another host
-            )
+        arrival.deadline = monotonic() + self.engine.scenario.load.timeout
+        answer = self.client.request(
+            call.method,
+            call.path(values),
+            name=call.endpoint,
+            data=call.body(values),  # type: ignore[arg-type]
+            headers=headers,
+            catch_response=bool(call.captures),
+            allow_redirects=False,  # a redirect is an answer; following it could take load to another host
+        )
+        arrival.deadline = math.inf
         if call.captures:
             with answer:
                 self._capture(call, values, answer)
@@ -184,7 +187,9 @@ def build(scenario: Scenario, side: str, folder: Path, engine: Engine) -> type[U
     base = load_user_class(folder, load.locustfile) if load.locustfile else ScenarioUser
     body: dict[str, Any] = {"abstract": False, "engine": engine, "host": scenario.sides[side].url.rstrip("/")}
     if issubclass(base, FastHttpUser):
-        body |= {"network_timeout": load.timeout, "connection_timeout": load.timeout}
+        # the pulse bounds the whole answer to a request of the scenario; a timer for each socket operation costs more
+        patience = load.timeout if load.locustfile else None
+        body |= {"network_timeout": patience, "connection_timeout": patience}
         target = scenario.sides[side]
         body |= _trust(target.tls or Tls(), folder) if target.url.startswith("https") else {}
     if load.open_model:

@@ -29,9 +29,9 @@ from soak.load.engine import Engine
 from soak.load.ledger import Ledger, Report
 from soak.load.mix import Mix
 from soak.load.plan import Plan, schedule_of
+from soak.load.pulse import Pulse
 from soak.load.users import build, listen
 
-LAG_PROBE_S = 0.01
 _PATIENCE_S = 0.25
 _RESEND_S = 5.0
 
@@ -56,7 +56,7 @@ class Worker:
         self.runner.register_message("soak_safe", self._on_safe)
         listen(self.environment, self.engine)
         self._send("soak_hello", {"worker": name})
-        gevent.spawn(self._watch_loop)
+        Pulse(self.engine).start()
 
     def run(self) -> None:
         """Until the master says quit, or is gone."""
@@ -112,14 +112,6 @@ class Worker:
 
     def _send(self, kind: str, data: dict[str, Any]) -> None:
         self.runner.send_message(kind, data | {"run": self.plan.run, "token": self.plan.token})
-
-    def _watch_loop(self) -> None:
-        """How late the event loop runs what is due: the generator's own saturation, before CPU shows it."""
-        lag = self.engine.ledger.lag
-        while True:
-            due = monotonic() + LAG_PROBE_S
-            gevent.sleep(LAG_PROBE_S)
-            lag.record(max(0.0, monotonic() - due))
 
 
 def _resident() -> int:
