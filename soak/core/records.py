@@ -99,7 +99,8 @@ class Event:
     """Something that happened once: a phase, an exit, a restart, a worker lost, a gap.
 
     `kind` is one of: phase, target_started, target_exit, process_started, process_exit, restart,
-    oom_kill, worker_lost, generator_error, interrupted, error_sample, schedule, torn, note.
+    oom_kill, worker_lost, worker_joined, worker_refused, split, generator_error, interrupted,
+    error_sample, schedule, torn, note.
     """
 
     t: float
@@ -191,6 +192,11 @@ class Recording:
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was begun."""
         return next((p for p in self.phases if p.name == name), None)
+
+    @property
+    def load_start(self) -> float | None:
+        """When the first arrival could fall due (s); None before it."""
+        return min((p.start for p in self.phases if p.name in ("warmup", "soak")), default=None)
 
     @property
     def soak_span(self) -> tuple[float, float] | None:

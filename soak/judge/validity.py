@@ -7,8 +7,11 @@ Slots that ran out while the loop was on time are the target's own backlog, and 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from soak.core import units
 from soak.core.records import Recording, Tally
 from soak.core.verdict import Validity
 from soak.judge.side import Side
@@ -29,28 +32,30 @@ def validity(side: Side) -> Validity:
     told = {k: sum(getattr(y, k) for y in data.tallies) for k in ("scheduled", "done", "failed", "unserved", "lost")}
     scheduled = data.scheduled if data.scheduled is not None else told["scheduled"]
     lag_limit = _lag_limit(recording)
-    late = {round(y.start, 3) for y in late_tallies(side)}
-    lossy = {round(y.start, 3) for y in side.tallies if y.lost}
-    intervals = len({round(y.start, 3) for y in side.tallies})
-    missing = _missing(side)
-    invalid = len(late | lossy) + missing
+    step = recording.scenario.interval_s
+    late = {int(y.start / step + 0.5) for y in late_tallies(side)}
+    lossy = {int(y.start / step + 0.5) for y in side.tallies if y.lost}
+    missing, gaps = _missing(side), _gaps(side)
+    intervals = len({int(y.start / step + 0.5) for y in side.tallies} | missing)
+    invalid = len(late | lossy | missing | gaps)
     reasons = []
     parts = told["done"] + told["failed"] + told["unserved"] + told["lost"]
     if recording.finished and data.scheduled is not None and parts != scheduled:
         reasons.append(f"the account does not balance: {scheduled} arrivals scheduled, {parts} accounted for")
     for event in recording.events:
-        if event.side in (None, side.name) and event.kind in ("worker_lost", "generator_error"):
+        if event.side in (None, side.name) and event.kind == "generator_error":
             reasons.append(event.text)
-    share = invalid / max(1, intervals + missing)
+    share = invalid / max(1, intervals)
     if share > INVALID_SHARE and invalid > FEW:
         causes = [
             f"in {len(late)} the generator's event loop was late (by more than {LAG_P99_S * 1e3:.0f} ms at p99 or "
             f"{lag_limit * 1e3:.0f} ms at most)" * bool(late),
             f"in {len(lossy)} arrivals were lost" * bool(lossy),
-            f"{missing} were not reported" * bool(missing),
+            f"in {len(gaps)} a worker was cut off or gone" * bool(gaps),
+            f"{len(missing)} were not reported" * bool(missing),
         ]
         what = "; ".join(c for c in causes if c)
-        reasons.append(f"{invalid} of {intervals + missing} intervals cannot be trusted: {what}")
+        reasons.append(f"{invalid} of {intervals} intervals cannot be trusted: {what}")
     return Validity(
         scheduled=scheduled,
         done=told["done"],
@@ -95,15 +100,60 @@ def _lag_limit(recording: Recording) -> float:
     return min([LAG_MAX_S, *(max(SLO_SHARE * limit, LAG_ALWAYS_FINE_S) for limit in limits)])
 
 
-def _missing(side: Side) -> int:
-    """Intervals of the soak that a worker never reported."""
+def losses(side: Side) -> list[str]:
+    """Workers that were lost while the run went on without them, each in a sentence."""
+    begin = side.recording.load_start or 0.0
+    told = []
+    for event in side.recording.events:
+        if event.kind == "worker_lost" and event.side == side.name and "to" in event.data:
+            start, end = float(str(event.data["from"])), float(str(event.data["to"]))
+            told.append(
+                f"{event.text} {units.duration(max(0.0, begin + start))} into the run; {units.duration(end - start)} "
+                "later its share of the rate was that of the others. Unless it came back to tell, what it did in "
+                "between is missing; those intervals are not trusted"
+            )
+    return told
+
+
+def _gaps(side: Side) -> set[int]:
+    """Intervals of the soak in which a worker that had a share of the rate was not heard from."""
+    step, begin = side.recording.scenario.interval_s, side.recording.load_start or 0.0
+    found: set[int] = set()
+    for event in side.recording.events:
+        if event.kind == "worker_lost" and event.side == side.name and "to" in event.data:
+            start = max(side.start, begin + float(str(event.data["from"])))
+            end = min(side.end, begin + float(str(event.data["to"])))
+            found |= set(range(int(start / step), math.ceil(end / step))) if end > start else set()
+    return found
+
+
+def _missing(side: Side) -> set[int]:
+    """Intervals of the soak in which a worker had a share of the rate and never reported what became of it."""
     step = side.recording.scenario.interval_s
-    by_worker: dict[str, set[float]] = {}
-    for y in side.tallies:
-        if y.length >= 0.5 * step:
-            by_worker.setdefault(y.worker, set()).add(round(y.start / step))
-    if not by_worker:
-        return int(side.length / step)
-    seen = set.intersection(*by_worker.values())
     first, last = int(side.start / step) + 1, int(side.end / step) - 1
-    return sum(1 for i in range(first, last) if i not in seen)
+    by_worker: dict[str, set[int]] = {}
+    for y in side.tallies:
+        if 0.5 * step <= y.length < 1.5 * step and not y.lost:
+            by_worker.setdefault(y.worker, set()).add(int(y.start / step + 0.5))
+    if not by_worker:
+        return set(range(first, max(first + 1, last)))
+    missing: set[int] = set()
+    for start, end, workers in _owners(side):
+        wanted = range(max(first, math.ceil(start / step)), min(last, int(end / step)))
+        for worker in workers:
+            missing |= set(wanted) - by_worker.get(worker, set())
+    return missing
+
+
+def _owners(side: Side) -> list[tuple[float, float, list[str]]]:
+    """From when to when (s since the start of the run) which workers shared the rate."""
+    begin = side.recording.load_start or 0.0
+    splits = [
+        (begin + float(str(e.data["at"])), list(e.data["shares"]))  # type: ignore[call-overload]
+        for e in side.recording.events
+        if e.kind == "split" and e.side == side.name
+    ]
+    if not splits:
+        return [(side.start, side.end, sorted({y.worker for y in side.tallies}))]
+    ends = [start for start, _ in splits[1:]] + [side.end]
+    return [(start, end, workers) for (start, workers), end in zip(splits, ends, strict=True)]
