@@ -28,6 +28,7 @@ class Dispatcher:
         """The next arrival for the slot that asks; blocks until it is due."""
         arrival = self._engine.claim(idle=False)
         if arrival is not None:
+            self._engine.ledger.free_slots = 0
             return arrival
         waiter = Waiter()
         self._idle.append(waiter)
@@ -57,5 +58,7 @@ class Dispatcher:
         self._timer.close()
         self._timer = None
         while self._idle and (arrival := self._engine.claim(idle=True)) is not None:
-            self._idle.pop().switch(arrival)
+            slot = self._idle.pop()
+            self._engine.ledger.free_slots = min(self._engine.ledger.free_slots, len(self._idle))
+            slot.switch(arrival)
         self.rearm()

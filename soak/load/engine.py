@@ -187,9 +187,9 @@ class Engine:
         self.ledger.lost += len(self.in_hand)
         self.in_hand.clear()
 
-    def report(self, start: float, end: float, cpu: float, rss: int) -> Report:
+    def report(self, start: float, end: float, cpu: float, rss: int, waited: float = 0.0) -> Report:
         """The account of the stretch [start, end), in seconds since the start of the run."""
-        health = Health(cpu, rss, len(self.in_hand))
+        health = Health(cpu, rss, len(self.in_hand), waited)
         return self.ledger.report(start, end, self._fell_due(self.zero + end), health)
 
     def _fell_due(self, until: float) -> int:

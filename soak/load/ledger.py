@@ -15,6 +15,8 @@ from soak.core.records import Event, Interval, Outcome, Tally
 MAX_ENDPOINTS = 300
 FOLDED = "(more endpoints)"
 _MAX_ERRORS = 50
+_MAX_STALLS = 50
+_ALL = 2**31
 
 Report = dict[str, Any]
 """A tally, its histograms and its errors as plain data, fit for msgpack."""
@@ -22,11 +24,13 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The generator's own state at a report: cores used since the last one, resident bytes, in flight."""
+    """The generator's own state at a report: cores used, resident bytes, requests in flight, share of the time spent
+    waiting for a core; since the last one."""
 
     cpu: float
     rss: int
     in_flight: int
+    waited: float = 0.0
 
 
 class Ledger:
@@ -41,11 +45,14 @@ class Ledger:
         self._endpoints: set[str] = set()
         self._errors: dict[tuple[str, str], int] = {}
         self._notes: list[str] = []
+        self.stalls: list[tuple[float, float]] = []
+        """From when to when (s since the start of the run) the event loop stood still."""
         self._folded = False
         self._clear()
 
     def _clear(self) -> None:
         self.done = self.failed = self.unserved = self.lost = self.no_slot = 0
+        self.free_slots = _ALL
 
     def request(self, endpoint: str, outcome: Outcome, latency: float, service: float | None) -> None:
         """Record a request (s); one that was never sent has no service time."""
@@ -84,6 +91,8 @@ class Ledger:
             "cpu": health.cpu,
             "rss": health.rss,
             "in_flight": health.in_flight,
+            "waited": health.waited,
+            "free_slots": self.free_slots if self.free_slots < _ALL else 0,
         }
         histograms = []
         for (endpoint, outcome, clock), recorder in self._latencies.items():
@@ -92,6 +101,7 @@ class Ledger:
                 histograms.append([endpoint, outcome, clock, taken.clamped, taken.encode()])
         errors = [[endpoint, text, count] for (endpoint, text), count in self._errors.items()]
         notes, self._notes, self._errors = self._notes, [], {}
+        stalls, self.stalls = self.stalls[:_MAX_STALLS], []
         self._clear()
         self.sequence += 1
         return {
@@ -101,6 +111,7 @@ class Ledger:
             "histograms": histograms,
             "errors": errors,
             "notes": notes,
+            "stalls": stalls,
         }
 
     def _recorder(self, endpoint: str, outcome: str, clock: str) -> Recorder:
@@ -142,6 +153,9 @@ def unpack(report: Report, side: str) -> tuple[Tally, list[Interval], list[Event
         )
         for endpoint, text, count in report["errors"]
     ]
+    for since, until in report["stalls"]:
+        text = f"the event loop of {worker} stood still for {until - since:.2f} s"
+        events.append(Event(since, "stall", side, text, {"worker": worker, "from": since, "to": until}))
     events += [Event(start + length, "note", side, text) for text in report["notes"]]
     return Tally(side=side, worker=worker, sequence=sequence, **tally), intervals, events
 

@@ -179,7 +179,7 @@ class Worker:
     def _report(self, begin: float) -> None:
         """One report an interval, on the grid of the run; the last one as soon as the load is over."""
         engine = self.engine
-        start, cpu = self._here(begin) - engine.zero, process_time()
+        start, cpu, waited = self._here(begin) - engine.zero, process_time(), _waited()
         final = False
         while not final:
             end = (math.floor(start / self.interval + 1e-9) + 1) * self.interval
@@ -189,9 +189,9 @@ class Worker:
             if final := engine.over:
                 engine.abandon()
                 end = max(start + 1e-6, min(end, monotonic() - engine.zero))
-            used = process_time() - cpu
-            cpu += used
-            report = engine.report(start, end, used / (end - start), _resident())
+            used, queued = process_time() - cpu, _waited() - waited
+            cpu, waited = cpu + used, waited + queued
+            report = engine.report(start, end, used / (end - start), _resident(), queued / (end - start))
             self.runner.exceptions.clear()  # Locust keeps every text for ever
             state = {
                 "final": final,
@@ -229,6 +229,17 @@ class Worker:
                 handler(data)
 
         return handle
+
+
+def _waited() -> float:
+    """Seconds that this process was ready to run and had no core; 0 where the kernel does not count that.
+
+    Second field of /proc/PID/schedstat (Linux, Documentation/scheduler/sched-stats.rst), of the main thread.
+    """
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def _resident() -> int:

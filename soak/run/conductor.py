@@ -32,6 +32,7 @@ from soak.judge import judge
 from soak.load import Fleet, Listen, Plan, digests
 from soak.probe import HostProbe
 from soak.run.account import close_account
+from soak.run.clocks import Clocks
 from soak.run.progress import SideStatus, Status, View
 from soak.run.provenance import provenance
 from soak.run.sensing import SideWatch
@@ -86,6 +87,7 @@ class _Conductor:
         self.fleets: list[Fleet] = []
         self.watches: list[SideWatch] = []
         self.host = HostProbe()
+        self.clocks = Clocks()
         self.rss: dict[str, float] = {}
         self.findings: tuple[Finding, ...] = ()
         self.looker = ThreadPoolExecutor(1, "soak-look")
@@ -104,7 +106,7 @@ class _Conductor:
         self.cleanup.enter_context(self._interruptible())
         self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
         self._start_targets()
-        self.zero, self.started = monotonic(), time.time()
+        self.zero, self.started, self.clocks = monotonic(), time.time(), Clocks()
         self.writer = RunWriter.create(self.order.run_file, self._meta())
         self.cleanup.callback(self.writer.close)
         self._start_fleets()
@@ -214,6 +216,8 @@ class _Conductor:
                 if kind != "split":
                     self.view.say(f"{kind.replace('_', ' ')}: {text}")
             fleet.told.clear()
+        for event in self.clocks.look(now):
+            self._event(event)
         if now >= self.next_sample:
             self._sample(now)
             self.next_sample = max(self.next_sample + self.scenario.probe.every, self.now())

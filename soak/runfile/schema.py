@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 APPLICATION_ID = 0x534F414B  # "SOAK" in ASCII: lets `file` and `soak runs` tell a run file from any SQLite file
-USER_VERSION = 1
+USER_VERSION = 2
+"""2 added `waited` and `free_slots` to a tally; files of 1 are read with their defaults."""
 SUFFIX = ".soak"
 
 TABLES = """
@@ -25,6 +26,7 @@ CREATE TABLE tally (
     failed INTEGER NOT NULL, unserved INTEGER NOT NULL, lost INTEGER NOT NULL, no_slot INTEGER NOT NULL,
     lag_p99 REAL NOT NULL, lag_max REAL NOT NULL, wake_p99 REAL NOT NULL, wake_max REAL NOT NULL,
     cpu REAL NOT NULL, rss INTEGER NOT NULL, in_flight INTEGER NOT NULL,
+    waited REAL NOT NULL, free_slots INTEGER NOT NULL,
     UNIQUE (side, worker, sequence)
 );
 CREATE TABLE layout (id INTEGER PRIMARY KEY, source TEXT NOT NULL, metrics TEXT NOT NULL);

@@ -20,7 +20,7 @@ from soak.runfile.rollup import Rolled, roll
 from soak.runfile.schema import APPLICATION_ID, TABLES, USER_VERSION
 
 _BUSY_S = 30.0
-_TALLY = f"INSERT OR IGNORE INTO tally VALUES (NULL{', ?' * 18})"
+_TALLY = f"INSERT OR IGNORE INTO tally VALUES (NULL{', ?' * 20})"
 _INTERVAL = f"INSERT OR IGNORE INTO interval VALUES (NULL{', ?' * 10})"
 
 
