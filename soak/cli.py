@@ -7,6 +7,7 @@ scenario, 3 inconclusive, 4 invalid measurement, 130 interrupted.
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -22,8 +23,9 @@ from soak.core import units
 from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
 from soak.core.verdict import Verdict
 from soak.judge import judge
+from soak.load import Invitation, Listen, read_token
 from soak.report import FORMATS, render
-from soak.run import Order, conduct, view_for
+from soak.run import Order, conduct, serve, view_for
 from soak.scenario import (
     Loaded,
     explain,
@@ -133,11 +135,17 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
 @click.option("--port", type=int, help="With --url: watch whoever listens on this port.")
 @click.option("--pid", type=int, help="With --url: watch this process.")
 @click.option("--name", help="With --url: watch the process of this name.")
+@click.option("--listen", metavar="HOST:PORT", help="Let workers from other machines join here (`soak worker`).")
+@click.option("--token-file", type=click.Path(path_type=Path), help="With --listen: what workers must know.")
+@click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
 @_allow_host
 @_runs_folder
 def run(
     file: Path | None,
+    listen: str | None,
+    token_file: Path | None,
+    remote_workers: int,
     url: str | None,
     rate: str | None,
     users: int | None,
@@ -159,8 +167,40 @@ def run(
             raise click.UsageError("--url needs --rate (or --users) and --for")
         loaded = from_flags(url=url or "", rate=rate, users=users, duration=duration, **watch)
         click.echo(loaded.text, err=True)
-    verdict = _soak(loaded, allowed, runs_folder or runfile.folder(), as_json)
+    if (listen is None) != (token_file is None) or (remote_workers and listen is None):
+        raise click.UsageError("--listen and --token-file go together; --remote-workers goes with them")
+    joining: tuple[Listen, str] | None = None
+    if listen is not None and token_file is not None:
+        joining = Listen(*_address(listen), remote_workers), read_token(token_file)
+    verdict = _soak(loaded, allowed, runs_folder or runfile.folder(), as_json, joining)
     raise SystemExit(verdict.exit_code)
+
+
+@_verb("soak worker --master 10.0.0.5:5557 --token-file token")
+@click.option("--master", required=True, metavar="HOST:PORT", help="Where `soak run --listen` listens.")
+@click.option("--token-file", required=True, type=click.Path(path_type=Path), help="What both sides know.")
+@click.option("--name", help="What this worker is called in reports.  [default: the host's name]")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=".",
+    help="Where the files are that the scenario names.",
+)
+@_allow_host
+def worker(master: str, token_file: Path, name: str | None, folder: Path, allowed: tuple[str, ...]) -> None:
+    """Generate load for a run on another machine, until that run ends."""
+    host, port = _address(master)
+    invitation = Invitation(
+        host, port, read_token(token_file), name or socket.gethostname(), local=False, folder=str(folder.resolve())
+    )
+    serve(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise click.UsageError(f"expected HOST:PORT, got {text!r}")
+    return host.strip("[]"), int(port)
 
 
 @_verb("soak judge latest")
@@ -253,7 +293,13 @@ healthy reference beside it, under the same arrivals, was left alone.
 Next: `soak init` writes a scenario for your own service."""
 
 
-def _soak(loaded: Loaded, allowed: tuple[str, ...], folder: Path, as_json: bool) -> Verdict:
+def _soak(
+    loaded: Loaded,
+    allowed: tuple[str, ...],
+    folder: Path,
+    as_json: bool,
+    joining: tuple[Listen, str] | None = None,
+) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
     refuse_unset(scenario, loaded.path)
@@ -266,7 +312,8 @@ def _soak(loaded: Loaded, allowed: tuple[str, ...], folder: Path, as_json: bool)
                 "soak would start the target beside it and load the wrong program"
             )
     run_file = runfile.new_path(scenario.name, time.time(), folder)
-    order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file)
+    listen, token = joining or (None, None)
+    order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token)
     verdict = conduct(order, view_for(sys.stderr))
     recording = runfile.read(run_file)
     page = run_file.with_suffix(".html")

@@ -57,7 +57,8 @@ class Tally:
     Arrivals: `scheduled` fell due, `done` and `failed` were answered, `unserved` waited longer than the
     request timeout for a free slot and were given up, `lost` were sent but never came back before the
     drain ended. `no_slot` of them found no slot free when they fell due. Health: how late the event
-    loop and the wake-ups were (seconds), cores used, resident bytes, requests in flight at the end.
+    loop and the wake-ups were (seconds), cores used, resident bytes, requests in flight at the end; the share of
+    the time that it waited for a core (0 to 1, of files of format 1: 0), and the fewest slots that were free.
     """
 
     side: str
@@ -78,6 +79,8 @@ class Tally:
     cpu: float
     rss: int
     in_flight: int
+    waited: float = 0.0
+    free_slots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,8 @@ class Event:
     """Something that happened once: a phase, an exit, a restart, a worker lost, a gap.
 
     `kind` is one of: phase, target_started, target_exit, process_started, process_exit, restart,
-    oom_kill, worker_lost, generator_error, interrupted, error_sample, schedule, torn, note.
+    oom_kill, worker_lost, worker_joined, worker_refused, split, stall, generator_error, interrupted,
+    error_sample, schedule, clock_step, suspended, torn, note.
     """
 
     t: float
@@ -191,6 +195,11 @@ class Recording:
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was begun."""
         return next((p for p in self.phases if p.name == name), None)
+
+    @property
+    def load_start(self) -> float | None:
+        """When the first arrival could fall due (s); None before it."""
+        return min((p.start for p in self.phases if p.name in ("warmup", "soak")), default=None)
 
     @property
     def soak_span(self) -> tuple[float, float] | None:

@@ -205,8 +205,8 @@ def _slower(side: Side) -> bool:
 
 def _unserved(side: Side) -> float:
     """Share of the arrivals of the soak that never found a slot."""
-    scheduled = sum(y.scheduled for y in side.tallies)
-    return sum(y.unserved for y in side.tallies) / scheduled if scheduled else 0.0
+    scheduled = sum(y.scheduled for y in side.trusted)
+    return sum(y.unserved for y in side.trusted) / scheduled if scheduled else 0.0
 
 
 def throughput(side: Side) -> list[Finding]:
@@ -214,9 +214,9 @@ def throughput(side: Side) -> list[Finding]:
     share = _unserved(side)
     if share < _UNSERVED_SHARE or saturated(side) or _ended_early(side) or _slower(side):
         return []
-    scheduled = sum(y.scheduled for y in side.tallies)
-    unserved = sum(y.unserved for y in side.tallies)
-    first = next(y.start for y in side.tallies if y.unserved)
+    scheduled = sum(y.scheduled for y in side.trusted)
+    unserved = sum(y.unserved for y in side.trusted)
+    first = next(y.start for y in side.trusted if y.unserved)
     return [
         Finding(
             cause="throughput_loss",

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from soak.core.histogram import Histogram
 from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
 from soak.core.records import Clock, Floats, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
+from soak.judge.marks import Marks
 from soak.judge.stats.blocks import Blocks, floor_blocks, level_blocks, peak_blocks
 from soak.judge.stats.trend import Trend, trend
 
@@ -38,6 +40,7 @@ class Side:
     start: float
     end: float
     _trends: dict[tuple[str, str | None], Trend | None] = field(default_factory=dict, compare=False, repr=False)
+    _kept: dict[tuple[Any, ...], list[Window]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def data(self) -> SideRecording:
@@ -50,9 +53,19 @@ class Side:
         return self.end - self.start
 
     @cached_property
+    def marks(self) -> Marks:
+        """Which intervals of it cannot be trusted."""
+        return Marks(self.recording, self.data, self.name, self.start, self.end)
+
+    @property
     def tallies(self) -> list[Tally]:
         """The workers' accounts of the soak phase."""
-        return [y for y in self.data.tallies if self.start <= y.start < self.end]
+        return self.marks.tallies
+
+    @cached_property
+    def trusted(self) -> list[Tally]:
+        """Those of intervals that are not marked."""
+        return [y for y in self.tallies if self.marks.number(y) not in self.marks.all]
 
     @cached_property
     def done(self) -> int:
@@ -86,10 +99,8 @@ class Side:
 
     def failures_between(self, start: float, end: float) -> tuple[int, int]:
         """Failed in any way, and all requests of all endpoints, in windows that begin within [start, end)."""
-        bad = sum(
-            w.histogram.total for outcome in FAILURES for w in self.data.merged("latency", outcome, None, start, end)
-        )
-        return bad, bad + sum(w.histogram.total for w in self.data.merged("latency", "ok", None, start, end))
+        bad = sum(w.histogram.total for w in self._trusted("latency", None, start, end, *FAILURES))
+        return bad, bad + sum(w.histogram.total for w in self._trusted("latency", None, start, end, "ok"))
 
     def percentile_windows(self, endpoint: str | None, clock: Clock, quantile: str) -> Blocks | None:
         """A percentile over time, in windows of merged histograms wide enough to hold it; None if too few.
@@ -206,7 +217,21 @@ class Side:
     def _windows(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> list[Window]:
         if endpoint in self.data.journeys:
             clock = "journey"
-        return [w for outcome in outcomes for w in self.data.merged(clock, outcome, endpoint, self.start, self.end)]
+        return self._trusted(clock, endpoint, self.start, self.end, *outcomes)
+
+    def _trusted(
+        self, clock: Clock, endpoint: str | None, start: float, end: float, *outcomes: Outcome
+    ) -> list[Window]:
+        """Windows of some outcomes, but for those that the generator's own trouble is in.
+
+        When it is in most of them, they are all kept: the run is invalid then, and its numbers are there to be seen.
+        """
+        key = (clock, endpoint, start, end, outcomes)
+        if key not in self._kept:
+            found = [w for outcome in outcomes for w in self.data.merged(clock, outcome, endpoint, start, end)]
+            kept = [w for w in found if not self.marks.touches(w.start, w.length)]
+            self._kept[key] = kept if len(kept) > len(found) / 2 else found
+        return self._kept[key]
 
     def _raw(self, metric: str) -> Series | None:
         return self.recording.host.get(metric) if metric.startswith("host.") else self.data.series.get(metric)

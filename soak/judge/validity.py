@@ -1,56 +1,38 @@
-"""Whether the measurement itself can be trusted. The instrument is judged before the target.
-
-An interval is invalid when the generator's event loop was late (it then sent late, whatever the target
-did): for long at once, or at p99 for about ten seconds around it; and when arrivals were lost in it.
-Slots that ran out while the loop was on time are the target's own backlog, and valid.
-"""
+"""Whether the measurement as a whole can be trusted, and in what words it cannot."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from soak.core.records import Recording, Tally
+from soak.core import units
 from soak.core.verdict import Validity
+from soak.judge.marks import LAG_P99_S, Why, lag_limit
 from soak.judge.side import Side
 
-LAG_P99_S = 0.020
-LAG_MAX_S = 0.250
-LAG_ALWAYS_FINE_S = 0.100
-SLO_SHARE = 0.2
-_AROUND_S = 10.0
 INVALID_SHARE = 0.05
 FEW = 2
 """So many untrusted intervals do not condemn a run, however short: a busy host has such moments."""
+_FREEZE_S = 1.0
+_FREEZE_SHARE = 0.005
+"""A generator that stood still for a second, and for this share of the soak, has not measured that soak."""
+_CLOCK_EVENTS = ("clock_step", "suspended")
 
 
 def validity(side: Side) -> Validity:
     """The account and the health of one side, with the reasons that make it invalid."""
-    data, recording = side.data, side.recording
+    data, recording, marks = side.data, side.recording, side.marks
     told = {k: sum(getattr(y, k) for y in data.tallies) for k in ("scheduled", "done", "failed", "unserved", "lost")}
     scheduled = data.scheduled if data.scheduled is not None else told["scheduled"]
-    lag_limit = _lag_limit(recording)
-    late = {round(y.start, 3) for y in late_tallies(side)}
-    lossy = {round(y.start, 3) for y in side.tallies if y.lost}
-    intervals = len({round(y.start, 3) for y in side.tallies})
-    missing = _missing(side)
-    invalid = len(late | lossy) + missing
+    intervals = len({marks.number(y) for y in side.tallies} | marks.missing)
+    invalid = len(marks.all)
     reasons = []
     parts = told["done"] + told["failed"] + told["unserved"] + told["lost"]
     if recording.finished and data.scheduled is not None and parts != scheduled:
         reasons.append(f"the account does not balance: {scheduled} arrivals scheduled, {parts} accounted for")
     for event in recording.events:
-        if event.side in (None, side.name) and event.kind in ("worker_lost", "generator_error"):
+        if event.side in (None, side.name) and event.kind in ("generator_error", *_CLOCK_EVENTS):
             reasons.append(event.text)
-    share = invalid / max(1, intervals + missing)
-    if share > INVALID_SHARE and invalid > FEW:
-        causes = [
-            f"in {len(late)} the generator's event loop was late (by more than {LAG_P99_S * 1e3:.0f} ms at p99 or "
-            f"{lag_limit * 1e3:.0f} ms at most)" * bool(late),
-            f"in {len(lossy)} arrivals were lost" * bool(lossy),
-            f"{missing} were not reported" * bool(missing),
-        ]
-        what = "; ".join(c for c in causes if c)
-        reasons.append(f"{invalid} of {intervals + missing} intervals cannot be trusted: {what}")
+    reasons += _stood_still(side)
+    if invalid / max(1, intervals) > INVALID_SHARE and invalid > FEW:
+        reasons.append(f"{invalid} of {intervals} intervals cannot be trusted: {'; '.join(_causes(side))}")
     return Validity(
         scheduled=scheduled,
         done=told["done"],
@@ -65,45 +47,60 @@ def validity(side: Side) -> Validity:
 
 def saturated(side: Side) -> bool:
     """Whether the generator, not the target, was the bottleneck: no free slot while its own loop was late."""
-    bad = [y for y in late_tallies(side) if y.no_slot > 0.05 * max(1, y.scheduled)]
+    bad = [late for late in side.marks.late if late.tally.no_slot > 0.05 * max(1, late.tally.scheduled)]
     return len(bad) > INVALID_SHARE * max(1, len(side.tallies))
 
 
-def late_tallies(side: Side) -> list[Tally]:
-    """The intervals in which a worker's event loop was late, by its own measure."""
-    limit = _lag_limit(side.recording)
-    around = max(1, round(_AROUND_S / side.recording.scenario.interval_s))
-    late = []
-    for worker in {y.worker for y in side.tallies}:
-        mine = [y for y in side.tallies if y.worker == worker]
-        p99 = np.array([y.lag_p99 for y in mine])
-        for i, y in enumerate(mine):
-            # in one second a p99 is all but the maximum: only one that lasts says that the loop is saturated
-            lasting = float(np.median(p99[max(0, i - around // 2) : i + around // 2 + 1]))
-            if y.lag_max > limit or lasting > LAG_P99_S:
-                late.append(y)
-    return late
+def remarks(side: Side) -> list[str]:
+    """What of the instrument is worth saying in any case: workers that were lost, and intervals that were left out."""
+    told = []
+    begin = side.recording.load_start or 0.0
+    for event in side.recording.events:
+        if event.kind == "worker_lost" and event.side == side.name and "to" in event.data:
+            start, end = float(str(event.data["from"])), float(str(event.data["to"]))
+            told.append(
+                f"{event.text} {units.duration(max(0.0, begin + start))} into the run; {units.duration(end - start)} "
+                "later its share of the rate was that of the others. Unless it came back to tell, what it did in "
+                "between is missing; those intervals are not trusted"
+            )
+    if side.marks.all:
+        told.append(f"{len(side.marks.all)} intervals are left out of what is judged: {'; '.join(_causes(side))}")
+    return told
 
 
-def _lag_limit(recording: Recording) -> float:
-    """A loop may be late by a fifth of the tightest latency limit, but not by more than 250 ms."""
-    limits = [
-        c.limit.value
-        for c in recording.scenario.criteria
-        if c.spec.room in ("latency", "service") and c.kind == "below"
+def _stood_still(side: Side) -> list[str]:
+    """A stop so long that the soak was not the one that was asked for."""
+    frozen = [late.tally for late in side.marks.late if late.why == "frozen"]
+    worst = max(frozen, key=lambda y: y.lag_max, default=None)
+    if worst is None or worst.lag_max < max(_FREEZE_S, _FREEZE_SHARE * side.length):
+        return []
+    return [
+        f"the generator ({worst.worker}) was frozen for {units.duration(worst.lag_max)} until about "
+        f"{units.duration(worst.start + worst.length)} into the run: it was stopped, or its machine was paused"
     ]
-    return min([LAG_MAX_S, *(max(SLO_SHARE * limit, LAG_ALWAYS_FINE_S) for limit in limits)])
 
 
-def _missing(side: Side) -> int:
-    """Intervals of the soak that a worker never reported."""
-    step = side.recording.scenario.interval_s
-    by_worker: dict[str, set[float]] = {}
-    for y in side.tallies:
-        if y.length >= 0.5 * step:
-            by_worker.setdefault(y.worker, set()).add(round(y.start / step))
-    if not by_worker:
-        return int(side.length / step)
-    seen = set.intersection(*by_worker.values())
-    first, last = int(side.start / step) + 1, int(side.end / step) - 1
-    return sum(1 for i in range(first, last) if i not in seen)
+def _causes(side: Side) -> list[str]:
+    marks, causes = side.marks, []
+    words: dict[Why, str] = {
+        "frozen": "the generator was frozen: it neither ran nor waited for a core",
+        "starved": "the generator was starved of CPU: it waited for a core that other programs had",
+        "saturated": (
+            "the generator was saturated: its own work kept its event loop late (by more than "
+            f"{LAG_P99_S * 1e3:.0f} ms at p99 or {lag_limit(side.recording) * 1e3:.0f} ms at most)"
+        ),
+    }
+    for why, text in words.items():
+        found = [late.tally for late in marks.late if late.why == why]
+        if found:
+            waited = max(y.waited for y in found)
+            more = f", up to {units.percent(waited)} of the time" if why == "starved" else ""
+            longest = units.duration(max(y.lag_max for y in found))
+            causes.append(f"in {len({marks.number(y) for y in found})} {text}{more}, {longest} at the longest")
+    if marks.lossy:
+        causes.append(f"in {len(marks.lossy)} arrivals were lost")
+    if marks.gaps:
+        causes.append(f"in {len(marks.gaps)} a worker was cut off or gone")
+    if marks.missing:
+        causes.append(f"{len(marks.missing)} were not reported")
+    return causes

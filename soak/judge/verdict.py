@@ -18,7 +18,7 @@ from soak.judge import causes_event, causes_memory, causes_time
 from soak.judge.criteria import judge_criterion
 from soak.judge.side import Side
 from soak.judge.sight import latency_sight, memory_sight
-from soak.judge.validity import validity
+from soak.judge.validity import remarks, validity
 
 Rule = Callable[[Side], list[Finding]]
 EVENT_CAUSES: tuple[Rule, ...] = (causes_event.crash, causes_event.oom, causes_event.restart)
@@ -66,7 +66,7 @@ def judge(recording: Recording) -> Verdict:
         criteria=tuple(results),
         candidate=own,
         reference=reference,
-        notes=(*(latency_sight(candidate) if result == "pass" else ()), *_notes(reference)),
+        notes=(*remarks(candidate), *(latency_sight(candidate) if result == "pass" else ()), *_notes(reference)),
     )
 
 

@@ -3,8 +3,20 @@
 Only what needs no Locust is exported here: importing Locust patches the whole process.
 """
 
-from soak.load.fleet import Fleet, Loss
-from soak.load.plan import Plan, schedule_of
-from soak.load.schedule import Schedule
+from soak.load.fleet import Fleet, Listen, Loss
+from soak.load.plan import Invitation, Plan, digests, schedule_of
+from soak.load.schedule import Part, Schedule
+from soak.load.wire import read_token
 
-__all__ = ["Fleet", "Loss", "Plan", "Schedule", "schedule_of"]
+__all__ = [
+    "Fleet",
+    "Invitation",
+    "Listen",
+    "Loss",
+    "Part",
+    "Plan",
+    "Schedule",
+    "digests",
+    "read_token",
+    "schedule_of",
+]

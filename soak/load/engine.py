@@ -17,10 +17,7 @@ from soak.core.records import Outcome
 from soak.core.scenario import Scenario
 from soak.load.ledger import Health, Ledger, Report
 from soak.load.mix import Mix
-from soak.load.schedule import Schedule, Share
-
-PARKED = 10.0**7
-"""Seconds a slot sleeps once there are no arrivals left for it: until it is killed."""
+from soak.load.schedule import WHOLE, Part, Schedule, Share
 
 
 @dataclass(slots=True, eq=False)
@@ -51,9 +48,8 @@ class Engine:
         schedule: Schedule | None,
         ledger: Ledger,
         zero: float,
-        index: int,
-        of: int,
         mix: Mix | None,
+        part: Part = WHOLE[0],
     ) -> None:
         self.scenario = scenario
         self.ledger = ledger
@@ -63,48 +59,63 @@ class Engine:
         self.until = math.inf
         self.in_hand: set[Arrival] = set()
         self._timeout = scenario.load.timeout
-        self._index, self._of = index, of
         self._own = 0
-        self._rng = Random(f"{scenario.load.seed}/{index}")
-        self._share = Share(schedule, index, of) if schedule else None
-        self._falling_due = Share(schedule, index, of) if schedule else None
+        self._part = part
+        self._rng = Random(f"{scenario.load.seed}/{part.index}")
+        self._share = Share(schedule, [part]) if schedule else None
+        self._falling_due = Share(schedule, [part]) if schedule else None
 
     def start(self, begin: float) -> None:
         """Load starts at `begin` and ends by itself when the schedule does."""
         self.begin = begin
         self.until = min(self.until, begin + self.scenario.load_s)  # a stop may have come first
 
-    def stop(self, at: float) -> list[Arrival]:
-        """Let nothing begin that falls due at or after `at`; gives what slots wait for and must drop.
+    def stop(self, at: float) -> None:
+        """Let nothing begin that falls due at or after `at`.
 
         Told too late, it stops now: what has begun by then is part of the account.
         """
         self.until = min(self.until, max(at, monotonic()))
-        dropped = [a for a in self.in_hand if a.due >= self.until]
-        self.in_hand.difference_update(dropped)
-        return dropped
 
-    def claim(self) -> Arrival | None:
-        """The next arrival for a free slot; None when there are no more.
+    def resplit(self, at: float, index: int, of: int) -> None:
+        """Own another share from `at` (s since the start of load) on, or from now when told too late."""
+        self._part = Part(max(at, monotonic() - self.begin), index, of)
+        if self._share is not None and self._falling_due is not None:
+            self._share.resplit(self._part)
+            self._falling_due.resplit(self._part)
+
+    def shift(self, seconds: float) -> None:
+        """The clock that all times are given by was found to be so much ahead of what it was taken for."""
+        self.zero -= seconds
+        self.begin -= seconds
+        self.until -= seconds
+
+    @property
+    def parts(self) -> list[Part]:
+        """Which shares of the schedule it owned from when on."""
+        return self._share.parts if self._share is not None else []
+
+    def next_due(self) -> float | None:
+        """When the next arrival falls due; None when there is none to come, as far as is known."""
+        due = self._share.peek() if self._share is not None else None
+        return due + self.begin if due is not None and due + self.begin < self.until else None
+
+    def claim(self, *, idle: bool) -> Arrival | None:
+        """An arrival that is due, for a slot that waited for it (`idle`) or has just come free; None if none is.
 
         One that waited longer than the request timeout for a slot is given up here: whoever sent it
         would have gone away. It counts as unserved and as a failure as slow as it was.
         """
-        if self._share is None:
-            return None
-        while (due := self._share.peek()) is not None:
-            due += self.begin
-            if due >= self.until:
-                return None
+        now = monotonic()
+        while (due := self.next_due()) is not None and due <= now:
+            assert self._share is not None
             index, _, pick, draw = self._share.take()
-            now = monotonic()
             if now - due > self._timeout:
                 self._give_up(now - due, pick)
                 continue
-            early = due > now
-            if not early:
+            if not idle:
                 self.ledger.no_slot += 1
-            arrival = Arrival(due, early, index, pick, draw)
+            arrival = Arrival(due, idle, index, pick, draw)
             self.in_hand.add(arrival)
             return arrival
         return None
@@ -113,7 +124,7 @@ class Engine:
         """The next arrival of a closed-model user, due when the user itself means to make it."""
         if due >= self.until:
             return None
-        index = self._index + self._own * self._of
+        index = self._part.index + self._own * self._part.of
         self._own += 1
         arrival = Arrival(due, False, index, self._rng.random(), self._rng.getrandbits(63))
         self.in_hand.add(arrival)
@@ -158,31 +169,27 @@ class Engine:
             arrival.deadline = math.inf
         return late
 
-    def overdue(self) -> int:
-        """Arrivals that have been started and not settled."""
-        now = monotonic()
-        return sum(1 for a in self.in_hand if a.due <= now)
-
     @property
     def over(self) -> bool:
         """Whether load has ended and every answer is in, or will not be waited for any longer."""
         now = monotonic()
-        return now >= self.until and (not self.in_hand or now >= self.until + self.scenario.drain_s)
+        if now < self.until:
+            return False
+        return now >= self.until + self.scenario.drain_s or not (self.in_hand or self.next_due() is not None)
 
     def abandon(self) -> None:
         """The drain is over: what never got a slot is unserved, what is still in flight is lost."""
         now = monotonic()
-        while self._share is not None and (due := self._share.peek()) is not None:
-            if due + self.begin >= self.until:
-                break
+        while (due := self.next_due()) is not None:
+            assert self._share is not None
             _, _, pick, _ = self._share.take()
-            self._give_up(now - due - self.begin, pick)
+            self._give_up(now - due, pick)
         self.ledger.lost += len(self.in_hand)
         self.in_hand.clear()
 
-    def report(self, start: float, end: float, cpu: float, rss: int) -> Report:
+    def report(self, start: float, end: float, cpu: float, rss: int, waited: float = 0.0) -> Report:
         """The account of the stretch [start, end), in seconds since the start of the run."""
-        health = Health(cpu, rss, self.overdue())
+        health = Health(cpu, rss, len(self.in_hand), waited)
         return self.ledger.report(start, end, self._fell_due(self.zero + end), health)
 
     def _fell_due(self, until: float) -> int:

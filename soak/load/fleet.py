@@ -1,7 +1,7 @@
 """The fleet: one side's load master and its workers, as seen by the conductor, which never loads Locust.
 
-The conductor starts every process itself, in a process group of its own, on a random port of loopback,
-with a token that a stranger does not have. Each dies with the conductor, whatever kills that.
+The conductor starts every local process itself, in a process group of its own, on a random port of loopback or
+where it was told to listen for workers from elsewhere. Each dies with the conductor, whatever kills that.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
-from typing import IO
+from typing import IO, Any
 
 from soak.core.errors import LoadError
-from soak.load.plan import Plan
+from soak.load.plan import Invitation, Plan
+from soak.load.schedule import Part
 
 _BOOT_S = 60.0
 _QUIT_S = 10.0
+_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +38,55 @@ class Loss:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where workers from elsewhere may join, how many are waited for and how long (s)."""
+
+    host: str
+    port: int
+    wanted: int = 0
+    patience: float = 600.0
+
+
 class Fleet:
     """A master and its workers, from start to close."""
 
-    def __init__(self, plan: Plan, workers: int, logs: Path) -> None:
+    def __init__(
+        self, plan: Plan, token: str, workers: int, run_file: Path, logs: Path, listen: Listen | None = None
+    ) -> None:
         self.plan = plan
         self.side = plan.side
+        self._token = token
+        self._run_file = run_file
         self._logs = logs
         self._workers = workers
-        self._messages: queue.Queue[dict[str, object]] = queue.Queue()
+        self._listen_at = listen
+        self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._reported: set[str] = set()
+        self._splits: list[tuple[float, dict[str, int]]] = []
+        self._ended: dict[str, tuple[float, list[Part]]] = {}
         self.drained = False
-        self.ended: dict[str, float] = {}
-        """When the schedule of each worker ended (s since the start of the run), by its own word."""
+        self.told: list[tuple[str, str]] = []
+        """Events that the master wrote into the run file since the last poll: kind and text."""
 
-    def start(self) -> None:
+    def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start all processes and wait until every worker has joined. Raises LoadError when one cannot."""
-        master = self._spawn("master", "soak.load.master", [str(self._workers)], pipe=True)
+        at = self._listen_at or Listen(_LOOPBACK, 0)
+        master = self._spawn("master", "soak.load.master", [at.host, str(at.port)], pipe=True)
+        first = {"plan": asdict(self.plan), "token": self._token, "run_file": str(self._run_file)}
+        self._write(master, json.dumps(first | {"expected": self._workers + at.wanted}))
         assert master.stdout is not None
         threading.Thread(target=self._listen, args=(master.stdout,), daemon=True).start()
-        port = str(self._await("listening")["port"])
-        for i, name in enumerate(self.workers):
-            self._spawn(name, "soak.load.worker", [port, name, str(i), str(self._workers)])
-        self._await("ready")
+        port = int(self._await("listening", _BOOT_S)["port"])
+        host = _LOOPBACK if at.host in ("0.0.0.0", "*") else at.host
+        for i in range(self._workers):
+            name = f"worker-{i}"
+            invitation = Invitation(host, port, self._token, name, local=True)
+            self._write(self._spawn(name, "soak.load.worker", []), invitation.to_line())
+        if at.wanted:
+            progress(f"waiting for {at.wanted} workers to join the {self.side} at {at.host}:{port}")
+        self._await("ready", at.patience if at.wanted else _BOOT_S)
 
     def begin(self, at: float) -> None:
         """Let load begin at `at` on the monotonic clock; it ends by itself with its schedule."""
@@ -72,30 +100,52 @@ class Fleet:
         """Take note of what the master said; give the processes that were lost since the last call."""
         with contextlib.suppress(queue.Empty):
             while True:
-                message = self._messages.get_nowait()
-                if message["event"] == "ended":
-                    self.ended[str(message["worker"])] = float(str(message["until"]))
-                self.drained |= message["event"] == "drained"
-        return [self._loss(name) for name in self._processes if name not in self._reported and self._ended(name)]
+                self._note(self._messages.get_nowait())
+        lost = [self._loss(name) for name in self._processes if name not in self._reported and self._gone(name)]
+        for loss in lost:
+            if loss.name != "master":
+                with contextlib.suppress(LoadError):
+                    self._command({"do": "lost", "name": loss.name})
+        return lost
+
+    def _note(self, message: dict[str, Any]) -> None:
+        match message["event"]:
+            case "ended":
+                parts = [Part(float(at), int(index), int(of)) for at, index, of in message["parts"]]
+                self._ended[str(message["worker"])] = (float(message["until"]), parts)
+            case "split":
+                self._splits.append((float(message["at"]), message["shares"]))
+            case "drained":
+                self.drained = True
+            case "event":
+                self.told.append((str(message["kind"]), str(message["text"])))
 
     @property
     def alive(self) -> bool:
-        """Whether the master and at least one worker still run."""
+        """Whether the master and at least one worker can still run."""
         running = [name for name, process in self._processes.items() if process.poll() is None]
-        return "master" in running and len(running) > 1
+        return "master" in running and (len(running) > 1 or self._listen_at is not None)
 
-    @property
-    def workers(self) -> list[str]:
-        """Names of all workers; the i-th has the i-th share of the schedule."""
-        return [f"worker-{i}" for i in range(self._workers)]
+    def shares(self) -> dict[str, tuple[float | None, list[Part]]]:
+        """Of every worker that ever had a share: when its schedule ended, and the parts that it followed.
+
+        By its own word; of one that gave no final report, None and the parts that it was told.
+        """
+        names = sorted({name for _, shares in self._splits for name in shares})
+        return {name: self._ended.get(name, (None, self._told_parts(name))) for name in names}
+
+    def _told_parts(self, name: str) -> list[Part]:
+        return [
+            Part(at, shares[name], len(shares)) if name in shares else Part(at, 0, 0) for at, shares in self._splits
+        ]
 
     def pids(self) -> list[int]:
-        """Process ids of the master and all workers."""
+        """Process ids of the master and all local workers."""
         return [p.pid for p in self._processes.values()]
 
     def close(self) -> None:
         """End every process: by asking, then by force. Safe to call twice."""
-        with contextlib.suppress(LoadError):
+        with contextlib.suppress(LoadError, KeyError):
             self._command({"do": "quit"})
         deadline = monotonic() + _QUIT_S
         for process in self._processes.values():
@@ -124,7 +174,6 @@ class Fleet:
                 start_new_session=True,
             )
         self._processes[name] = process
-        self._write(process, self.plan.to_line())
         return process
 
     def _command(self, command: dict[str, object]) -> None:
@@ -143,22 +192,25 @@ class Fleet:
             for line in stream:
                 self._messages.put(json.loads(line))
 
-    def _await(self, event: str) -> dict[str, object]:
-        deadline = monotonic() + _BOOT_S
+    def _await(self, event: str, patience: float) -> dict[str, Any]:
+        deadline = monotonic() + patience
         while monotonic() < deadline:
             with contextlib.suppress(queue.Empty):
                 message = self._messages.get(timeout=0.1)
                 if message["event"] == event:
                     return message
+                self._note(message)
             for name in self._processes:
-                if self._ended(name):
+                if self._gone(name):
                     loss = self._loss(name)
                     self.close()
                     raise LoadError(f"the load {name} did not start: {loss.text or f'exit code {loss.code}'}")
         self.close()
-        raise LoadError(f"the load generator was not {event} within {_BOOT_S:.0f} s")
+        if event == "ready" and self._listen_at is not None and self._listen_at.wanted:
+            raise LoadError(f"{self._listen_at.wanted} workers did not join within {patience:.0f} s")
+        raise LoadError(f"the load generator was not {event} within {patience:.0f} s")
 
-    def _ended(self, name: str) -> bool:
+    def _gone(self, name: str) -> bool:
         return self._processes[name].poll() is not None
 
     def _loss(self, name: str) -> Loss:

@@ -16,6 +16,8 @@ from soak.core.records import Clock, Event, Interval, Outcome, Tally
 MAX_ENDPOINTS = 300
 FOLDED = "(more endpoints)"
 _MAX_ERRORS = 50
+_MAX_STALLS = 50
+_ALL = 2**31
 
 _Clocks = tuple[Recorder, Recorder]
 """Latency and service time of one endpoint and outcome."""
@@ -25,11 +27,13 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The generator's own state at a report: cores used since the last one, resident bytes, in flight."""
+    """The generator's own state at a report: cores used, resident bytes, requests in flight, share of the time spent
+    waiting for a core; since the last one."""
 
     cpu: float
     rss: int
     in_flight: int
+    waited: float = 0.0
 
 
 class Ledger:
@@ -45,11 +49,14 @@ class Ledger:
         self._endpoints: set[str] = set()
         self._errors: dict[tuple[str, str], int] = {}
         self._notes: list[str] = []
+        self.stalls: list[tuple[float, float]] = []
+        """From when to when (s since the start of the run) the event loop stood still."""
         self._folded = False
         self._clear()
 
     def _clear(self) -> None:
         self.done = self.failed = self.unserved = self.lost = self.no_slot = 0
+        self.free_slots = _ALL
 
     def request(self, endpoint: str, outcome: Outcome, latency: float, service: float | None) -> None:
         """Record a request (s); one that was never sent has no service time."""
@@ -89,6 +96,8 @@ class Ledger:
             "cpu": health.cpu,
             "rss": health.rss,
             "in_flight": health.in_flight,
+            "waited": health.waited,
+            "free_slots": self.free_slots if self.free_slots < _ALL else 0,
         }
         histograms = []
         for name, outcome, clock, recorder in self._recorders():
@@ -97,6 +106,7 @@ class Ledger:
                 histograms.append([name, outcome, clock, taken.clamped, taken.encode()])
         errors = [[endpoint, text, count] for (endpoint, text), count in self._errors.items()]
         notes, self._notes, self._errors = self._notes, [], {}
+        stalls, self.stalls = self.stalls[:_MAX_STALLS], []
         self._clear()
         self.sequence += 1
         return {
@@ -106,6 +116,7 @@ class Ledger:
             "histograms": histograms,
             "errors": errors,
             "notes": notes,
+            "stalls": stalls,
         }
 
     def _recorders(self) -> Iterator[tuple[str, Outcome, Clock, Recorder]]:
@@ -149,6 +160,9 @@ def unpack(report: Report, side: str) -> tuple[Tally, list[Interval], list[Event
         )
         for endpoint, text, count in report["errors"]
     ]
+    for since, until in report["stalls"]:
+        text = f"the event loop of {worker} stood still for {until - since:.2f} s"
+        events.append(Event(since, "stall", side, text, {"worker": worker, "from": since, "to": until}))
     events += [Event(start + length, "note", side, text) for text in report["notes"]]
     return Tally(side=side, worker=worker, sequence=sequence, **tally), intervals, events
 

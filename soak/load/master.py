@@ -1,10 +1,12 @@
-"""The load master: a child process on Locust's master engine that spawns slots and keeps the reports.
+"""The load master: a child process on Locust's master engine that splits the schedule and keeps the reports.
 
-    standard input, line 1: the plan; then commands, one JSON object a line: start, stop, quit
-    standard output: what happened, one JSON object a line: listening, ready, refused, ended, drained
-    arguments: parent pid, number of workers, run file
+    standard input: one JSON object a line: the plan, then commands: start, stop, lost, quit
+    standard output: what happened, one JSON object a line: listening, joined, ready, event, split, ended, drained
+    arguments: parent pid, address to listen at, port (0: any)
 
-It writes every report into the run file before it tells the worker that the report is safe.
+It writes every report into the run file before it tells the worker that the report is safe. When a worker comes or
+goes it splits the schedule anew: the arrivals that fall due from a moment on, a little ahead, are shared by those
+that are there then.
 """
 
 from __future__ import annotations
@@ -12,8 +14,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from soak.load.lifeline import die_with_parent
@@ -23,109 +28,261 @@ if __name__ == "__main__":
 
 import gevent
 import locust.runners
+import zmq
 from gevent.fileobject import FileObject
 from locust import User
 from locust.env import Environment
+from locust.exception import RPCError
 from locust.rpc import Message
 
+from soak.core.errors import LoadError
 from soak.core.records import Event
 from soak.load.ledger import unpack
 from soak.load.plan import Plan
-from soak.load.users import CLASS_NAME
+from soak.load.wire import ALONE_S, BEAT_S, Session, nonce
 from soak.runfile import RunWriter
 
+SPLIT_LEAD_S = 1.0
+"""A split is told this long before it holds, so that everybody has heard of it."""
 _HELLO_S = 10.0
-locust.runners.HEARTBEAT_LIVENESS = 60  # a frozen worker must not end the run: its reports tell
+_CLOCK_ERROR_S = 0.005
+locust.runners.HEARTBEAT_LIVENESS = 10**9  # who is there is decided here, by what arrives
+
+
+@dataclass(slots=True)
+class Member:
+    """A worker that has shown the token; `present` while it owns a share of the schedule."""
+
+    node: str
+    name: str
+    session: Session
+    heard: float
+    ready: bool = False
+    present: bool = False
+    dead: bool = False
+    final: bool = False
 
 
 class Master:
-    """One side's master: who belongs to it, and what they reported."""
+    """One side's master: who belongs to it, who owns which share, and what they reported."""
 
-    def __init__(self, plan: Plan, workers: int) -> None:
+    def __init__(self, plan: Plan, token: str, expected: int, run_file: Path, host: str, port: int) -> None:
         self.plan = plan
-        self.workers = workers
-        self.slots = plan.model().load.slots
-        self.members: dict[str, str] = {}
-        self.drained: set[str] = set()
-        self.empty: set[str] = set()
-        self.writer = RunWriter.attach(Path(plan.run_file))
-        placeholder = type(  # never runs here: it only lends its name
-            CLASS_NAME, (User,), {"abstract": False, "tasks": [print]}
-        )
+        self.expected = expected
+        self.begin: float | None = None
+        self._token = token
+        self._members: dict[str, Member] = {}
+        self._pending: dict[str, tuple[str, str]] = {}
+        self._names: set[str] = set()
+        self._empty: set[str] = set()
+        self._drained = False
+        self._writer = RunWriter.attach(run_file)
+        placeholder = type("SoakUser", (User,), {"abstract": False, "tasks": [print]})  # nothing runs here
         self.environment = Environment(user_classes=[placeholder])
-        self.runner = self.environment.create_master_runner("127.0.0.1", 0)
+        try:
+            self.runner = self.environment.create_master_runner(host, port)
+        except RPCError as error:
+            raise LoadError(f"cannot listen at {host}:{port}: {error}") from None
+        # a worker whose connection was cut comes back under its name before the old one is known to be dead
+        self.runner.server.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self.runner.register_message("soak_hello", self._on_hello)
-        self.runner.register_message("soak_report", self._on_report)
+        handlers: dict[str, Callable[[Member, dict[str, Any]], None]] = {
+            "soak_join": self._on_join,
+            "soak_ready": self._on_ready,
+            "soak_ping": self._on_ping,
+            "soak_report": self._on_report,
+        }
+        for kind, handler in handlers.items():
+            self.runner.register_message(kind, self._sealed(kind, handler))
         self.environment.events.worker_connect.add_listener(self._on_connect)
+        gevent.spawn(self._watch)
         emit("listening", port=self.runner.server.port)
 
-    def obey(self) -> None:
-        """Follow the commands on standard input until `quit`, or until whoever gave them is gone."""
-        with FileObject(sys.stdin.fileno(), "rb", close=False) as commands:
-            for line in commands:
-                command = json.loads(line)
-                if command["do"] == "start":
-                    self._tell("soak_start", {"begin": command["begin"]})
-                    gevent.spawn(self.runner.start, self.slots, self.slots)
-                elif command["do"] == "stop":
-                    self._tell("soak_stop", {"at": command["at"]})
-                elif command["do"] == "quit":
-                    break
+    def obey(self, commands: FileObject) -> None:
+        """Follow the commands until `quit`, or until whoever gave them is gone."""
+        for line in commands:
+            command = json.loads(line)
+            if command["do"] == "start":
+                self._start(float(command["begin"]))
+            elif command["do"] == "stop":
+                self._tell_all("soak_stop", {"at": command["at"]})
+            elif command["do"] == "lost":
+                self._bury(str(command["name"]))
+            elif command["do"] == "quit":
+                break
         self.runner.quit()
-        self.writer.close()
+        self._writer.close()
 
-    def _tell(self, kind: str, data: dict[str, Any]) -> None:
-        for client in self.members:
-            self.runner.send_message(kind, data, client)
+    def _start(self, begin: float) -> None:
+        self.begin = begin
+        for member in self._ready():
+            member.present = True
+        self._split(0.0, "soak_start")
+
+    def _ready(self) -> list[Member]:
+        return [m for m in self._members.values() if m.ready and not m.dead]
+
+    def _now(self) -> float:
+        """Seconds since the start of load."""
+        return monotonic() - (self.begin or 0.0)
+
+    def _split(self, at: float, kind: str = "soak_split") -> None:
+        """Share the arrivals from `at` on among those present, and tell them and the conductor."""
+        present = sorted((m for m in self._members.values() if m.present), key=lambda m: m.name)
+        for index, member in enumerate(present):
+            self._tell(member, kind, {"begin": self.begin, "at": at, "index": index, "of": len(present)})
+        shares = {m.name: index for index, m in enumerate(present)}
+        emit("split", at=at, shares=shares)
+        self._event("split", f"the rate is shared by {', '.join(shares) or 'nobody'}", {"at": at, "shares": shares})
+
+    def _lose(self, member: Member, why: str) -> None:
+        """Share its arrivals among the others; what was due since it was last heard of is a gap."""
+        if not member.present:
+            return
+        member.present = False
+        silent = monotonic() - member.heard
+        text = f"{member.name} was lost ({why})"
+        at = self._now() + SPLIT_LEAD_S
+        gap = {"worker": member.name, "from": self._now() - silent, "to": at}
+        self._event("worker_lost", text, gap)
+        if any(m.present for m in self._members.values()):
+            self._split(at)
+
+    def _bury(self, name: str) -> None:
+        for member in self._members.values():
+            if member.name == name:
+                member.dead = True
+                self._lose(member, "its process ended")
+        self._check_drained()
+
+    def _watch(self) -> None:
+        """A worker that is not heard from is taken for lost, until it is heard from again."""
+        while True:
+            gevent.sleep(BEAT_S / 4)
+            if self.begin is not None and not self._drained:
+                for member in self._members.values():
+                    if member.present and not member.final and monotonic() - member.heard > ALONE_S:
+                        self._lose(member, f"not heard from for {ALONE_S:.0f} s")
+
+    def _heard(self, member: Member) -> None:
+        member.heard = monotonic()
+        if self.begin is None or member.present or member.dead or member.final or not member.ready:
+            return
+        member.present = True
+        self._event("worker_joined", f"{member.name} is back", {"worker": member.name})
+        self._split(max(0.0, self._now()) + SPLIT_LEAD_S)
 
     def _on_connect(self, client_id: str, **_: Any) -> None:
         def check() -> None:
-            if client_id not in self.members:
-                self._refuse(client_id)
+            if client_id not in self._members:
+                self._refuse(client_id, "it did not say who it is")
 
         gevent.spawn_later(_HELLO_S, check)
 
     def _on_hello(self, msg: Any, **_: Any) -> None:
-        if not self._ours(msg.data):
-            self._refuse(msg.node_id)
-            return
-        self.members[msg.node_id] = str(msg.data["worker"])
-        if len(self.members) == self.workers:
-            emit("ready")
+        if isinstance(msg.data, dict) and isinstance(msg.data.get("nonce"), str):
+            mine = nonce()
+            self._pending[msg.node_id] = (msg.data["nonce"], mine)
+            self.runner.send_message("soak_challenge", {"run": self.plan.run, "nonce": mine}, msg.node_id)
 
-    def _on_report(self, msg: Any, **_: Any) -> None:
-        report = msg.data
-        if not self._ours(report) or msg.node_id not in self.members:
+    def _on_join(self, member: Member, data: dict[str, Any]) -> None:
+        member.name = str(data["name"])[:64]
+        self._tell(member, "soak_plan", {"plan": self.plan.to_line()})
+
+    def _on_ready(self, member: Member, data: dict[str, Any]) -> None:
+        asked, n = member.name, 1
+        while (
+            unique := asked if n == 1 else f"{asked}-{n}"
+        ) in self._names:  # reports are known by worker and sequence
+            n += 1
+        self._names.add(unique)
+        member.name, member.ready = unique, True
+        error = float(data["clock_error"])
+        emit("joined", worker=member.name, ready=len(self._ready()))
+        if error > _CLOCK_ERROR_S:
+            text = f"the clock of {member.name} is known to {error * 1e3:.1f} ms only: its latencies may be off by that"
+            self._event("note", text, {"worker": member.name, "clock_error": error})
+        if self.begin is None:
+            if len(self._ready()) == self.expected:
+                emit("ready")
             return
-        tally, intervals, events = unpack(report, self.plan.side)
-        self.writer.add_report(tally, intervals)
+        at = max(0.0, self._now()) + SPLIT_LEAD_S
+        member.present = True
+        member.heard = monotonic()
+        self._event("worker_joined", f"{member.name} joined late", {"worker": member.name})
+        start = {"begin": self.begin, "at": at, "index": 0, "of": 0, "from": self.begin + at}
+        self._tell(member, "soak_start", start)
+        self._split(at)
+
+    def _on_ping(self, member: Member, data: dict[str, Any]) -> None:
+        self._tell(member, "soak_pong", {"sent": data["sent"], "now": monotonic()})
+
+    def _on_report(self, member: Member, data: dict[str, Any]) -> None:
+        data["worker"] = member.name
+        tally, intervals, events = unpack(data, self.plan.side)
+        self._writer.add_report(tally, intervals)
         for event in events:
-            self.writer.add_event(event)
-        self._check_slots(report)
-        self.runner.send_message("soak_safe", {"sequence": report["sequence"]}, msg.node_id)
-        if report["final"]:
-            self.drained.add(msg.node_id)
-            emit("ended", worker=report["worker"], until=report["until"])
-            if len(self.drained) == self.workers:
-                emit("drained")
+            self._writer.add_event(event)
+        self._check_slots(data)
+        self._tell(member, "soak_safe", {"sequence": data["sequence"]})
+        if data["final"] and not member.final:
+            member.final = True
+            emit("ended", worker=member.name, until=data["until"], parts=data["parts"])
+            self._check_drained()
+
+    def _check_drained(self) -> None:
+        """Whether everybody that can still tell has told all."""
+        if not self._drained and all(m.final for m in self._members.values() if m.ready and not m.dead):
+            self._drained = True
+            emit("drained")
 
     def _check_slots(self, report: dict[str, Any]) -> None:
         """A worker whose users all ended serves nobody, and that is not the target's fault."""
         worker, start = str(report["worker"]), float(report["tally"]["start"])
-        if report["slots"] or report["final"] or report["sequence"] < 2 or worker in self.empty:
+        if report["slots"] or report["final"] or report["sequence"] < 2 or worker in self._empty:
             return
-        self.empty.add(worker)
+        self._empty.add(worker)
         text = f"all users of {worker} have ended: an error in their on_start, or they stopped themselves"
-        self.writer.add_event(Event(start, "generator_error", self.plan.side, text, {"worker": worker}))
+        self._writer.add_event(Event(start, "generator_error", self.plan.side, text, {"worker": worker}))
 
-    def _ours(self, data: dict[str, Any]) -> bool:
-        return (data.get("run"), data.get("token")) == (self.plan.run, self.plan.token)
+    def _event(self, kind: str, text: str, data: dict[str, Any]) -> None:
+        self._writer.add_event(Event(monotonic() - self.plan.zero, kind, self.plan.side, text, data))
+        emit("event", kind=kind, text=text)
 
-    def _refuse(self, client_id: str) -> None:
+    def _tell_all(self, kind: str, data: dict[str, Any]) -> None:
+        for member in self._ready():
+            self._tell(member, kind, data)
+
+    def _tell(self, member: Member, kind: str, data: dict[str, Any]) -> None:
+        self.runner.send_message(kind, member.session.seal(kind, data), member.node)
+
+    def _sealed(self, kind: str, handler: Callable[[Member, dict[str, Any]], None]) -> Callable[..., None]:
+        """A handler for messages of members; the first message of a worker makes it one, if its proof holds."""
+
+        def handle(msg: Any, **_: Any) -> None:
+            node = msg.node_id
+            member = self._members.get(node)
+            if member is None and kind == "soak_join" and node in self._pending:
+                theirs, mine = self._pending.pop(node)
+                member = Member(node, "", Session(self._token, self.plan.run, theirs, mine), monotonic())
+            data = member.session.open(kind, msg.data) if member is not None else None
+            if member is None or data is None:
+                self._refuse(node, "it does not know this run's token")
+                return
+            self._members[node] = member
+            self._heard(member)
+            handler(member, data)
+
+        return handle
+
+    def _refuse(self, node: str, reason: str) -> None:
         """Send a worker of another run, or no worker of ours at all, away."""
-        self.runner.server.send_to_client(Message("quit", None, client_id))
-        self.runner.clients._worker_nodes.pop(client_id, None)
-        emit("refused", client=client_id)
+        if node in self._members:
+            return  # a forged message in a member's name; the member itself is not to blame
+        self.runner.send_message("soak_refused", {"reason": reason}, node)
+        self.runner.server.send_to_client(Message("quit", None, node))
+        self.runner.clients._worker_nodes.pop(node, None)
+        self._event("worker_refused", f"a worker was refused: {reason}", {})
 
 
 def emit(event: str, **data: Any) -> None:
@@ -137,8 +294,17 @@ def emit(event: str, **data: Any) -> None:
 def main() -> None:
     """Run the master of one side."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    plan = Plan.from_line(FileIO(sys.stdin.fileno(), closefd=False).readline().decode())  # unbuffered: commands follow
-    Master(plan, int(sys.argv[2])).obey()
+    _, host, port = sys.argv[1:4]
+    first = json.loads(FileIO(sys.stdin.fileno(), closefd=False).readline().decode())  # unbuffered: commands follow
+    try:
+        master = Master(
+            Plan(**first["plan"]), first["token"], first["expected"], Path(first["run_file"]), host, int(port)
+        )
+    except LoadError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(error.exit_code) from None
+    with FileObject(sys.stdin.fileno(), "rb", close=False) as commands:
+        master.obey(commands)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""The plan: what a load process is told when it starts, as one line of JSON on its standard input."""
+"""What a load process is told when it starts: the plan of a run, and the invitation of a worker to it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,20 +16,20 @@ from soak.load.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything a master or worker of one side needs.
+    """Everything a master or worker of one side needs; it holds no secret.
 
-    `zero` is the start of the run on the monotonic clock (s), shared by all processes of the host;
-    `scenario` is the scenario as plain data; `folder` is the base of its relative paths. `run` and
-    `token` must come back in every message: a stranger on the port is refused.
+    `zero` is the start of the run on the monotonic clock (s) of the conductor's host; `scenario` is the scenario as
+    plain data; `folder` is the base of its relative paths, and `digests` says what its files are; `ports` where the
+    masters of all sides listen for workers from elsewhere.
     """
 
     run: str
-    token: str
     side: str
     zero: float
     scenario: dict[str, Any]
     folder: str
-    run_file: str
+    digests: dict[str, str]
+    ports: dict[str, int] = field(default_factory=dict)
 
     def to_line(self) -> str:
         """One line of JSON."""
@@ -44,6 +45,30 @@ class Plan:
         return Scenario.model_validate(self.scenario)
 
 
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """How a worker finds its master: `local` ones share the conductor's clock, folder and trust.
+
+    `name` is what it would like to be called; `folder` is the base of relative paths here, for one from elsewhere.
+    """
+
+    host: str
+    port: int
+    token: str
+    name: str
+    local: bool
+    folder: str | None = None
+
+    def to_line(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> Self:
+        """Read the line that `to_line` wrote."""
+        return cls(**json.loads(line))
+
+
 def schedule_of(scenario: Scenario, folder: Path) -> Schedule | None:
     """The arrival schedule of an open-model scenario; None for the closed model. Raises LoadError."""
     load = scenario.load
@@ -56,3 +81,15 @@ def schedule_of(scenario: Scenario, folder: Path) -> Schedule | None:
     # a trace says itself when each arrival comes
     arrivals = "constant" if load.pattern is not None and load.pattern.kind == "trace" else load.arrivals
     return Schedule(curve, arrivals, load.seed, scenario.load_s)
+
+
+def digests(scenario: Scenario, folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that the load is made of; one that cannot be read has none."""
+    found = {}
+    for file in sorted(set(scenario.load.files.values())):
+        try:
+            with (folder / file).open("rb") as content:
+                found[file] = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError:
+            found[file] = ""
+    return found

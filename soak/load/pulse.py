@@ -14,6 +14,8 @@ from gevent.hub import get_hub
 from soak.load.engine import Engine
 
 EVERY_S = 0.02
+STALL_S = 0.25
+"""A loop that stood still for longer is told with its beginning and end: it can be longer than an interval."""
 _GIVE_UP = 5
 """Every so many beats: a request is given up at most 0.1 s after its timeout."""
 
@@ -33,8 +35,10 @@ class Pulse:
         self._timer.start(self._beat)
 
     def _beat(self) -> None:
-        now = monotonic()
-        self._engine.ledger.lag.record(max(0.0, now - self._last - EVERY_S))
+        now, last = monotonic(), self._last
+        self._engine.ledger.lag.record(max(0.0, now - last - EVERY_S))
+        if now - last > STALL_S:
+            self._engine.ledger.stalls.append((last - self._engine.zero, now - self._engine.zero))
         self._last = now
         self._beats += 1
         if self._beats % _GIVE_UP == 0:

@@ -8,8 +8,10 @@ stretched by the curve of the load's rate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import numpy as np
@@ -31,6 +33,18 @@ class Block:
     due: npt.NDArray[np.float64]
     pick: npt.NDArray[np.float64]
     draw: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Who one is from `at` on (s since the start of load): the `index`-th of `of` workers; `of` 0 is nobody."""
+
+    at: float
+    index: int
+    of: int
+
+
+WHOLE = (Part(0.0, 0, 1),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +75,24 @@ class Schedule:
                 return
             first += _BLOCK
 
-    def count(self, until: float, index: int = 0, of: int = 1) -> int:
+    def count(self, until: float, parts: Sequence[Part] = WHOLE) -> int:
         """How many arrivals of a share fall due before `until` (s since the start of load)."""
-        return Share(self, index, of).skip_until(until)
+        return Share(self, parts).skip_until(until)
 
 
 class Share:
-    """One worker's arrivals: every `of`-th of the schedule, from `index` on."""
+    """One worker's arrivals: of each part of the run, every `of`-th of the schedule, from `index` on.
 
-    def __init__(self, schedule: Schedule, index: int, of: int) -> None:
+    The parts of all workers together own every arrival once, as long as all have the same times in them.
+    """
+
+    def __init__(self, schedule: Schedule, parts: Sequence[Part] = WHOLE) -> None:
         self._blocks = schedule.blocks()
-        self._index, self._of = index, of
-        self._first = 0
+        self.parts = list(parts)
+        self._held: deque[Block] = deque(maxlen=2)
+        """The block that is taken from, and the one before: at its end may be some that become one's own."""
+        self._passed = -1
+        self._number: list[int] = []
         self._due: list[float] = []
         self._pick: list[float] = []
         self._draw: list[int] = []
@@ -81,25 +101,22 @@ class Share:
     def peek(self) -> float | None:
         """When the next arrival is due; None when there are no more."""
         while self._at >= len(self._due):
+            last = self.parts[-1]
+            if not last.of and last.at <= (self._held[-1].due[-1] if self._held else 0.0):
+                return None  # nobody's for now: what is to come may be one's own again
             block = next(self._blocks, None)
             if block is None:
                 return None
-            offset = (self._index - block.first) % self._of
-            mine = slice(offset, None, self._of)
-            self._first = block.first + offset
-            self._due, self._pick, self._draw = (
-                block.due[mine].tolist(),
-                block.pick[mine].tolist(),
-                block.draw[mine].tolist(),
-            )
-            self._at = 0
+            self._held.append(block)
+            self._cut([block])
         return self._due[self._at]
 
     def take(self) -> tuple[int, float, float, int]:
         """The next arrival: its number in the whole schedule, due, pick, draw. Only after `peek` gave a time."""
         at = self._at
         self._at += 1
-        return self._first + at * self._of, self._due[at], self._pick[at], self._draw[at]
+        self._passed = self._number[at]
+        return self._passed, self._due[at], self._pick[at], self._draw[at]
 
     def skip_until(self, until: float) -> int:
         """Pass over all arrivals due before `until`; how many there were."""
@@ -108,4 +125,26 @@ class Share:
             end = int(np.searchsorted(self._due, until))
             passed += end - self._at
             self._at = end
+            self._passed = self._number[end - 1]
         return passed
+
+    def resplit(self, part: Part) -> None:
+        """From `part.at` on, own another share. What was taken already stays taken."""
+        self.parts = [p for p in self.parts if p.at < part.at] + [part]
+        self._cut(self._held)
+
+    def _cut(self, blocks: Iterable[Block]) -> None:
+        """Make what is left of one's own in some blocks ready to be taken."""
+        self._number, self._due, self._pick, self._draw, self._at = [], [], [], [], 0
+        for block in blocks:
+            number = np.arange(block.first, block.first + len(block.due))
+            mine = np.zeros(len(number), bool)
+            for part, end in zip(self.parts, [*(p.at for p in self.parts[1:]), inf], strict=True):
+                if part.of:
+                    a, b = np.searchsorted(block.due, [part.at, end])
+                    mine[a:b] = number[a:b] % part.of == part.index
+            mine &= number > self._passed
+            self._number += number[mine].tolist()
+            self._due += block.due[mine].tolist()
+            self._pick += block.pick[mine].tolist()
+            self._draw += block.draw[mine].tolist()

@@ -26,13 +26,16 @@ from soak.core.errors import LoadError
 from soak.core.records import Outcome
 from soak.core.scenario import Scenario, Tls
 from soak.load.calls import Ready
-from soak.load.engine import PARKED, Arrival, Engine
+from soak.load.dispatch import Dispatcher
+from soak.load.engine import Arrival, Engine
 from soak.load.jar import Jar
 from soak.load.mix import Pause
 from soak.load.values import Values
 
 CLASS_NAME = "SoakUser"
-"""The master spawns users by this name, so it never needs to load a user's own code."""
+"""The class that slots are users of, whatever it is made from."""
+_PARKED = 10.0**7
+"""Seconds a user of the closed model sleeps once the load has ended: until it is killed."""
 _DIGITS = re.compile(r"\d+")
 _LONGEST = 120
 
@@ -42,6 +45,7 @@ class Slot(User):
 
     abstract = True
     engine: Engine
+    dispatcher: Dispatcher
     arrival: Arrival | None = None
 
     def on_stop(self) -> None:
@@ -78,12 +82,10 @@ class OpenSlot(Slot):
         self.wait()  # type: ignore[no-untyped-call]
 
     def wait_time(self) -> float:
-        """Seconds until the arrival that this slot has just taken is due."""
+        """Wait here for the next arrival; nothing is left to wait then."""
         self._settle()
-        self.arrival = self.engine.claim()
-        if self.arrival is None:
-            return PARKED
-        return max(0.0, self.arrival.due - monotonic())
+        self.arrival = self.dispatcher.next()
+        return 0.0
 
 
 class ClosedSlot(Slot):
@@ -102,7 +104,7 @@ class ClosedSlot(Slot):
         self._settle()
         pause = float(super().wait_time())
         self.arrival = self.engine.claim_own(monotonic() + pause)
-        return pause if self.arrival is not None else PARKED
+        return pause if self.arrival is not None else _PARKED
 
 
 class ScenarioUser(FastHttpUser):
@@ -185,12 +187,17 @@ class CaptureError(Exception):
         super().__init__(f"nothing to capture as {name!r}")
 
 
-def build(scenario: Scenario, side: str, folder: Path, engine: Engine) -> type[User]:
+def build(scenario: Scenario, side: str, folder: Path, engine: Engine, dispatcher: Dispatcher) -> type[User]:
     """The user class that a worker spawns. Raises LoadError when a locustfile does not give one."""
     load = scenario.load
     slot = OpenSlot if load.open_model else ClosedSlot
     base = load_user_class(folder, load.locustfile) if load.locustfile else ScenarioUser
-    body: dict[str, Any] = {"abstract": False, "engine": engine, "host": scenario.sides[side].url.rstrip("/")}
+    body: dict[str, Any] = {
+        "abstract": False,
+        "engine": engine,
+        "dispatcher": dispatcher,
+        "host": scenario.sides[side].url.rstrip("/"),
+    }
     if issubclass(base, FastHttpUser):
         # the pulse bounds the whole answer to a request of the scenario; a timer for each socket operation costs more
         patience = load.timeout if load.locustfile else None

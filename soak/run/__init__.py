@@ -2,5 +2,6 @@
 
 from soak.run.conductor import Order, conduct
 from soak.run.progress import view_for
+from soak.run.serving import serve
 
-__all__ = ["Order", "conduct", "view_for"]
+__all__ = ["Order", "conduct", "serve", "view_for"]

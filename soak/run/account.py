@@ -6,33 +6,42 @@ from pathlib import Path
 
 from soak.core.records import Event, Tally
 from soak.core.scenario import Scenario
-from soak.load import Fleet, schedule_of
+from soak.load import Fleet, Part, schedule_of
 from soak.runfile import RunWriter, read
 
 
 def close_account(
     writer: RunWriter, run_file: Path, scenario: Scenario, folder: Path, fleet: Fleet, begin: float, until: float
 ) -> None:
-    """Write how many arrivals the schedule held from `begin` on (s since the start of the run).
+    """Write how many arrivals the workers' shares of the schedule held from `begin` on (s since the start of the run).
 
-    It ended at `until`, or for a worker that heard of an early end too late, when that worker says it did.
-    A worker that gave no final report can no longer say what became of its share: what it had not
-    reported is lost.
+    The schedule ended at `until`, or for a worker that heard of an early end too late, when that worker says it
+    did; likewise each worker's share is the one that it says it followed. A worker that gave no final report can no
+    longer say what became of its share: what it had not reported is lost.
     """
     schedule = schedule_of(scenario, folder)
     if schedule is None:
         return
     total = 0
     reported = read(run_file).sides[fleet.side].tallies
-    for index, name in enumerate(fleet.workers):
-        end = max(begin, fleet.ended.get(name, until))
-        share = schedule.count(end - begin, index, len(fleet.workers))
+    for name, (ended, parts) in fleet.shares().items():
+        end = max(begin, ended if ended is not None else until)
+        share = schedule.count(end - begin, parts)
         total += share
-        if name not in fleet.ended:
+        if ended is None:
             mine = [y for y in reported if y.worker == name]
-            writer.add_report(_lost(fleet.side, name, mine, share, begin, end), [])
-    data = {"arrivals": total, "begin": begin, "until": until}
-    writer.add_event(Event(until, "schedule", fleet.side, "arrivals scheduled", data))
+            writer.add_report(_lost(fleet.side, name, mine, share, begin, _last(parts, begin, end)), [])
+    whole = schedule.count(max(0.0, until - begin))
+    data = {"arrivals": total, "begin": begin, "until": until, "schedule": whole}
+    text = "arrivals scheduled"
+    if total != whole:
+        text += f"; of the schedule's own {whole:,} some were nobody's, or two workers', while the rate was split anew"
+    writer.add_event(Event(until, "schedule", fleet.side, text, data))
+
+
+def _last(parts: list[Part], begin: float, end: float) -> float:
+    """When a worker's last share ended (s since the start of the run)."""
+    return min(end, begin + parts[-1].at) if parts and not parts[-1].of else end
 
 
 def _lost(side: str, worker: str, told: list[Tally], share: int, begin: float, end: float) -> Tally:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
@@ -29,9 +29,10 @@ from soak.core.records import Event, PhaseName
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, Verdict
 from soak.judge import judge
-from soak.load import Fleet, Plan
+from soak.load import Fleet, Listen, Plan, digests
 from soak.probe import HostProbe
 from soak.run.account import close_account
+from soak.run.clocks import Clocks
 from soak.run.progress import SideStatus, Status, View
 from soak.run.provenance import provenance
 from soak.run.sensing import SideWatch
@@ -57,6 +58,9 @@ class Order:
     path: str
     folder: Path
     run_file: Path
+    listen: Listen | None = None
+    token: str | None = None
+    """Where workers from elsewhere may join the candidate (the reference: one port further on), and what they show."""
 
 
 def conduct(order: Order, view: View) -> Verdict:
@@ -83,6 +87,7 @@ class _Conductor:
         self.fleets: list[Fleet] = []
         self.watches: list[SideWatch] = []
         self.host = HostProbe()
+        self.clocks = Clocks()
         self.rss: dict[str, float] = {}
         self.findings: tuple[Finding, ...] = ()
         self.looker = ThreadPoolExecutor(1, "soak-look")
@@ -101,7 +106,7 @@ class _Conductor:
         self.cleanup.enter_context(self._interruptible())
         self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
         self._start_targets()
-        self.zero, self.started = monotonic(), time.time()
+        self.zero, self.started, self.clocks = monotonic(), time.time(), Clocks()
         self.writer = RunWriter.create(self.order.run_file, self._meta())
         self.cleanup.callback(self.writer.close)
         self._start_fleets()
@@ -140,22 +145,27 @@ class _Conductor:
             self.watches.append(SideWatch(side, target, started))
 
     def _start_fleets(self) -> None:
+        at, folder = self.order.listen, self.order.folder.resolve()
+        listen = {s: replace(at, port=at.port + i) for i, s in enumerate(self.scenario.sides)} if at else {}
         logs = Path(self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
         try:
             for side in self.scenario.sides:
                 plan = Plan(
                     run=self.order.run_file.stem,
-                    token=token_hex(16),
                     side=side,
                     zero=self.zero,
                     scenario=self.order.raw,
-                    folder=str(self.order.folder.resolve()),
-                    run_file=str(self.order.run_file.resolve()),
+                    folder=str(folder),
+                    digests=digests(self.scenario, folder),
+                    ports={s: at.port for s, at in listen.items()},
                 )
-                fleet = Fleet(plan, self.scenario.load.workers, logs)
+                token = self.order.token or token_hex(16)
+                fleet = Fleet(
+                    plan, token, self.scenario.load.workers, self.order.run_file.resolve(), logs, listen.get(side)
+                )
                 self.cleanup.callback(fleet.close)
                 self.fleets.append(fleet)
-                fleet.start()
+                fleet.start(self.view.say)
         except (LoadError, KeyboardInterrupt):
             self.order.run_file.unlink()  # nothing was measured
             raise
@@ -196,11 +206,18 @@ class _Conductor:
             self._stop(now)
         for fleet in self.fleets:
             for loss in fleet.poll():
-                kind = "generator_error" if loss.name == "master" else "worker_lost"
                 text = f"the load {loss.name} of the {fleet.side} ended with code {loss.code}"
-                self._event(Event(now, kind, fleet.side, text, {"worker": loss.name, "said": loss.text}))
-                if not fleet.alive:
+                if loss.name == "master" or not fleet.alive:
+                    self._event(Event(now, "generator_error", fleet.side, text, {"said": loss.text}))
                     self._stop(now)
+                else:
+                    self._event(Event(now, "note", fleet.side, text, {"said": loss.text}))
+            for kind, text in fleet.told:
+                if kind != "split":
+                    self.view.say(f"{kind.replace('_', ' ')}: {text}")
+            fleet.told.clear()
+        for event in self.clocks.look(now):
+            self._event(event)
         if now >= self.next_sample:
             self._sample(now)
             self.next_sample = max(self.next_sample + self.scenario.probe.every, self.now())

@@ -201,7 +201,7 @@ class _Reader:
     def _pieces(self) -> Iterator[tuple[str, WindowKey, Window]]:
         rows: list[tuple[Any, ...]] = []
         first = 0.0
-        if self.version == 1:
+        if self.version < 3:
             rows += self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM rollup ORDER BY id")
             first = max((row[4] + row[5] for row in rows), default=0.0)
         else:
@@ -242,7 +242,7 @@ class _Reader:
 
     def _tables(self) -> Iterator[tuple[int, Any, Any]]:
         """Layout, times and values (a row each) of all samples: packed ones, then those that are not yet."""
-        if self.version > 1:
+        if self.version >= 3:
             for layout, count, data in self.rows("SELECT layout, count, data FROM packed_samples ORDER BY id"):
                 with self._noting("samples"):
                     yield layout, *unpack_samples(count, data)

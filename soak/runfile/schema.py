@@ -1,13 +1,12 @@
-"""The tables of a run file. No measurement is ever overwritten in them; a hole is an event, not a silence.
-
-Format 2 packs what is old (`packed_window`, `packed_samples`). Format 1 kept the merged windows in a table
-`rollup`, a row for each histogram, beside all intervals.
-"""
+"""The tables of a run file. No measurement is ever overwritten in them; a hole is an event, not a silence."""
 
 from __future__ import annotations
 
 APPLICATION_ID = 0x534F414B  # "SOAK" in ASCII: lets `file` and `soak runs` tell a run file from any SQLite file
-USER_VERSION = 2
+USER_VERSION = 3
+"""2 added `waited` and `free_slots` to a tally; files of 1 are read with their defaults. 3 packs what is old
+(`packed_window`, `packed_samples`); before, merged windows were kept in a table `rollup`, a row for each
+histogram, beside all intervals."""
 SUFFIX = ".soak"
 
 TABLES = """
@@ -29,6 +28,7 @@ CREATE TABLE tally (
     failed INTEGER NOT NULL, unserved INTEGER NOT NULL, lost INTEGER NOT NULL, no_slot INTEGER NOT NULL,
     lag_p99 REAL NOT NULL, lag_max REAL NOT NULL, wake_p99 REAL NOT NULL, wake_max REAL NOT NULL,
     cpu REAL NOT NULL, rss INTEGER NOT NULL, in_flight INTEGER NOT NULL,
+    waited REAL NOT NULL, free_slots INTEGER NOT NULL,
     UNIQUE (side, worker, sequence)
 );
 CREATE TABLE layout (id INTEGER PRIMARY KEY, source TEXT NOT NULL, metrics TEXT NOT NULL);

@@ -21,7 +21,7 @@ from soak.runfile.rollup import pack_intervals, pack_samples
 from soak.runfile.schema import APPLICATION_ID, TABLES, USER_VERSION
 
 _BUSY_S = 30.0
-_TALLY = f"INSERT OR IGNORE INTO tally VALUES (NULL{', ?' * 18})"
+_TALLY = f"INSERT OR IGNORE INTO tally VALUES (NULL{', ?' * 20})"
 _INTERVAL = f"INSERT OR IGNORE INTO interval VALUES (NULL{', ?' * 10})"
 _WINDOW = "INSERT INTO packed_window VALUES (NULL, ?, ?, ?, ?, ?)"
 _SAMPLES = "INSERT INTO packed_samples VALUES (NULL, ?, ?, ?)"

@@ -22,7 +22,7 @@ def due(load: dict, length: float, folder: Path = HERE) -> np.ndarray:
     model = Load.model_validate(load | {"requests": [{"get": "/"}]})
     trace = model.pattern is not None and model.pattern.kind == "trace"
     share = Share(
-        Schedule(curve_of(model.rate, model.pattern, folder), "constant" if trace else model.arrivals, 1, length), 0, 1
+        Schedule(curve_of(model.rate, model.pattern, folder), "constant" if trace else model.arrivals, 1, length)
     )
     times = []
     while share.peek() is not None:

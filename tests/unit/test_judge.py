@@ -189,7 +189,7 @@ def test_a_late_generator_makes_the_run_invalid_never_green() -> None:
     verdict = judged(lag_max=1.0)
     assert (verdict.verdict, verdict.exit_code) == ("invalid", 4)
     assert verdict.candidate.validity.invalid_intervals == 120
-    assert "event loop was late" in verdict.reasons[0]
+    assert "frozen" in verdict.reasons[0]
 
 
 def changed(made: SideRecording, **fields: Any) -> SideRecording:
@@ -206,11 +206,30 @@ def test_an_account_that_does_not_balance_is_invalid() -> None:
     assert "does not balance" in verdict.reasons[0]
 
 
-def test_a_lost_worker_is_invalid() -> None:
-    event = Event(50.0, "worker_lost", "candidate", "the load worker-1 of the candidate ended with code -9")
+@pytest.mark.parametrize("gap, result", [(40.0, "invalid"), (3.0, "pass")])
+def test_a_lost_worker_costs_the_intervals_until_the_rate_was_split_anew(gap: float, result: str) -> None:
+    lost = {"worker": "worker-1", "from": 35.0, "to": 35.0 + gap}
+    event = Event(50.0, "worker_lost", "candidate", "worker-1 was lost (its process ended)", lost)
     verdict = judged(events=(event,))
-    assert verdict.verdict == "invalid"
-    assert "worker-1" in verdict.headline
+    assert verdict.verdict == result
+    assert gap <= verdict.candidate.validity.invalid_intervals <= gap + 1
+    assert any("worker-1 was lost" in note for note in verdict.notes)  # said in any case
+    if result == "invalid":
+        assert "a worker was cut off or gone" in verdict.headline
+
+
+def test_only_intervals_in_which_a_worker_had_a_share_are_missed_of_it() -> None:
+    spec = scenario(criteria=CALM)
+    made = side(spec)
+
+    def run(until: float) -> Verdict:
+        shares = [(0.0, {"worker-0": 0, "worker-1": 1}), (until, {"worker-0": 0})]
+        splits = tuple(Event(5.0, "split", "candidate", "", {"at": at, "shares": workers}) for at, workers in shares)
+        return judge(recording(spec, made, events=splits))
+
+    assert run(5.0).verdict == "pass"  # gone before the soak began
+    assert run(50.0).verdict == "invalid"
+    assert "not reported" in run(50.0).reasons[0]
 
 
 def test_intervals_that_nobody_reported_are_invalid() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import pytest
 
 from soak.load.engine import Engine
@@ -21,7 +22,7 @@ def engine(begin_ago: float = 0.0, **load: Any) -> Engine:
         phases={"warmup": "0s", "soak": "2s"},
     )
     here = Path()
-    made = Engine(spec, schedule_of(spec, here), Ledger("candidate", "worker-0"), 0.0, 0, 1, Mix(spec.load, here))
+    made = Engine(spec, schedule_of(spec, here), Ledger("candidate", "worker-0"), 0.0, Mix(spec.load, here))
     made.start(monotonic() - begin_ago)
     return made
 
@@ -31,18 +32,21 @@ def totals(made: Engine) -> dict[str, int]:
     return {k: getattr(ledger, k) for k in ("done", "failed", "unserved", "lost", "no_slot")}
 
 
-def test_an_arrival_is_handed_out_once_in_order() -> None:
-    made = engine()
-    first, second = made.claim(), made.claim()
-    assert first is not None
-    assert second is not None
-    assert second.due - first.due == pytest.approx(0.01)
-    assert second.early
+def test_an_arrival_is_handed_out_once_in_order_and_not_before_it_is_due() -> None:
+    made = engine(begin_ago=0.095)
+    taken = [made.claim(idle=i % 2 == 0) for i in range(20)]
+    due = [a.due for a in taken if a is not None]
+    assert len(due) in (10, 11)  # those of the last 95 ms, at 100/s
+    assert np.diff(due) == pytest.approx(np.full(len(due) - 1, 0.01))
+    assert [a.early for a in taken[:4] if a] == [True, False, True, False]
+    coming = made.next_due()
+    assert coming is not None
+    assert coming > monotonic() - 0.02
 
 
 def test_an_arrival_that_waited_longer_than_the_timeout_is_unserved_and_counts_as_a_failure() -> None:
     made = engine(begin_ago=1.5, timeout="1s")
-    arrival = made.claim()
+    arrival = made.claim(idle=False)
     assert arrival is not None
     assert not arrival.early
     assert totals(made)["unserved"] in (50, 51)
@@ -57,7 +61,7 @@ def test_an_arrival_that_waited_longer_than_the_timeout_is_unserved_and_counts_a
 
 def test_latency_runs_from_when_the_arrival_was_due_and_service_from_the_send() -> None:
     made = engine(begin_ago=0.5)
-    arrival = made.claim()
+    arrival = made.claim(idle=False)
     assert arrival is not None
     arrival.sent = monotonic()
     made.request(arrival, "browse", "ok", 0.010)
@@ -70,12 +74,15 @@ def test_latency_runs_from_when_the_arrival_was_due_and_service_from_the_send() 
     assert service.maximum == pytest.approx(0.020, rel=2e-3)
     assert totals(made)["done"] == 0  # reported, and begun anew
     assert made.ledger.wake.take().total == 0  # it was late for want of a slot, not for a slow wake-up
+    waited = made.claim(idle=True)
+    made.request(waited, "browse", "ok", 0.010)
+    assert made.ledger.wake.take().total == 1
 
 
 def test_the_account_balances_at_the_end_of_the_drain() -> None:
     made = engine(begin_ago=3.0, timeout="10s")
     for i in range(120):
-        arrival = made.claim()
+        arrival = made.claim(idle=False)
         assert arrival is not None
         if i < 100:
             made.request(arrival, "browse", "ok" if i % 4 else "failed", 0.001)
@@ -88,18 +95,48 @@ def test_the_account_balances_at_the_end_of_the_drain() -> None:
     assert tally.scheduled == 200
 
 
-def test_a_stop_takes_back_what_was_not_due_yet() -> None:
-    made = engine()
-    held = [made.claim() for _ in range(50)]
-    dropped = made.stop(made.begin + 0.095)
-    assert set(dropped) == set(held[10:])
-    assert made.claim() is None
-    for arrival in held[:10]:
-        assert arrival is not None
+def test_a_stop_lets_nothing_begin_that_is_due_later() -> None:
+    made = engine(begin_ago=0.05)
+    made.stop(made.begin + 0.045)  # told too late: what was due by now has begun, or will
+    assert made.until >= made.begin + 0.05
+    taken = 0
+    while (arrival := made.claim(idle=True)) is not None:
         made.settle(arrival)
+        taken += 1
+    assert made.next_due() is None
     made.abandon()
     tally, _, _ = unpack(made.report(0.0, monotonic() + 5, 0, 0), "candidate")
-    assert (tally.scheduled, tally.done, tally.lost, tally.unserved) == (10, 10, 0, 0)
+    assert (tally.scheduled, tally.done, tally.lost, tally.unserved) == (taken, taken, 0, 0)
+    assert taken >= 5
+
+
+def test_another_share_is_owned_from_its_moment_on_and_what_was_taken_stays_taken() -> None:
+    made = engine(begin_ago=0.5)
+    taken = [made.claim(idle=True) for _ in range(10)]
+    made.resplit(0.0, 1, 2)  # told late: from now on
+    at = made.parts[-1].at
+    assert at >= 0.5
+    rest = []
+    while (arrival := made.claim(idle=True)) is not None:
+        rest.append(arrival.index)
+    assert [a.index for a in taken if a] + rest == list(range(len(taken) + len(rest)))
+    coming = made.next_due()
+    assert coming is not None
+    made.resplit(at + 0.1, 0, 0)
+    while (arrival := made.claim(idle=True)) is not None:
+        pass
+    assert made.next_due() is None or made.next_due() < made.begin + at + 0.1
+    assert not made.over
+
+
+def test_a_request_is_overtime_once() -> None:
+    made = engine(begin_ago=0.5)
+    arrival = made.claim(idle=True)
+    assert arrival is not None
+    assert made.overtime(monotonic()) == []
+    arrival.deadline = monotonic() - 1
+    assert made.overtime(monotonic()) == [arrival]
+    assert made.overtime(monotonic()) == []
 
 
 def test_a_closed_model_user_is_never_late() -> None:
@@ -148,7 +185,7 @@ def test_users_of_the_closed_model_make_the_whole_mix() -> None:
 def test_a_journey_is_timed_from_when_it_was_due_and_without_its_pauses() -> None:
     steps = [{"get": "/1"}, {"think": "1s"}, {"get": "/2"}]
     made = engine(begin_ago=2.0, requests=None, journeys=[{"name": "visit", "steps": steps}])
-    arrival = made.claim()
+    arrival = made.claim(idle=False)
     assert arrival is not None
     made.journey(arrival, "visit", paused=1.0)
     _, intervals, _ = unpack(made.report(0, 1, 0, 0), "candidate")
@@ -158,8 +195,8 @@ def test_a_journey_is_timed_from_when_it_was_due_and_without_its_pauses() -> Non
 
 
 def test_a_timeout_makes_the_arrival_fail_and_has_a_histogram_of_its_own() -> None:
-    made = engine()
-    arrival = made.claim()
+    made = engine(begin_ago=0.1)
+    arrival = made.claim(idle=False)
     assert arrival is not None
     made.request(arrival, "browse", "timeout", 10.0)
     made.settle(arrival)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from soak.core.pattern import Segments
-from soak.load.schedule import Schedule, Share
+from soak.load.schedule import Part, Schedule, Share
 
 
 def flat(rate: float) -> Segments:
@@ -33,8 +35,8 @@ def due(share: Share) -> list[float]:
 @given(schedules, st.integers(1, 5))
 @settings(max_examples=40)
 def test_the_shares_of_all_workers_are_the_whole_schedule(schedule: Schedule, workers: int) -> None:
-    parts = [due(Share(schedule, i, workers)) for i in range(workers)]
-    whole = due(Share(schedule, 0, 1))
+    parts = [due(Share(schedule, [Part(0, i, workers)])) for i in range(workers)]
+    whole = due(Share(schedule))
     assert sorted(t for p in parts for t in p) == whole
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     assert whole == sorted(whole)
@@ -45,13 +47,13 @@ def test_the_shares_of_all_workers_are_the_whole_schedule(schedule: Schedule, wo
 @given(schedules, st.floats(0, 3))
 @settings(max_examples=40)
 def test_counting_agrees_with_taking(schedule: Schedule, until: float) -> None:
-    expected = [t for t in due(Share(schedule, 1, 3)) if t < until]
-    assert schedule.count(until, 1, 3) == len(expected)
+    expected = [t for t in due(Share(schedule, [Part(0, 1, 3)])) if t < until]
+    assert schedule.count(until, [Part(0, 1, 3)]) == len(expected)
 
 
 def test_the_same_seed_repeats_arrivals_and_draws_and_another_does_not() -> None:
     def taken(seed: int) -> list[tuple[int, float, float, int]]:
-        share = Share(Schedule(flat(1000), "poisson", seed, 2.0), 0, 1)
+        share = Share(Schedule(flat(1000), "poisson", seed, 2.0))
         return [share.take() for _ in range(100) if share.peek() is not None]
 
     assert taken(7) == taken(7)
@@ -59,19 +61,19 @@ def test_the_same_seed_repeats_arrivals_and_draws_and_another_does_not() -> None
 
 
 def test_constant_arrivals_are_one_over_the_rate_apart() -> None:
-    times = due(Share(Schedule(flat(250), "constant", 1, 4.0), 0, 1))
+    times = due(Share(Schedule(flat(250), "constant", 1, 4.0)))
     assert len(times) == 1000
     assert np.diff(times) == pytest.approx(np.full(999, 0.004))
 
 
 def test_poisson_gaps_are_exponential_across_blocks() -> None:
-    times = np.array(due(Share(Schedule(flat(5000), "poisson", 3, 20.0), 0, 1)))
+    times = np.array(due(Share(Schedule(flat(5000), "poisson", 3, 20.0))))
     assert len(times) == pytest.approx(100_000, abs=4 * 316)  # four sigma of a Poisson count
     assert stats.kstest(np.diff(times) * 5000, "expon").pvalue > 1e-3
 
 
 def test_skipping_moves_the_share_on() -> None:
-    share = Share(Schedule(flat(100), "constant", 1, 10.0), 0, 1)
+    share = Share(Schedule(flat(100), "constant", 1, 10.0))
     assert share.skip_until(1.0) == 100
     assert share.peek() == 1.0
     assert share.skip_until(1.0) == 0
@@ -82,14 +84,50 @@ def test_skipping_moves_the_share_on() -> None:
 @given(schedules, st.integers(1, 5), st.integers(0, 4))
 @settings(max_examples=40)
 def test_an_arrival_has_the_same_number_for_every_worker(schedule: Schedule, workers: int, index: int) -> None:
-    whole = Share(schedule, 0, 1)
+    whole = Share(schedule)
     numbered = {}
     while whole.peek() is not None:
         number, *rest = whole.take()
         numbered[number] = rest
     assert list(numbered) == list(range(len(numbered)))
-    share = Share(schedule, index % workers, workers)
+    share = Share(schedule, [Part(0, index % workers, workers)])
     while share.peek() is not None:
         number, *rest = share.take()
         assert numbered[number] == rest
         assert number % workers == index % workers
+
+
+splits = st.lists(st.tuples(st.floats(0.0, 1.0), st.integers(1, 4)), max_size=4)
+
+
+@given(schedules, splits, st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_over_any_splits_every_arrival_is_owned_once(schedule: Schedule, changes: list, random: Any) -> None:
+    """Workers come and go at moments that all hear of in time; each takes some of its own between two changes."""
+    moments = sorted((share * schedule.length, of) for share, of in changes)
+    workers = [Share(schedule, [Part(0.0, i, 2) if i < 2 else Part(0.0, 0, 0)]) for i in range(4)]
+    owned: list[int] = []
+
+    def take(share: Share, until: float) -> None:
+        while (due := share.peek()) is not None and due < until:
+            owned.append(share.take()[0])
+
+    for at, of in moments:
+        for share in workers:
+            take(share, at * random.random())  # how far it got when it heard of the change
+        order = random.sample(range(4), of)
+        for i, share in enumerate(workers):
+            share.resplit(Part(at, order.index(i), of) if i in order else Part(at, 0, 0))
+    for share in workers:
+        take(share, schedule.length)
+    assert sorted(owned) == list(range(schedule.count(schedule.length)))
+    assert sum(schedule.count(schedule.length, share.parts) for share in workers) == len(owned)
+
+
+def test_what_is_left_at_the_end_of_a_block_can_still_become_ones_own() -> None:
+    schedule = Schedule(flat(1000), "constant", 1, 10.0)
+    share = Share(schedule, [Part(0.0, 0, 4000)])  # arrivals 0 and 4000 of the first block of 4096
+    assert [share.take()[0] for _ in range(2) if share.peek() is not None] == [0, 4000]
+    assert share.peek() == 8.0  # looked into the next block already
+    share.resplit(Part(4.05, 0, 1))
+    assert share.peek() == 4.05

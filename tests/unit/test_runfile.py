@@ -298,13 +298,13 @@ def test_a_reader_of_a_live_run_never_sees_a_window_twice_or_not_at_all(tmp_path
     writer.close()
 
 
-def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
+def test_a_file_of_format_2_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.soak"
     write(path, 20)
     before = runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]
     with sqlite3.connect(path) as db:  # which kept merged windows beside their intervals
         db.executescript(
-            "DROP TABLE packed_window; DROP TABLE packed_samples; PRAGMA user_version = 1;"
+            "DROP TABLE packed_window; DROP TABLE packed_samples; PRAGMA user_version = 2;"
             "CREATE TABLE rollup (id INTEGER PRIMARY KEY, side TEXT, endpoint TEXT, outcome TEXT, clock TEXT,"
             " start REAL, length REAL, clamped INTEGER, histogram BLOB);"
         )

@@ -1,0 +1,169 @@
+"""Which intervals of a run cannot be trusted, and why: the instrument is judged before the target.
+
+An interval is marked when the generator's event loop was late in it (it then sent late, whatever the target did): for
+long at once, or at p99 for about ten seconds around it; when arrivals were lost in it; when a worker that had a share
+of the rate was cut off or did not report. What is in a marked interval says nothing about the target, and is left out
+of every percentile, trend and ratio of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from soak.core.records import Recording, SideRecording, Tally
+
+LAG_P99_S = 0.020
+LAG_MAX_S = 0.250
+_LAG_ALWAYS_FINE_S = 0.100
+_SLO_SHARE = 0.2
+_AROUND_S = 10.0
+_STARVED_SHARE = 0.20
+"""Of the time: a process that waits for a core for longer is not given the CPU it needs."""
+
+Why = Literal["frozen", "starved", "saturated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An interval in which a worker's event loop was late, and what kept it."""
+
+    tally: Tally
+    why: Why
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marked intervals of one side within [start, end) of a run, by their number from its start."""
+
+    recording: Recording
+    data: SideRecording
+    name: str
+    start: float
+    end: float
+
+    @property
+    def step(self) -> float:
+        """Length of an interval in seconds."""
+        return self.recording.scenario.interval_s
+
+    @cached_property
+    def tallies(self) -> list[Tally]:
+        """The workers' accounts of this stretch."""
+        return [y for y in self.data.tallies if self.start <= y.start < self.end]
+
+    @cached_property
+    def late(self) -> list[Late]:
+        """Intervals in which a worker's event loop was late, by its own measure."""
+        limit = lag_limit(self.recording)
+        around = max(1, round(_AROUND_S / self.step))
+        found = []
+        for worker in sorted({y.worker for y in self.tallies}):
+            mine = [y for y in self.tallies if y.worker == worker]
+            p99 = np.array([y.lag_p99 for y in mine])
+            for i, y in enumerate(mine):
+                # in one second a p99 is all but the maximum: only one that lasts says that the loop is saturated
+                lasting = float(np.median(p99[max(0, i - around // 2) : i + around // 2 + 1]))
+                if y.lag_max > limit or lasting > LAG_P99_S:
+                    found.append(Late(y, _why(y, limit)))
+        return found
+
+    @cached_property
+    def behind(self) -> set[int]:
+        """Intervals that lateness reaches into: a process that stood still was late for all of that time."""
+        found = {self.number(late.tally) for late in self.late}
+        for event in self.recording.events:
+            if event.kind == "stall" and event.side == self.name:
+                since, until = float(str(event.data["from"])), float(str(event.data["to"]))
+                if until - since > lag_limit(self.recording):
+                    found |= set(self._numbers(since, until))
+        return found
+
+    @cached_property
+    def lossy(self) -> set[int]:
+        """Intervals in which arrivals were lost."""
+        return {self.number(y) for y in self.tallies if y.lost}
+
+    @cached_property
+    def gaps(self) -> set[int]:
+        """Intervals in which a worker that had a share of the rate was not heard from."""
+        begin = self.recording.load_start or 0.0
+        found: set[int] = set()
+        for event in self.recording.events:
+            if event.kind == "worker_lost" and event.side == self.name and "to" in event.data:
+                start, end = (begin + float(str(event.data[key])) for key in ("from", "to"))
+                found |= set(self._numbers(start, end))
+        return found
+
+    @cached_property
+    def missing(self) -> set[int]:
+        """Intervals in which a worker had a share of the rate and never reported what became of it."""
+        first, last = int(self.start / self.step) + 1, int(self.end / self.step) - 1
+        by_worker: dict[str, set[int]] = {}
+        for y in self.tallies:
+            if 0.5 * self.step <= y.length < 1.5 * self.step and not y.lost:
+                by_worker.setdefault(y.worker, set()).add(self.number(y))
+        if not by_worker:
+            return set(range(first, max(first + 1, last)))
+        found: set[int] = set()
+        for start, end, workers in self._owners():
+            wanted = set(range(max(first, math.ceil(start / self.step)), min(last, int(end / self.step))))
+            for worker in workers:
+                found |= wanted - by_worker.get(worker, set())
+        return found
+
+    @cached_property
+    def all(self) -> set[int]:
+        """Every interval that cannot be trusted."""
+        return self.behind | self.lossy | self.gaps | self.missing
+
+    def number(self, y: Tally) -> int:
+        """Of the interval that a tally is for."""
+        return int(y.start / self.step + 0.5)
+
+    def touches(self, start: float, length: float) -> bool:
+        """Whether a stretch of time has a marked interval in it."""
+        if not self.all:
+            return False
+        first, last = int(start / self.step + 1e-6), math.ceil((start + length) / self.step - 1e-6)
+        return not self.all.isdisjoint(range(first, max(first + 1, last)))
+
+    def _numbers(self, start: float, end: float) -> Iterable[int]:
+        start, end = max(start, self.start), min(end, self.end)
+        return range(int(start / self.step), math.ceil(end / self.step)) if end > start else range(0)
+
+    def _owners(self) -> list[tuple[float, float, list[str]]]:
+        """From when to when (s since the start of the run) which workers shared the rate."""
+        begin = self.recording.load_start or 0.0
+        splits = [
+            (begin + float(str(e.data["at"])), list(e.data["shares"]))  # type: ignore[call-overload]
+            for e in self.recording.events
+            if e.kind == "split" and e.side == self.name
+        ]
+        if not splits:
+            return [(self.start, self.end, sorted({y.worker for y in self.tallies}))]
+        ends = [start for start, _ in splits[1:]] + [self.end]
+        return [(start, end, workers) for (start, workers), end in zip(splits, ends, strict=True)]
+
+
+def lag_limit(recording: Recording) -> float:
+    """A loop may be late by a fifth of the tightest latency limit, but not by more than 250 ms."""
+    limits = [
+        c.limit.value
+        for c in recording.scenario.criteria
+        if c.spec.room in ("latency", "service") and c.kind == "below"
+    ]
+    return min([LAG_MAX_S, *(max(_SLO_SHARE * limit, _LAG_ALWAYS_FINE_S) for limit in limits)])
+
+
+def _why(y: Tally, limit: float) -> Why:
+    """What kept the loop: nothing ran (a stop), others ran (no core was free), or its own work."""
+    busy, waited = y.cpu * y.length, y.waited * y.length
+    if y.lag_max > limit and busy + waited < y.lag_max / 2:
+        return "frozen"
+    return "starved" if y.waited > _STARVED_SHARE or waited > y.lag_max / 2 else "saturated"

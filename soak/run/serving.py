@@ -1,0 +1,103 @@
+"""Serving a run on another machine with load: `soak worker`.
+
+One child process a side of the run, because importing Locust changes a process for good. A worker sends load only
+where its own user allows: what the run asks for is shown to `permit` before a child may go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import IO
+
+from soak.core.errors import LoadError
+from soak.core.scenario import Scenario
+from soak.load import Invitation
+
+_RETRY_S = 1.0
+_PATIENCE_S = 600.0
+_REFUSED = "refused"
+Permit = Callable[[Scenario], None]
+"""Raises when load may not go where a scenario sends it."""
+
+
+@dataclass(frozen=True)
+class _Child:
+    process: subprocess.Popen[str]
+    errors: IO[str]
+
+    def said(self) -> str:
+        """What it wrote to its standard error."""
+        self.errors.seek(0)
+        return self.errors.read().strip()[-2000:]
+
+
+def serve(invitation: Invitation, permit: Permit, say: Callable[[str], None]) -> None:
+    """Join the run that an invitation leads to, and stay until it ends. Raises LoadError, and what `permit` raises."""
+    with contextlib.ExitStack() as cleanup:
+        first, ports = _join(invitation, permit, say, cleanup)
+        children = [first]
+        for port in sorted(ports - {invitation.port}):
+            children.append(_join(replace(invitation, port=port), permit, say, cleanup)[0])
+        for child in children:
+            if child.process.wait() != 0:
+                raise LoadError(child.said() or f"the worker ended with code {child.process.returncode}")
+    say("the run has ended")
+
+
+def _join(
+    invitation: Invitation, permit: Permit, say: Callable[[str], None], cleanup: contextlib.ExitStack
+) -> tuple[_Child, set[int]]:
+    """Start the child for one side, and let it go on if it may load that target; and the ports of all sides."""
+    say(f"joining the run at {invitation.host}:{invitation.port}")
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        child = _start(invitation, cleanup)
+        assert child.process.stdout is not None
+        if line := child.process.stdout.readline():
+            break
+        child.process.wait()
+        if _REFUSED in child.said() or time.monotonic() > deadline:
+            raise LoadError(child.said())
+        time.sleep(_RETRY_S)
+    invited = json.loads(line)
+    scenario = Scenario.model_validate(invited["scenario"])
+    permit(scenario)
+    target = scenario.sides[invited["side"]]
+    say(f"{invited['name']} serves {invited['run']}: load goes to {target.url}")
+    _tell(child, "go")
+    return child, {int(port) for port in invited["ports"].values()}
+
+
+def _start(invitation: Invitation, cleanup: contextlib.ExitStack) -> _Child:
+    errors = cleanup.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115
+    process = subprocess.Popen(
+        [sys.executable, "-m", "soak.load.worker", str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+    )
+    child = _Child(process, errors)
+    cleanup.callback(_end, child)
+    _tell(child, invitation.to_line())
+    return child
+
+
+def _tell(child: _Child, line: str) -> None:
+    assert child.process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # its end tells more
+        child.process.stdin.write(line + "\n")
+        child.process.stdin.flush()
+
+
+def _end(child: _Child) -> None:
+    child.process.terminate()
+    child.process.wait()
