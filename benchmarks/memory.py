@@ -39,7 +39,7 @@ def measure(_folder: Path, quick: bool) -> list[Row]:
             plainly[theirs] = simulate(theirs, hours)
         plain = plainly[theirs]
         growth, beside = mine["last"] - mine["first"], plain["last"] - plain["first"]
-        held = ", ".join(f"{k} {v}" for k, v in mine["holds"].items())
+        held = ", ".join(f"{k} {v}" for k, v in mine["holds"].items() if v) or "nothing of Locust's"
         rows.append(
             Row(
                 "memory",
