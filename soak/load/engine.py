@@ -151,8 +151,8 @@ class Engine:
             if not arrival.timed:
                 arrival.timed = True
                 sent = arrival.sent if arrival.sent is not None else monotonic() - service
-                lateness = max(0.0, sent - arrival.due)
                 if self._share is not None:
+                    lateness = max(0.0, sent - arrival.due)
                     latency += lateness
                     if arrival.early:
                         self.ledger.wake.record(lateness)

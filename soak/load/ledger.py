@@ -6,11 +6,12 @@ It is plain bookkeeping for one event loop: no clock, no gevent, no Locust.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from soak.core.histogram import Histogram, Recorder
-from soak.core.records import Event, Interval, Outcome, Tally
+from soak.core.records import Clock, Event, Interval, Outcome, Tally
 
 MAX_ENDPOINTS = 300
 FOLDED = "(more endpoints)"
@@ -18,6 +19,8 @@ _MAX_ERRORS = 50
 _MAX_STALLS = 50
 _ALL = 2**31
 
+_Clocks = tuple[Recorder, Recorder]
+"""Latency and service time of one endpoint and outcome."""
 Report = dict[str, Any]
 """A tally, its histograms and its errors as plain data, fit for msgpack."""
 
@@ -41,7 +44,8 @@ class Ledger:
         self.sequence = 0
         self.lag = Recorder()
         self.wake = Recorder()
-        self._latencies: dict[tuple[str, str, str], Recorder] = {}
+        self._requests: dict[tuple[str, Outcome], _Clocks] = {}
+        self._journeys: dict[tuple[str, Outcome], Recorder] = {}
         self._endpoints: set[str] = set()
         self._errors: dict[tuple[str, str], int] = {}
         self._notes: list[str] = []
@@ -56,15 +60,16 @@ class Ledger:
 
     def request(self, endpoint: str, outcome: Outcome, latency: float, service: float | None) -> None:
         """Record a request (s); one that was never sent has no service time."""
-        if endpoint not in self._endpoints:
-            endpoint = self._admit(endpoint)
-        self._recorder(endpoint, outcome, "latency").record(latency)
+        clocks = self._requests.get((endpoint, outcome))
+        if clocks is None:
+            clocks = self._requests.setdefault((self._admit(endpoint), outcome), (Recorder(), Recorder()))
+        clocks[0].record(latency)
         if service is not None:
-            self._recorder(endpoint, outcome, "service").record(service)
+            clocks[1].record(service)
 
     def journey(self, name: str, outcome: Outcome, latency: float) -> None:
         """Record a whole journey (s)."""
-        self._recorder(name, outcome, "journey").record(latency)
+        self._journeys.setdefault((name, outcome), Recorder()).record(latency)
 
     def error(self, endpoint: str, text: str) -> None:
         """Count a failure by its endpoint and normalised text."""
@@ -95,10 +100,10 @@ class Ledger:
             "free_slots": self.free_slots if self.free_slots < _ALL else 0,
         }
         histograms = []
-        for (endpoint, outcome, clock), recorder in self._latencies.items():
+        for name, outcome, clock, recorder in self._recorders():
             taken = recorder.take()
             if taken.total:
-                histograms.append([endpoint, outcome, clock, taken.clamped, taken.encode()])
+                histograms.append([name, outcome, clock, taken.clamped, taken.encode()])
         errors = [[endpoint, text, count] for (endpoint, text), count in self._errors.items()]
         notes, self._notes, self._errors = self._notes, [], {}
         stalls, self.stalls = self.stalls[:_MAX_STALLS], []
@@ -114,15 +119,17 @@ class Ledger:
             "stalls": stalls,
         }
 
-    def _recorder(self, endpoint: str, outcome: str, clock: str) -> Recorder:
-        key = (endpoint, outcome, clock)
-        found = self._latencies.get(key)
-        if found is None:
-            found = self._latencies[key] = Recorder()
-        return found
+    def _recorders(self) -> Iterator[tuple[str, Outcome, Clock, Recorder]]:
+        for (endpoint, outcome), (latency, service) in self._requests.items():
+            yield endpoint, outcome, "latency", latency
+            yield endpoint, outcome, "service", service
+        for (name, outcome), recorder in self._journeys.items():
+            yield name, outcome, "journey", recorder
 
     def _admit(self, endpoint: str) -> str:
         """Names are bounded: ids in names would grow memory and the run file without end."""
+        if endpoint in self._endpoints:
+            return endpoint
         if len(self._endpoints) >= MAX_ENDPOINTS:
             if not self._folded:
                 self._folded = True

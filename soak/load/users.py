@@ -28,6 +28,7 @@ from soak.core.scenario import Scenario, Tls
 from soak.load.calls import Ready
 from soak.load.dispatch import Dispatcher
 from soak.load.engine import Arrival, Engine
+from soak.load.jar import Jar
 from soak.load.mix import Pause
 from soak.load.values import Values
 
@@ -113,6 +114,10 @@ class ScenarioUser(FastHttpUser):
     engine: Engine
     arrival: Arrival | None
     call: Ready | None = None
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.client.cookiejar = self.client.client.cookiejar = Jar()
 
     @task
     def serve(self) -> None:
