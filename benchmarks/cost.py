@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benchmarks.locusts import distributed
-from benchmarks.processes import Missing, Nginx, cpu_seconds, nginx, run_cpu, soak, tool
+from benchmarks.processes import MissingError, Nginx, cpu_seconds, nginx, run_cpu, soak, tool
 from benchmarks.rows import Row
 
 RATE, USERS = 500, 50
@@ -70,24 +70,26 @@ def locust_slow(target: Nginx, folder: Path) -> AbstractContextManager[int]:
 
 def side_by_side(folder: Path, one: Starter, other: Starter, stretches: int) -> list[tuple[float, float]]:
     """CPU seconds per request of two generators that run at once, stretch by stretch."""
-    with nginx(folder / "nginx-a") as a, nginx(folder / "nginx-b") as b:
-        with one(a, folder / "one") as first, other(b, folder / "other") as second:
-            for target in (a, b):
-                begun, deadline = target.served(), time.monotonic() + 60
-                while target.served() < begun + 50:
-                    if time.monotonic() > deadline:
-                        raise RuntimeError("a generator sends nothing")
-                    time.sleep(0.2)
-            time.sleep(_SETTLE_S)
-            found = []
-            before = [_reading(pid, target) for pid, target in ((first, a), (second, b))]
-            for _ in range(stretches):
-                time.sleep(_STRETCH_S)
-                after = [_reading(pid, target) for pid, target in ((first, a), (second, b))]
-                used = [(y[0] - x[0]) / max(1, y[1] - x[1]) for x, y in zip(before, after, strict=True)]
-                found.append((used[0], used[1]))
-                before = after
-            return found
+    with contextlib.ExitStack() as stack:
+        a, b = (stack.enter_context(nginx(folder / name)) for name in ("nginx-a", "nginx-b"))
+        first = stack.enter_context(one(a, folder / "one"))
+        second = stack.enter_context(other(b, folder / "other"))
+        for target in (a, b):
+            begun, deadline = target.served(), time.monotonic() + 60
+            while target.served() < begun + 50:
+                if time.monotonic() > deadline:
+                    raise RuntimeError("a generator sends nothing")
+                time.sleep(0.2)
+        time.sleep(_SETTLE_S)
+        found = []
+        before = _reading(first, a), _reading(second, b)
+        for _ in range(stretches):
+            time.sleep(_STRETCH_S)
+            after = _reading(first, a), _reading(second, b)
+            used = [(y[0] - x[0]) / max(1, y[1] - x[1]) for x, y in zip(before, after, strict=True)]
+            found.append((used[0], used[1]))
+            before = after
+        return found
 
 
 def _reading(pid: int, target: Nginx) -> tuple[float, int]:
@@ -138,7 +140,7 @@ def measure(folder: Path, quick: bool) -> list[Row]:
         with nginx(folder / name) as target:
             try:
                 _, used = run_cpu([tool(name), *flags, f"{target.url}/"], 60)
-            except Missing as error:
+            except MissingError as error:
                 rows.append(Row("cost", f"{name}: {error}", "-"))
                 continue
             per_request[name] = used / target.served()

@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.processes import Missing
+from benchmarks.processes import MissingError
 from benchmarks.rows import Row, table
 
 PARTS = ("truth", "queueing", "cost", "memory", "size", "account")
@@ -34,7 +34,7 @@ def main() -> int:
             print(f"{part} ...", flush=True)
             try:
                 rows += importlib.import_module(f"benchmarks.{part}").measure(Path(folder) / part, asked.quick)
-            except Missing as error:
+            except MissingError as error:
                 rows.append(Row(part, str(error), "-"))
             print(f"  {time.monotonic() - begun:.0f} s", flush=True)
     print(f"\n{machine()}\n\n{table(rows)}")

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """A program that a part needs is not installed."""
 
 
@@ -35,10 +35,10 @@ def free_port() -> int:
 
 
 def tool(name: str) -> str:
-    """The path of an installed program. Raises Missing."""
+    """The path of an installed program. Raises MissingError."""
     found = shutil.which(name)
     if found is None:
-        raise Missing(f"{name} is not installed (Debian: apt-get install {name})")
+        raise MissingError(f"{name} is not installed (Debian: apt-get install {name})")
     return found
 
 
@@ -69,9 +69,9 @@ _asked: dict[int, int] = {}
 
 @contextlib.contextmanager
 def nginx(folder: Path) -> Iterator[Nginx]:
-    """An nginx that answers every path at once with two bytes. Raises Missing."""
+    """An nginx that answers every path at once with two bytes. Raises MissingError."""
     if NGINX is None:
-        raise Missing("nginx is not installed (Debian: apt-get install nginx-light)")
+        raise MissingError("nginx is not installed (Debian: apt-get install nginx-light)")
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "nginx.conf"

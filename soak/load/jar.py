@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Jar(CookieJar):
-    """A cookie jar that costs next to nothing while no cookie is set; Python's own takes several microseconds a request."""
+    """Costs next to nothing while no cookie is set; Python's own takes several microseconds of every request."""
 
     _used = False
 

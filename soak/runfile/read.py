@@ -30,6 +30,7 @@ from soak.core.records import (
     WindowKey,
 )
 from soak.core.scenario import Scenario
+from soak.runfile.rollup import unpack_samples, unpack_window
 from soak.runfile.schema import APPLICATION_ID, USER_VERSION
 
 _HISTOGRAM_COLUMNS = "side, endpoint, outcome, clock, start, length, clamped, histogram"
@@ -120,7 +121,9 @@ class _Reader:
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path = path
         self.db = db
+        self.version = db.execute("PRAGMA user_version").fetchone()[0]
         self.torn = _missing(path)
+        db.execute("BEGIN")  # one moment for all tables: a live run rolls up between two queries
 
     def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, up to the first page that cannot be read.
@@ -185,45 +188,71 @@ class _Reader:
         )
 
     def _windows(self) -> dict[str, dict[WindowKey, list[Window]]]:
-        """Rolled windows as far as they go, then the intervals of all workers merged by their start."""
-        rows = list(self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM rollup ORDER BY id"))
-        rolled_to = max((row[4] + row[5] for row in rows), default=0.0)
-        rows += self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM interval WHERE start >= {rolled_to!r} ORDER BY id")
+        """Packed windows and what is not packed yet, of all workers, merged by their start."""
         parts: dict[tuple[str, WindowKey, float], list[Window]] = {}
-        for side, endpoint, outcome, clock, start, length, clamped, blob in rows:
-            try:
-                window = Window(start, length, Histogram.decode(blob, clamped))
-            except ValueError as error:  # its overflow page lay beyond the tear and reads as zeros
-                self.torn.append(f"a window at {start:g} s: {error}")
-                continue
-            parts.setdefault((side, (endpoint, outcome, clock), start), []).append(window)
+        for side, key, window in self._pieces():
+            parts.setdefault((side, key, window.start), []).append(window)
         found: dict[str, dict[WindowKey, list[Window]]] = {}
         for (side, key, start), ws in sorted(parts.items()):
             whole = Window(start, max(w.length for w in ws), Histogram.merge(w.histogram for w in ws))
             found.setdefault(side, {}).setdefault(key, []).append(whole)
         return found
 
+    def _pieces(self) -> Iterator[tuple[str, WindowKey, Window]]:
+        rows: list[tuple[Any, ...]] = []
+        first = 0.0
+        if self.version < 3:
+            rows += self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM rollup ORDER BY id")
+            first = max((row[4] + row[5] for row in rows), default=0.0)
+        else:
+            for side, start, length, parts, blob in self.rows(
+                "SELECT side, start, length, parts, histograms FROM packed_window ORDER BY id"
+            ):
+                with self._noting(f"a window at {start:g} s"):
+                    for endpoint, outcome, clock, histogram in unpack_window(parts, blob):
+                        yield side, (endpoint, outcome, clock), Window(start, length, histogram)  # type: ignore[misc]
+        rows += self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM interval WHERE start >= {first!r} ORDER BY id")
+        for side, endpoint, outcome, clock, start, length, clamped, blob in rows:
+            with self._noting(f"a window at {start:g} s"):
+                yield side, (endpoint, outcome, clock), Window(start, length, Histogram.decode(blob, clamped))
+
+    @contextlib.contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        """Note what cannot be decoded, and go on: its overflow page lay beyond the tear and reads as zeros."""
+        try:
+            yield
+        except ValueError as error:
+            self.torn.append(f"{what}: {error}")
+
     def _series(self) -> dict[str, dict[str, Series]]:
         layouts = {
             number: (source, json.loads(metrics))
             for number, source, metrics in self.rows("SELECT id, source, metrics FROM layout ORDER BY id")
         }
+        parts: dict[str, dict[str, list[tuple[Any, Any]]]] = {}
+        for number, t, table in self._tables():
+            if number in layouts:
+                source, metrics = layouts[number]
+                for column, metric in enumerate(metrics):
+                    parts.setdefault(source, {}).setdefault(metric, []).append((t, table[:, column]))
+        return {
+            source: {metric: _joined(pieces) for metric, pieces in by_metric.items()}
+            for source, by_metric in parts.items()
+        }
+
+    def _tables(self) -> Iterator[tuple[int, Any, Any]]:
+        """Layout, times and values (a row each) of all samples: packed ones, then those that are not yet."""
+        if self.version >= 3:
+            for layout, count, data in self.rows("SELECT layout, count, data FROM packed_samples ORDER BY id"):
+                with self._noting("samples"):
+                    yield layout, *unpack_samples(count, data)
         times: dict[int, list[float]] = {}
         blobs: dict[int, list[bytes]] = {}
         for t, layout, data in self.rows("SELECT t, layout, data FROM sample ORDER BY id"):
             times.setdefault(layout, []).append(t)
             blobs.setdefault(layout, []).append(data)
-        parts: dict[str, dict[str, list[tuple[Any, Any]]]] = {}
-        for number, t in times.items():
-            if number in layouts:
-                source, metrics = layouts[number]
-                table = np.frombuffer(b"".join(blobs[number]), "<f8").reshape(len(t), len(metrics))
-                for column, metric in enumerate(metrics):
-                    parts.setdefault(source, {}).setdefault(metric, []).append((np.array(t), table[:, column]))
-        return {
-            source: {metric: _joined(pieces) for metric, pieces in by_metric.items()}
-            for source, by_metric in parts.items()
-        }
+        for layout, t in times.items():
+            yield layout, np.array(t), np.frombuffer(b"".join(blobs[layout]), "<f8").reshape(len(t), -1)
 
 
 def _missing(path: Path) -> list[str]:

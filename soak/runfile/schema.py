@@ -1,10 +1,12 @@
-"""The tables of a run file. Nothing is ever overwritten in them; a hole is an event, not a silence."""
+"""The tables of a run file. No measurement is ever overwritten in them; a hole is an event, not a silence."""
 
 from __future__ import annotations
 
 APPLICATION_ID = 0x534F414B  # "SOAK" in ASCII: lets `file` and `soak runs` tell a run file from any SQLite file
-USER_VERSION = 2
-"""2 added `waited` and `free_slots` to a tally; files of 1 are read with their defaults."""
+USER_VERSION = 3
+"""2 added `waited` and `free_slots` to a tally; files of 1 are read with their defaults. 3 packs what is old
+(`packed_window`, `packed_samples`); before, merged windows were kept in a table `rollup`, a row for each
+histogram, beside all intervals."""
 SUFFIX = ".soak"
 
 TABLES = """
@@ -33,18 +35,24 @@ CREATE TABLE layout (id INTEGER PRIMARY KEY, source TEXT NOT NULL, metrics TEXT 
 CREATE TABLE sample (
     id INTEGER PRIMARY KEY, t REAL NOT NULL, layout INTEGER NOT NULL, data BLOB NOT NULL
 );
-CREATE TABLE rollup (
-    id INTEGER PRIMARY KEY, side TEXT NOT NULL, endpoint TEXT NOT NULL, outcome TEXT NOT NULL,
-    clock TEXT NOT NULL, start REAL NOT NULL, length REAL NOT NULL, clamped INTEGER NOT NULL,
-    histogram BLOB NOT NULL
+CREATE TABLE packed_window (
+    id INTEGER PRIMARY KEY, side TEXT NOT NULL, start REAL NOT NULL, length REAL NOT NULL,
+    parts TEXT NOT NULL, histograms BLOB NOT NULL
+);
+CREATE TABLE packed_samples (
+    id INTEGER PRIMARY KEY, layout INTEGER NOT NULL, count INTEGER NOT NULL, data BLOB NOT NULL
 );
 CREATE TABLE artifact (
     id INTEGER PRIMARY KEY, t REAL NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL
 );
 """
 """
-`sample.data` is one little-endian float64 for each metric of its `layout` (a JSON list of names), so
-that three days at one sample a second stay small and are read in one sweep. `interval.histogram` and
-`rollup.histogram` are HdrHistogram V2 compressed bytes, in microseconds. Times are seconds since the
-start of the run; `meta` holds JSON.
+`sample.data` is one little-endian float64 for each metric of its `layout` (a JSON list of names).
+`interval.histogram` is an HdrHistogram V2 payload (its specification's zlib stream), in microseconds. Times
+are seconds since the start of the run; `meta` holds JSON.
+
+What is old is packed, and leaves `interval` and `sample`. `packed_window.histograms` is a bzip2 stream of HdrHistogram
+V2 payloads, one after the other, as `parts` lists them: endpoint, outcome, clock, how many were
+clamped, bytes. `packed_samples.data` is a zlib stream of a table of float64, a column for the times and one for
+each metric of the layout; of each column first all lowest bytes, then all second ones, and so on.
 """

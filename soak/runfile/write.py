@@ -7,6 +7,7 @@ in the log, so a process that dies takes nothing with it that it had called writ
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +17,14 @@ from typing import Any, Self
 
 from soak.core.errors import RunFileError
 from soak.core.records import Event, Interval, Sample, Tally
-from soak.runfile.rollup import Rolled, roll
+from soak.runfile.rollup import pack_intervals, pack_samples
 from soak.runfile.schema import APPLICATION_ID, TABLES, USER_VERSION
 
 _BUSY_S = 30.0
 _TALLY = f"INSERT OR IGNORE INTO tally VALUES (NULL{', ?' * 20})"
 _INTERVAL = f"INSERT OR IGNORE INTO interval VALUES (NULL{', ?' * 10})"
+_WINDOW = "INSERT INTO packed_window VALUES (NULL, ?, ?, ?, ?, ?)"
+_SAMPLES = "INSERT INTO packed_samples VALUES (NULL, ?, ?, ?)"
 
 
 class RunWriter:
@@ -31,7 +34,6 @@ class RunWriter:
         self.path = path
         self._db = connection
         self._layouts: dict[tuple[str, tuple[str, ...]], int] = {}
-        self._rolled_to = 0.0
 
     @classmethod
     def create(cls, path: Path, meta: Mapping[str, Any]) -> Self:
@@ -92,7 +94,8 @@ class RunWriter:
         again until it hears that its report is safe.
         """
         with self._db:
-            self._db.execute(_TALLY, astuple(tally))
+            if not self._db.execute(_TALLY, astuple(tally)).rowcount:
+                return
             self._db.executemany(
                 _INTERVAL,
                 (
@@ -108,17 +111,14 @@ class RunWriter:
             self._db.execute("INSERT INTO artifact VALUES (NULL, ?, ?, ?, ?)", (t, kind, name, data))
 
     def roll_up(self, upto: float, window: float) -> None:
-        """Merge the intervals of every whole window that ended before `upto` (s), once.
-
-        A long run is then opened by reading a few hundred windows instead of every interval.
-        """
-        rolled: list[Rolled] = []
-        while self._rolled_to + window <= upto:
-            rolled += roll(self._db, self._rolled_to, self._rolled_to + window)
-            self._rolled_to += window
-        if rolled:
-            with self._db:
-                self._db.executemany(f"INSERT INTO rollup VALUES (NULL{', ?' * 8})", rolled)
+        """Pack every whole window that ended before `upto` (s): it takes the place of what it was made of."""
+        end = math.floor(upto / window + 1e-9) * window
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")  # what comes in meanwhile waits, and is neither packed nor deleted
+            self._db.executemany(_WINDOW, pack_intervals(self._db, end, window))
+            self._db.executemany(_SAMPLES, pack_samples(self._db, end))
+            self._db.execute("DELETE FROM interval WHERE start < ?", (end,))
+            self._db.execute("DELETE FROM sample WHERE t < ?", (end,))
 
     def finish(self) -> None:
         """Fold the log into one plain file and close it."""

@@ -1,21 +1,29 @@
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import signal
+import sqlite3
+import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from soak import runfile
 from soak.core.errors import RunFileError
 from soak.core.histogram import Histogram, Recorder
 from soak.core.records import Event, Interval, Sample, Tally
 from soak.runfile import RunWriter
+from soak.runfile.rollup import pack_samples, unpack_samples
 
 SCENARIO: dict[str, Any] = {
     "name": "made",
@@ -223,3 +231,105 @@ def test_new_paths_never_collide(tmp_path: Path) -> None:
     first = runfile.new_path("a", 1000.0, tmp_path)
     write(first, 1)
     assert runfile.new_path("a", 1000.0, tmp_path) != first
+
+
+def samples_of(path: Path) -> list[tuple[float, float]]:
+    side = runfile.read(path).sides["candidate"]
+    series = [side.series["memory.rss"], side.processes["7@9"]["process.threads"], side.series["memory.pss"]]
+    return [(t, v) for s in series for t, v in zip(s.t.tolist(), s.v.tolist(), strict=True)]
+
+
+def test_rolling_up_takes_the_place_of_intervals_and_samples(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    write(path, 120, finish=False)
+    writer = RunWriter.attach(path)
+    before, samples = runfile.read(path), samples_of(path)
+    for upto in (30.0, 30.0, 77.0, 120.0):
+        writer.roll_up(upto, 5.0)
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM interval").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM sample WHERE t < 120").fetchone() == (0,)
+    after = runfile.read(path)
+    assert samples_of(path) == samples
+    assert after.sides["candidate"].tallies == before.sides["candidate"].tallies
+    for key, windows in before.sides["candidate"].windows.items():
+        rolled = after.sides["candidate"].windows[key]
+        assert [w.start for w in rolled] == [5.0 * i for i in range(24)]
+        for i, window in enumerate(rolled):
+            merged = Histogram.merge(w.histogram for w in windows[5 * i : 5 * i + 5])
+            assert np.array_equal(window.histogram.index, merged.index)
+            assert np.array_equal(window.histogram.counts, merged.counts)
+    writer.close()
+
+
+def test_a_report_that_comes_after_its_window_was_rolled_up_is_counted_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    write(path, 20, finish=False)
+    writer = RunWriter.attach(path)
+    writer.roll_up(20.0, 5.0)
+    writer.add_report(*report("worker-1", 3))  # sent again: its answer was lost
+    writer.add_report(*report("worker-2", 3))  # late, and new
+    for _ in range(2):
+        windows = runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]
+        assert sum(w.histogram.total for w in windows) == 41 * 200
+        writer.roll_up(20.0, 5.0)
+    assert [(w.start, w.length) for w in windows] == [(5.0 * i, 5.0) for i in range(4)]
+    writer.close()
+
+
+def test_a_reader_of_a_live_run_never_sees_a_window_twice_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    write(path, 60, finish=False)
+    writer = RunWriter.attach(path)
+
+    def roll() -> None:
+        for upto in range(1, 61):
+            writer.roll_up(float(upto), 1.0)
+
+    thread = threading.Thread(target=roll)
+    thread.start()
+    looks = 0
+    while thread.is_alive() or not looks:
+        side = runfile.read(path).sides["candidate"]
+        assert sum(w.histogram.total for w in side.windows["browse", "ok", "latency"]) == 60 * 400
+        assert len(side.series["memory.rss"]) == 61
+        looks += 1
+    thread.join()
+    writer.close()
+
+
+def test_a_file_of_format_2_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    write(path, 20)
+    before = runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]
+    with sqlite3.connect(path) as db:  # which kept merged windows beside their intervals
+        db.executescript(
+            "DROP TABLE packed_window; DROP TABLE packed_samples; PRAGMA user_version = 2;"
+            "CREATE TABLE rollup (id INTEGER PRIMARY KEY, side TEXT, endpoint TEXT, outcome TEXT, clock TEXT,"
+            " start REAL, length REAL, clamped INTEGER, histogram BLOB);"
+        )
+        for start in (0.0, 5.0, 10.0):
+            merged = Histogram.merge(w.histogram for w in before if start <= w.start < start + 5)
+            row = ("candidate", "browse", "ok", "latency", start, 5.0, 0, merged.encode())
+            db.execute("INSERT INTO rollup VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    db.close()
+    after = runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]
+    assert [w.start for w in after] == [0.0, 5.0, 10.0, *(float(i) for i in range(15, 20))]
+    whole = [Histogram.merge(w.histogram for w in ws) for ws in (before, after)]
+    assert np.array_equal(whole[0].counts, whole[1].counts)
+
+
+@given(
+    st.lists(st.lists(st.floats(allow_nan=False), min_size=3, max_size=3), min_size=1, max_size=50),
+)
+def test_packed_samples_are_the_samples(rows: list[list[float]]) -> None:
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE sample (id INTEGER PRIMARY KEY, t REAL, layout INTEGER, data BLOB)")
+        for i, (t, *values) in enumerate(rows):
+            db.execute("INSERT INTO sample VALUES (?, ?, 1, ?)", (i, t, struct.pack("<2d", *values)))
+        ((layout, count, data),) = pack_samples(db, math.inf) or [(1, 0, b"")]
+    kept = [row for row in rows if row[0] < math.inf]
+    assert (layout, count) == (1, len(kept))
+    if kept:
+        t, values = unpack_samples(count, data)
+        assert np.column_stack([t, values]).tolist() == kept
