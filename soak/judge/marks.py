@@ -1,9 +1,9 @@
 """Which intervals of a run cannot be trusted, and why: the instrument is judged before the target.
 
 An interval is marked when the generator's event loop was late in it (it then sent late, whatever the target did): for
-long at once, or at p99 for about ten seconds around it, or never slept while no slot was free; when arrivals were lost in it; when a worker that had a share
-of the rate was cut off or did not report. What is in a marked interval says nothing about the target, and is left out
-of every percentile, trend and ratio of it.
+long at once, at p99 for about ten seconds around it, or because it never slept while no slot was free; when arrivals
+were lost in it; when a worker that had a share of the rate was cut off or did not report. What is in a marked interval
+says nothing about the target, and is left out of every percentile, trend and ratio of it.
 """
 
 from __future__ import annotations
