@@ -67,21 +67,27 @@ class Nginx:
 _asked: dict[int, int] = {}
 
 
-@contextlib.contextmanager
-def nginx(folder: Path) -> Iterator[Nginx]:
-    """An nginx that answers every path at once with two bytes. Raises MissingError."""
-    if NGINX is None:
-        raise MissingError("nginx is not installed (Debian: apt-get install nginx-light)")
-    port = free_port()
+def nginx_conf(folder: Path, listen: str) -> Path:
+    """The configuration of an nginx of one process that keeps count of its requests."""
     folder.mkdir(parents=True, exist_ok=True)
     conf = folder / "nginx.conf"
     conf.write_text(
         f"daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
         "events { worker_connections 1024; }\n"
         f"http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 600s;\n"
-        f"  server {{ listen 127.0.0.1:{port}; location /status {{ stub_status; }}\n"
+        f"  server {{ listen {listen}; location /status {{ stub_status; }}\n"
         '  location / { return 200 "ok"; } } }\n'
     )
+    return conf
+
+
+@contextlib.contextmanager
+def nginx(folder: Path) -> Iterator[Nginx]:
+    """An nginx that answers every path at once with two bytes. Raises MissingError."""
+    if NGINX is None:
+        raise MissingError("nginx is not installed (Debian: apt-get install nginx-light)")
+    port = free_port()
+    conf = nginx_conf(folder, f"127.0.0.1:{port}")
     process = subprocess.Popen([NGINX, "-c", str(conf), "-p", str(folder)], stderr=subprocess.DEVNULL)
     _asked.pop(process.pid, None)
     try:
@@ -177,12 +183,12 @@ class SoakRun:
 
 
 @contextlib.contextmanager
-def soak(folder: Path, scenario: str, *flags: str) -> Iterator[SoakRun]:
-    """Start `soak run` on a scenario of the benchmark's own; it is ended with the block."""
+def soak(folder: Path, scenario: str, *flags: str, inside: tuple[str, ...] = ()) -> Iterator[SoakRun]:
+    """Start `soak run` on a scenario of the benchmark's own, after the command `inside`; it ends with the block."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "scenario.yaml").write_text(scenario)
     process = subprocess.Popen(
-        [sys.executable, "-m", "soak.cli", "run", "scenario.yaml", "--json", *flags],
+        [*inside, sys.executable, "-m", "soak.cli", "run", "scenario.yaml", "--json", *flags],
         cwd=folder,
         env=environment(folder),
         stdin=subprocess.DEVNULL,
