@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lint types imports schema goldens clean
+.PHONY: help install demo test bench-load check format lint types imports schema goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: $(STAMP) ## Soak a leaking server beside a healthy one (three minutes)
 
 test: $(STAMP) ## Run all tests
 	$(BIN)/pytest
+
+bench-load: $(STAMP) ## Measure the load side beside theory and peers (twelve minutes; see docs/performance.md)
+	$(BIN)/python -m benchmarks.load
 
 check: format lint types imports test ## All that CI checks
 

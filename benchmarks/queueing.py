@@ -3,7 +3,7 @@
 The wait is what an arrival took beyond one that met no queue: the latency of the same server nearly idle
 is measured first, and taken off. It holds the service and what loopback and a timer's wake-up cost. A
 hundred seconds of a queue are a small sample (its mean wait has a standard error of 5 %, its p99 of 7 %),
-so what those very arrivals had to wait is worked out beside the theory.
+so what those very arrivals had to wait for those very services is worked out beside the theory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.processes import ROOT, await_port, end, free_port, soak
 from benchmarks.rows import Row
-from benchmarks.theory import lindley_waits, md1_mean_wait, md1_wait_percentile, percentile
+from benchmarks.theory import Floats, lindley_waits, md1_mean_wait, md1_wait_percentile, percentile
 from soak import runfile
 from soak.core.histogram import Histogram
 from soak.core.records import Recording
@@ -57,30 +57,31 @@ def queue() -> Iterator[tuple[int, subprocess.Popen[str]]]:
         end(process)
 
 
-def _soaked(folder: Path, rate: float, seconds: int) -> tuple[Histogram, float, Recording]:
-    """Latencies of a soak of a fresh queue, its true service time (s), and the recording."""
+def _soaked(folder: Path, rate: float, seconds: int) -> tuple[Histogram, Floats, Recording]:
+    """Latencies of a soak of a fresh queue, how long each service took (s), and the recording."""
     with queue() as (port, process):
         text = SCENARIO.format(port=port, pid=process.pid, rate=rate, seconds=seconds)
         with soak(folder, text) as run:
             run.verdict()
             recording = runfile.read(run.run_file)
         process.terminate()
-        account = json.loads(process.communicate(timeout=10)[0])
+        services = np.array(json.loads(process.communicate(timeout=10)[0]))
     windows = recording.sides["candidate"].windows["page", "ok", "latency"]
-    return Histogram.merge(w.histogram for w in windows), account["busy"] / account["served"], recording
+    return Histogram.merge(w.histogram for w in windows), services, recording
 
 
 def measure(folder: Path, quick: bool) -> list[Row]:
     """The waits of soak by those of M/D/1."""
     rate = UTILISATION / (SERVICE_MS / 1e3)
     idle, _, _ = _soaked(folder / "idle", _IDLE_RATE, 10 if quick else 20)
-    loaded, service, recording = _soaked(folder / "loaded", rate, 30 if quick else 110)
+    loaded, services, recording = _soaked(folder / "loaded", rate, 30 if quick else 110)
     alone = idle.percentile(50)
     mean, p99 = loaded.mean - alone, loaded.percentile(99) - alone
     schedule = schedule_of(recording.scenario, folder)
     assert schedule is not None
     due = np.concatenate([block.due for block in schedule.blocks()])
-    own = lindley_waits(due, service)
+    service = float(services.mean())
+    own = lindley_waits(due, services if len(services) == len(due) else service)
     rho = len(due) / float(due[-1]) * service
     measured = f"D {service * 1e3:.3f} ms, utilisation {rho:.3f}, {loaded.total:,} arrivals"
     rows = [Row("queue", f"M/D/1: {measured}", f"alone {alone * 1e3:.2f} ms")]
@@ -88,7 +89,7 @@ def measure(folder: Path, quick: bool) -> list[Row]:
         ("mean wait", mean, md1_mean_wait(rho / service, service), float(own.mean())),
         ("p99 wait", p99, md1_wait_percentile(99, rho / service, service), percentile(own, 99)),
     ):
-        for against, truth in (("M/D/1 theory", theory), ("these arrivals, worked out", sample)):
+        for against, truth in (("M/D/1 theory", theory), ("these arrivals and services", sample)):
             ratio = value / truth
             what, held = f"{name}, by {against}", f"{truth * 1e3:.2f} ms"
             met = abs(ratio - 1) <= BAR

@@ -11,6 +11,7 @@ Only the clock is simulated. It prints the floor of resident MiB in the second h
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import math
@@ -19,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -28,7 +30,7 @@ from locust.env import Environment
 from locust.exception import CatchResponseError
 
 import soak.load.engine
-from benchmarks.size import day, report, sampled
+from benchmarks.size import day, document, report, sampled
 from soak.core.records import Sample
 from soak.load.dispatch import Dispatcher
 from soak.load.engine import Engine
@@ -46,8 +48,9 @@ _LOOK_S = 600.0
 
 
 def resident() -> float:
-    """Resident MiB, of what is really in use."""
+    """Resident MiB of what is kept: garbage, and pages that malloc only holds for the next report, are given back."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
 
@@ -77,7 +80,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.now = 0.0
-        soak.load.engine.monotonic = lambda: self.now
+        vars(soak.load.engine)["monotonic"] = lambda: self.now
         scenario = day(ENDPOINTS, _RATE)
         mix = Mix(scenario.load, _HERE)
         self.engine = Engine(scenario, schedule_of(scenario, _HERE), Ledger("candidate", "worker-0"), 0.0, mix)
@@ -87,7 +90,7 @@ class Bench:
         self.runner = self.environment.create_local_runner()
         locust.stats.setup_distributed_stats_event_listeners(self.environment.events, self.environment.stats)
         listen(self.environment, self.engine)
-        self.slot = user(self.environment)
+        self.slot: Any = user(self.environment)
         gevent.getcurrent().soak_slot = self.slot
         self.mix = mix
 
@@ -100,7 +103,7 @@ class Bench:
             self.fire(self.slot.call.endpoint, OSError("cut") if bad else None)
             self.engine.settle(arrival)
 
-    def fire(self, name: str, exception: BaseException | None) -> None:
+    def fire(self, name: str, exception: Exception | None) -> None:
         """A request, as Locust's clients tell of it."""
         self.environment.events.request.fire(
             request_type="GET",
@@ -158,7 +161,7 @@ def master(hours: float) -> dict[str, Any]:
     locust.stats.setup_distributed_stats_event_listeners(silent.events, silent.stats)
     templates = [_packed(rng, number, interval) for number in range(30)]
     with tempfile.TemporaryDirectory() as folder:
-        meta = {"run": "day", "started": 0.0, "scenario": scenario.model_dump(mode="json")}
+        meta = {"run": "day", "started": 0.0, "scenario": document(ENDPOINTS, _RATE)}
         writer = RunWriter.create(Path(folder) / "day.soak", meta)
         state = np.full(17, 4096.0)
 
@@ -198,7 +201,7 @@ def _packed(rng: np.random.Generator, number: int, interval: float) -> dict[str,
 def plain(hours: float) -> dict[str, Any]:
     """Plain Locust's statistics for a day."""
     now = 0.0
-    locust.stats.time = type("Clock", (), {"time": staticmethod(lambda: now), "sleep": None})
+    vars(locust.stats)["time"] = SimpleNamespace(time=lambda: now)
     environment = Environment()
     environment.create_local_runner()
 
@@ -206,7 +209,7 @@ def plain(hours: float) -> dict[str, Any]:
         nonlocal now
         now = t
         for i in range(ENDPOINTS):
-            environment.stats.log_request("GET", f"endpoint-{i}", random.lognormvariate(1.0, 0.5), 2)
+            environment.stats.log_request("GET", f"endpoint-{i}", round(random.lognormvariate(1.0, 0.5)), 2)
 
     first, last = over(hours, 1.0, once)
     return {"first": first, "last": last, "holds": {"seconds": len(environment.stats.total.num_reqs_per_sec)}}
@@ -216,7 +219,7 @@ def _letters(number: int) -> str:
     return "".join(chr(97 + int(digit)) for digit in str(number))
 
 
-def _unique(fire: Callable[[str, BaseException | None], None], count: int) -> tuple[float, float]:
+def _unique(fire: Callable[[str, Exception | None], None], count: int) -> tuple[float, float]:
     """So many requests, all of other names and errors: resident MiB after the first tenth, and at the end."""
     after_first = 0.0
     for i in range(count):
@@ -230,7 +233,7 @@ def names(_hours: float) -> dict[str, Any]:
     """soak's worker under names and errors without end."""
     bench = Bench()
 
-    def fire(name: str, exception: BaseException | None) -> None:
+    def fire(name: str, exception: Exception | None) -> None:
         bench.fire(name, exception)
         if bench.now % 100 == 0:
             bench.report(bench.now, bench.now + 10)
@@ -246,8 +249,8 @@ def plain_names(_hours: float) -> dict[str, Any]:
     environment.create_local_runner()
     stats = environment.stats
 
-    def fire(name: str, exception: BaseException | None) -> None:
-        stats.log_request("GET", name, 1.0, 2)
+    def fire(name: str, exception: Exception | None) -> None:
+        stats.log_request("GET", name, 1, 2)
         if exception is not None:
             stats.log_error("GET", name, exception)
 

@@ -9,12 +9,13 @@ and multiplied; what only waits to be rolled up is counted once.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.rows import Row
 from soak.core.histogram import Histogram, index_of
-from soak.core.records import Event, Interval, Sample, Tally
+from soak.core.records import Clock, Event, Interval, Outcome, Sample, Tally
 from soak.core.scenario import Scenario
 from soak.runfile import RunWriter
 from soak.runfile.rollup import window_length
@@ -25,20 +26,23 @@ _SAMPLED = {"candidate": 17, "candidate/1@1": 12, "host": 8}
 """Metrics by source, as the probe of a target of one process samples them each second."""
 
 
+def document(endpoints: int = ENDPOINTS, rate: float = RATE) -> dict[str, Any]:
+    """The scenario of a day, as YAML would give it."""
+    return {
+        "name": "day",
+        "target": {"url": "http://127.0.0.1:8000", "pid": 1},
+        "load": {
+            "rate": f"{rate * endpoints:g}/s",
+            "requests": [{"name": f"endpoint-{i}", "get": f"/{i}"} for i in range(endpoints)],
+        },
+        "phases": {"warmup": "0s", "soak": f"{HOURS:g}h"},
+        "criteria": [{"metric": "errors.ratio", "below": "1%"}],
+    }
+
+
 def day(endpoints: int = ENDPOINTS, rate: float = RATE) -> Scenario:
     """The scenario of a day."""
-    return Scenario.model_validate(
-        {
-            "name": "day",
-            "target": {"url": "http://127.0.0.1:8000", "pid": 1},
-            "load": {
-                "rate": f"{rate * endpoints:g}/s",
-                "requests": [{"name": f"endpoint-{i}", "get": f"/{i}"} for i in range(endpoints)],
-            },
-            "phases": {"warmup": "0s", "soak": f"{HOURS:g}h"},
-            "criteria": [{"metric": "errors.ratio", "below": "1%"}],
-        }
-    )
+    return Scenario.model_validate(document(endpoints, rate))
 
 
 def latencies(rng: np.random.Generator, endpoint: int, n: int, hour: float) -> np.ndarray:
@@ -65,17 +69,17 @@ def report(
     failed = rng.binomial(n, 0.001)
     intervals = []
     for i in range(endpoints):
-        for outcome, count in (("ok", n[i] - failed[i]), ("failed", failed[i])):
+        outcomes: list[tuple[Outcome, int]] = [("ok", int(n[i] - failed[i])), ("failed", int(failed[i]))]
+        for outcome, count in outcomes:
             if not count:
                 continue
-            service = latencies(rng, i, int(count), start / 3600)
-            late = rng.integers(50, 1100, int(count))  # a timer of whole milliseconds wakes late
-            for clock, us in (("latency", service + late), ("service", service)):
-                intervals.append(
-                    Interval(
-                        "candidate", "worker-0", number, start, interval, f"endpoint-{i}", outcome, clock, histogram(us)
-                    )  # type: ignore[arg-type]
-                )
+            service = latencies(rng, i, count, start / 3600)
+            late = rng.integers(50, 1100, count)  # a timer of whole milliseconds wakes late
+            clocks: list[tuple[Clock, np.ndarray]] = [("latency", service + late), ("service", service)]
+            intervals += [
+                Interval("candidate", "worker-0", number, start, interval, f"endpoint-{i}", outcome, clock, made)
+                for clock, made in ((clock, histogram(us)) for clock, us in clocks)
+            ]
     total, bad = int(n.sum()), int(failed.sum())
     tally = Tally(
         "candidate", "worker-0", number, start, interval, total, total - bad, bad, 0, 0, 3,
@@ -97,7 +101,7 @@ def write(path: Path, windows: int, endpoints: int = ENDPOINTS, rate: float = RA
     """A run file of so many roll-up windows of the day, as a run leaves it."""
     scenario, rng = day(endpoints, rate), np.random.default_rng(7)
     interval, window = scenario.interval_s, window_length(scenario)
-    writer = RunWriter.create(path, {"run": "day", "started": 0.0, "scenario": scenario.model_dump(mode="json")})
+    writer = RunWriter.create(path, {"run": "day", "started": 0.0, "scenario": document(endpoints, rate)})
     writer.add_event(Event(0.0, "phase", None, "", {"name": "soak"}))
     state = {source: np.full(n, 40960.0 * 4096) for source, n in _SAMPLED.items()}
     for number in range(round(windows * window / interval)):

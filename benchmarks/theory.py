@@ -41,12 +41,13 @@ def md1_wait_percentile(q: float, rate: float, service: float) -> float:
     return high
 
 
-def lindley_waits(due: Floats, service: float) -> Floats:
+def lindley_waits(due: Floats, service: Floats | float) -> Floats:
     """Waits (s) of given arrivals in a queue with one server (D. V. Lindley, 1952), without sampling error.
 
     W(n+1) = max(0, W(n) + D - gap), written as a walk and its running minimum.
     """
-    walk = np.concatenate([[0.0], np.cumsum(service - np.diff(due))])
+    services = np.broadcast_to(service, due.shape)
+    walk = np.concatenate([[0.0], np.cumsum(services[:-1] - np.diff(due))])
     waits: Floats = walk - np.minimum.accumulate(walk)
     return waits
 

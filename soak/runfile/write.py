@@ -142,4 +142,5 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
     # WAL with NORMAL survives the death of any process; only a power cut can cost the last commits
     db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA cache_size = -500")  # KiB; appending needs no more, and more fills for hours like a leak
     return db
