@@ -29,7 +29,10 @@ from soak.run import Order, conduct, serve, view_for
 from soak.scenario import (
     Loaded,
     explain,
+    from_access_logs,
     from_flags,
+    from_har,
+    from_openapi,
     json_schema,
     load,
     port_in_use,
@@ -89,15 +92,48 @@ def main() -> None:
     """Soak a service under honest load, and say what would kill it slowly."""
 
 
-@_verb("soak init checkout.yaml")
+@_verb("soak init checkout.yaml   |   soak init --from-access-log access.log.gz --url http://127.0.0.1:8000")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="soak.yaml")
-def init(file: Path) -> None:
-    """Write a commented scenario to FILE (default soak.yaml)."""
+@click.option("--from-har", "har", type=click.Path(path_type=Path), help="From what a browser recorded (HAR).")
+@click.option(
+    "--from-access-log",
+    "logs",
+    type=click.Path(path_type=Path, allow_dash=True),
+    multiple=True,
+    help="From an access log of nginx or Apache, .gz too; may be given several times; - is standard input.",
+)
+@click.option("--from-openapi", "openapi", type=click.Path(path_type=Path), help="From an OpenAPI 3 document.")
+@click.option("--url", help="Where load goes.  [default: what the source says]")
+@click.option("--no-assets", is_flag=True, help="With --from-har: leave out pictures, styles and scripts.")
+@click.option("--trace", type=click.Path(path_type=Path), help="With --from-access-log: write the arrival times here.")
+def init(
+    file: Path,
+    har: Path | None,
+    logs: tuple[Path, ...],
+    openapi: Path | None,
+    url: str | None,
+    no_assets: bool,
+    trace: Path | None,
+) -> None:
+    """Write a commented scenario to FILE (default soak.yaml): a template, or one made from what is there already."""
+    if sum(map(bool, (har, logs, openapi))) > 1:
+        raise click.UsageError("give one source")
+    if (no_assets and not har) or (trace and not logs) or (url and not (har or logs or openapi)):
+        raise click.UsageError("--no-assets goes with --from-har, --trace with --from-access-log, --url with a source")
+    if file.exists():
+        raise SoakError(f"{file}: exists already; soak does not write over it")
     try:
+        text = template()
+        if har is not None:
+            text = from_har(har, url, assets=not no_assets)
+        elif logs:
+            text = from_access_logs(logs, url or "http://127.0.0.1:8000", trace)
+        elif openapi is not None:
+            text = from_openapi(openapi, url)
         with file.open("x", encoding="utf-8") as out:
-            out.write(template())
-    except FileExistsError:
-        raise SoakError(f"{file}: exists already; soak does not write over it") from None
+            out.write(text)
+    except FileExistsError as error:
+        raise SoakError(f"{error.filename}: exists already; soak does not write over it") from None
     except OSError as error:
         raise SoakError(f"{file}: cannot be written: {error.strerror}") from None
     click.echo(f"wrote {file}; next: edit it, then `soak check {file}`")

@@ -27,6 +27,9 @@ class Load(Model):
     pattern: Annotated[Pattern | None, Field(description="how the rate changes over time")] = None
     connections: Annotated[int, Field(gt=0, le=20_000, description="slots: arrivals that can be in hand at once")] = 50
     churn: Annotated[Share, Field(description="share of arrivals that begin on a new connection")] = 0.0
+    precision: Annotated[
+        Literal["normal", "spin"], Field(description="spin: send within microseconds of when it is due, for more CPU")
+    ] = "normal"
     timeout: Annotated[Duration, Field(description="a request is failed after this")] = 10.0
     seed: Annotated[int, Field(ge=0, description="the same seed gives the same arrivals and requests")] = 1
     workers: Annotated[int, Field(gt=0, le=64, description="generator processes")] = 1

@@ -71,6 +71,17 @@ def outline(text: str) -> str:
     return "".join(part if isinstance(part, str) else "{" + (part.name or part.kind) + "}" for part in parse(text))
 
 
+def escape(text: str) -> str:
+    """A text that means itself: what would be a placeholder in it gets its braces doubled."""
+
+    def doubled(match: re.Match[str]) -> str:
+        if match["literal"] is not None:
+            return "{" + match[0] + "}"
+        return match[0].replace("{", "{{").replace("}", "}}")
+
+    return _PART.sub(doubled, text)
+
+
 def bounds(text: str) -> tuple[int, int]:
     """LOW and HIGH of `LOW-HIGH`. Raises ValueError."""
     match = _BOUNDS.fullmatch(text)

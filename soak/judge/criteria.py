@@ -164,10 +164,22 @@ def _growth(criterion: Criterion, side: Side, endpoint: str | None) -> Criterion
         if criterion.spec.dimension == "time" and side.noisy:
             reason = f"{shown}, but other programs made the host busier meanwhile; run again on a quiet host"
             return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+        if (drift := abs(fitted.slope) * fitted.span) < _floor(criterion, side):
+            floor = units.duration(side.instrument_floor)
+            reason = f"{shown}, but {units.duration(drift)} is less than what the generator itself is late by ({floor})"
+            return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
         kind = f", in one step at {units.duration(fitted.step_at or 0)}" if fitted.shape == "step" else ""
         return _result(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{kind}")
     reason = f"{shown}: noise hides whether that is below the limit; {_more(criterion, side, value, low, high)}"
     return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+
+
+def _floor(criterion: Criterion, side: Side) -> float:
+    """The least drift of a latency (s) that can be the target's: none that the instrument could have made.
+
+    Service time begins with the send: the lateness of that is not in it.
+    """
+    return side.instrument_floor / 4 if criterion.spec.room == "latency" else 0.0
 
 
 def _factor(criterion: Criterion, fitted: Trend) -> float:

@@ -1,9 +1,9 @@
 """Which intervals of a run cannot be trusted, and why: the instrument is judged before the target.
 
 An interval is marked when the generator's event loop was late in it (it then sent late, whatever the target did): for
-long at once, or at p99 for about ten seconds around it; when arrivals were lost in it; when a worker that had a share
-of the rate was cut off or did not report. What is in a marked interval says nothing about the target, and is left out
-of every percentile, trend and ratio of it.
+long at once, at p99 for about ten seconds around it, or because it never slept while no slot was free; when arrivals
+were lost in it; when a worker that had a share of the rate was cut off or did not report. What is in a marked interval
+says nothing about the target, and is left out of every percentile, trend and ratio of it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ _SLO_SHARE = 0.2
 _AROUND_S = 10.0
 _STARVED_SHARE = 0.20
 """Of the time: a process that waits for a core for longer is not given the CPU it needs."""
+
+_NEVER_SLEEPS = 0.9
+"""Of the time, running or waiting for a core."""
+_NO_SLOT_SHARE = 0.05
 
 Why = Literal["frozen", "starved", "saturated"]
 
@@ -69,7 +73,7 @@ class Marks:
             for i, y in enumerate(mine):
                 # in one second a p99 is all but the maximum: only one that lasts says that the loop is saturated
                 lasting = float(np.median(p99[max(0, i - around // 2) : i + around // 2 + 1]))
-                if y.lag_max > limit or lasting > LAG_P99_S:
+                if y.lag_max > limit or lasting > LAG_P99_S or _at_its_limit(y):
                     found.append(Late(y, _why(y, limit)))
         return found
 
@@ -161,9 +165,14 @@ def lag_limit(recording: Recording) -> float:
     return min([LAG_MAX_S, *(max(_SLO_SHARE * limit, _LAG_ALWAYS_FINE_S) for limit in limits)])
 
 
+def _at_its_limit(y: Tally) -> bool:
+    """Whether the worker never slept, and arrivals found no slot: a loop of many short turns is late by little."""
+    return y.cpu + y.waited > _NEVER_SLEEPS and y.no_slot > _NO_SLOT_SHARE * max(1, y.scheduled)
+
+
 def _why(y: Tally, limit: float) -> Why:
     """What kept the loop: nothing ran (a stop), others ran (no core was free), or its own work."""
     busy, waited = y.cpu * y.length, y.waited * y.length
     if y.lag_max > limit and busy + waited < y.lag_max / 2:
         return "frozen"
-    return "starved" if y.waited > _STARVED_SHARE or waited > y.lag_max / 2 else "saturated"
+    return "starved" if y.waited > max(_STARVED_SHARE, y.cpu) else "saturated"

@@ -87,7 +87,8 @@ def _causes(side: Side) -> list[str]:
         "starved": "the generator was starved of CPU: it waited for a core that other programs had",
         "saturated": (
             "the generator was saturated: its own work kept its event loop late (by more than "
-            f"{LAG_P99_S * 1e3:.0f} ms at p99 or {lag_limit(side.recording) * 1e3:.0f} ms at most)"
+            f"{LAG_P99_S * 1e3:.0f} ms at p99 or {lag_limit(side.recording) * 1e3:.0f} ms at most, or it never slept "
+            "while no slot was free)"
         ),
     }
     for why, text in words.items():

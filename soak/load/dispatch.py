@@ -13,12 +13,21 @@ from gevent.hub import Waiter, get_hub
 
 from soak.load.engine import Arrival, Engine
 
+SPIN_S = 0.0015
+"""The event loop's timers are rounded up to a millisecond: to be sharper, wake this much early and go round."""
+
 
 class Dispatcher:
-    """The slots of one worker that wait for something to do."""
+    """The slots of one worker that wait for something to do.
 
-    def __init__(self, engine: Engine) -> None:
+    With `spin`, the loop goes round without sleeping for the last 1.5 ms before an arrival: it is then sent within
+    microseconds of when it is due, for the CPU of those turns. Sockets are served in every turn.
+    """
+
+    def __init__(self, engine: Engine, *, spin: bool = False) -> None:
         self._engine = engine
+        self._early = SPIN_S if spin else 0.0
+        self._spinning = False
         self._loop = get_hub().loop
         self._idle: list[Any] = []
         self._timer: Any = None
@@ -43,6 +52,8 @@ class Dispatcher:
     def rearm(self) -> None:
         """Set the timer to the next arrival; to be called when that may have changed."""
         due = self._engine.next_due()
+        if self._spinning:
+            return
         if self._timer is not None:
             if due == self._armed:
                 return
@@ -51,12 +62,18 @@ class Dispatcher:
             self._timer = None
         if due is not None and self._idle:
             self._armed = due
-            self._timer = self._loop.timer(max(0.0, due - monotonic()))
+            self._timer = self._loop.timer(max(0.0, due - self._early - monotonic()))
             self._timer.start(self._fire, update=True)
 
     def _fire(self) -> None:
-        self._timer.close()
-        self._timer = None
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+        due = self._engine.next_due()
+        self._spinning = bool(self._early and due is not None and self._idle and 0 < due - monotonic() <= self._early)
+        if self._spinning:
+            self._loop.run_callback(self._fire)
+            return
         while self._idle and (arrival := self._engine.claim(idle=True)) is not None:
             slot = self._idle.pop()
             self._engine.ledger.free_slots = min(self._engine.ledger.free_slots, len(self._idle))

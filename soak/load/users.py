@@ -165,11 +165,13 @@ class ScenarioUser(FastHttpUser):
                 self._capture(call, values, answer)
 
     def _capture(self, call: Ready, values: Values, answer: Any) -> None:
+        status = answer.status_code
+        if not (status in call.expect if call.expect else 200 <= status < 400):
+            return  # it failed already, and says why
         for name, extract in call.captures:
-            value = extract(answer) if answer.status_code else None
+            value = extract(answer)
             if value is None:
-                if answer.status_code:  # one that never came has its own error
-                    answer.failure(CaptureError(name))
+                answer.failure(CaptureError(name))
                 return
             values.captured[name] = value
 

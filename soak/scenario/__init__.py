@@ -3,6 +3,7 @@
 from soak.scenario.data import refuse_unset
 from soak.scenario.explain import explain
 from soak.scenario.flags import from_flags
+from soak.scenario.importing import from_access_logs, from_har, from_openapi
 from soak.scenario.load import Loaded, load, loads
 from soak.scenario.reach import port_in_use, refuse_foreign, refuse_unreachable
 from soak.scenario.schema import json_schema
@@ -11,7 +12,10 @@ from soak.scenario.template import template
 __all__ = [
     "Loaded",
     "explain",
+    "from_access_logs",
     "from_flags",
+    "from_har",
+    "from_openapi",
     "json_schema",
     "load",
     "loads",

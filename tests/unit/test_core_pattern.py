@@ -41,7 +41,7 @@ def test_segments_invert_their_integral(made, repeat, units):
     curve = Segments([n for n, _, _ in made], [a for _, a, _ in made], [b for _, _, b in made], repeat)
     wanted = np.sort(np.array(units))
     t = curve.when(wanted)
-    assert (np.diff(t) >= 0).all()
+    assert (np.diff(t[np.isfinite(t)]) >= 0).all()
     for u, at in zip(wanted, t, strict=True):
         if np.isfinite(at):
             assert curve.expected(float(at)) == pytest.approx(u, rel=1e-6, abs=1e-6)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.core.template import Placeholder, outline, parse, placeholders
+from soak.core.template import Placeholder, escape, outline, parse, placeholders
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,10 @@ def test_placeholders_are_found_in_nested_data():
 
 def test_an_outline_hides_what_is_drawn_and_what_is_secret():
     assert outline("/i/{random:1-9}?k=${KEY}&u={user.id}") == "/i/{random}?k={KEY}&u={user}"
+
+
+@given(
+    st.text("a1{}$:.-{}", max_size=14) | st.sampled_from(["{a}", "${A}", "{{a}}", "{random:1-2}", "{a.b}", "x{uuid}"])
+)
+def test_an_escaped_text_means_itself(text):
+    assert "".join(str(part) for part in parse(escape(text))) == text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,8 +18,6 @@ from tests.e2e.harness import SOAK, Outcome, environment, free_port, scenario, s
 from tests.e2e.test_distributed import descendants
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
-
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 SPECIMEN = """
 name: health
@@ -78,6 +75,9 @@ def test_a_generator_that_gets_no_cpu_is_named_and_never_green(tmp_path: Path) -
     worker = load_worker(run)
     time.sleep(5)
     os.sched_setscheduler(worker.pid, os.SCHED_IDLE, os.sched_param(0))
+    group = Path(f"/proc/{worker.pid}/autogroup")  # the kernel is fair between sessions first
+    if group.exists():
+        group.write_text("19")
     one = sorted(os.sched_getaffinity(0))[0]
     os.sched_setaffinity(worker.pid, {one})
     burn = f"import os; os.sched_setaffinity(0, {{{one}}})\nwhile True: pass"
@@ -112,29 +112,29 @@ def test_a_target_that_backs_up_is_measured_and_blamed(tmp_path: Path) -> None:
     assert account["invalid_intervals"] <= 2, outcome.show()
 
 
-@pytest.mark.skipif(not FAKETIME.exists() or shutil.which("faketime") is None, reason="faketime is not installed")
 def test_a_clock_that_is_set_during_the_run_is_named_and_never_green(tmp_path: Path) -> None:
-    """The conductor lives in a faked time that jumps by two minutes; its monotonic clock is the real one."""
-    shift = tmp_path / "shift"
-    shift.write_text("+0s")
-    faked = {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(shift),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    """The processes of the run see a wall clock that jumps by two minutes; the machine's own is left alone."""
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "sitecustomize.py").write_text(
+        "import os, time\n"
+        "real = time.time\n"
+        f"time.time = lambda: real() + (120 if os.path.exists({str(tmp_path / 'jump')!r}) else 0)\n"
+    )
+    environ = environment(tmp_path)
+    environ["PYTHONPATH"] = f"{tmp_path / 'fake'}:{environ['PYTHONPATH']}"
     run = subprocess.Popen(
         [*SOAK, "run", str(specimen(tmp_path, 8)), "--json"],
         cwd=tmp_path,
-        env=environment(tmp_path) | faked,
+        env=environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     load_worker(run)
     time.sleep(6)
-    shift.write_text("+120s")
+    (tmp_path / "jump").touch()
     outcome = finish(run, tmp_path)
     assert outcome.code == 4, outcome.show()
     assert "the host's clock was stepped by +2 min" in said(outcome), outcome.show()
-    assert outcome.verdict["validity"]["lost"] == 0
+    # nothing was lost by it: Locust itself would end its workers when the wall clock leaps by a minute
+    assert (outcome.verdict["validity"]["lost"], outcome.verdict["validity"]["balanced"]) == (0, True)
