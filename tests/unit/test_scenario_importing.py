@@ -8,6 +8,7 @@ import math
 import random
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -99,7 +100,19 @@ def test_a_packed_log_becomes_a_trace_that_can_be_played(tmp_path):
         file.writelines(line("GET / HTTP/1.1", at=1_700_000_000 + t) for t in (0, 2, 1, 5))
     trace = tmp_path / "trace.txt"
     from_access_logs([tmp_path / "a.log.gz"], URL, trace)
-    assert [float(x) for x in trace.read_text().split()] == [0, 2, 2, 5]
+    assert [float(x) for x in trace.read_text().split()] == [0, 1, 2, 5]
+
+
+def test_logs_are_one_trace_in_whatever_order_they_are_given(tmp_path):
+    older, newer = tmp_path / "access.log.1", tmp_path / "access.log"
+    older.write_text("".join(line("GET / HTTP/1.1", at=1_700_000_000 + t) for t in (0, 5)))
+    newer.write_text("".join(line("GET / HTTP/1.1", at=1_700_000_000 + t) for t in (8, 9, 9)))
+    from_access_logs([newer, older], URL, tmp_path / "trace.txt")
+    assert [float(x) for x in (tmp_path / "trace.txt").read_text().split()] == [0, 5, 8, 9, 9]
+    newer.write_text("nonsense\n")
+    with pytest.raises(ScenarioError):
+        from_access_logs([newer], URL, tmp_path / "other.txt")
+    assert not (tmp_path / "other.txt").exists()
 
 
 def test_memory_stays_flat_however_many_ids_there_are():
@@ -240,3 +253,108 @@ def test_init_writes_what_was_imported_and_never_over_a_file(tmp_path):
     assert both.exit_code == 2
     gone = CliRunner().invoke(main, ["init", "--from-har", str(tmp_path / "gone.har"), str(tmp_path / "n.yaml")])
     assert (gone.exit_code, "cannot be read" in gone.output) == (2, True)
+
+
+def test_secrets_in_addresses_and_bodies_never_reach_the_file(tmp_path):
+    jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2VjcmV0"
+    lines = [line(f"GET /a?token=hunter{i}&page={i} HTTP/1.1") for i in range(3)]
+    lines += [line("GET /reset/9f8e7d6c5b4a39281706 HTTP/1.1"), line(f"GET /cb?x={jwt} HTTP/1.1")]
+    text = logged(tmp_path, lines).text
+    shop, form = "https://shop.example", "application/x-www-form-urlencoded"
+    login = {"mimeType": "application/json", "text": '{"password": "hunter3", "a": [{"pin_token": "hunter4"}]}'}
+    path = har(
+        tmp_path,
+        entry("GET", "https://me:hunter0@shop.example/?api_key=hunter1", **{"X-Api-Key": "hunter2"}),
+        entry("POST", f"{shop}/login", 200, login),
+        entry("POST", f"{shop}/f", 200, {"mimeType": form, "text": "user=me&pwd=hunter5"}),
+        entry("POST", f"{shop}/g", 200, {"mimeType": "text/plain", "text": "password: hunter6"}),
+        entry("GET", f"{shop}/h", Authorization="Basic aHVudGVyNw=="),
+    )
+    text += from_har(path)
+    assert not [word for word in ("hunter", "9f8e", "eyJ", "aHVudGVy") if word in text]
+    assert "left-out" in text
+    assert "${API_KEY}" in text
+
+
+anything: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def spoiled(draw: st.DrawFn, whole: object) -> object:
+    """The document with something else at one of its places."""
+    at, path = whole, []
+    while isinstance(at, (dict, list)) and at and draw(st.integers(0, 9)):
+        path.append(draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at)))))
+        at = at[path[-1]]  # type: ignore[index]
+    copy = json.loads(json.dumps(whole))
+    if not path:
+        return draw(anything)
+    inner = copy
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = draw(anything)
+    return copy
+
+
+HAR = {
+    "log": {
+        "entries": [
+            entry("GET", f"{URL}/items/7?q=1", Authorization="Bearer x", Accept="text/html"),
+            entry("POST", f"{URL}/cart", 201, {"mimeType": "application/json", "text": '{"item": 7}'}),
+            entry("POST", f"{URL}/login", 302, FORM),
+        ]
+    }
+}
+
+
+@st.composite
+def archives(draw: st.DrawFn) -> object:
+    return spoiled(draw, HAR)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> object:
+    return spoiled(draw, yaml.safe_load(API))
+
+
+@given(archives())
+def test_any_archive_gives_a_scenario_that_loads_or_a_clear_error(tmp_path_factory, document):
+    path = tmp_path_factory.getbasetemp() / "any.har"
+    path.write_text(json.dumps(document))
+    _loads_or_refuses(lambda: from_har(path))
+
+
+@given(documents())
+def test_any_api_document_gives_a_scenario_that_loads_or_a_clear_error(tmp_path_factory, document):
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(document))
+    _loads_or_refuses(lambda: from_openapi(path))
+
+
+def _loads_or_refuses(made: Callable[[], str]) -> None:
+    try:
+        text = made()
+    except ScenarioError:
+        return
+    imported(text)
+
+
+def test_schemas_without_end_and_examples_by_name(tmp_path):
+    node = {"type": "object", "properties": {k: {"$ref": "#/components/schemas/N"} for k in "abcdefgh"}}
+    shown = {"parameters": [{"in": "path", "name": "x", "examples": {"one": {"value": "seven"}}}]}
+    body = {"content": {"application/json; charset=utf-8": {"schema": {"$ref": "#/components/schemas/N"}}}}
+    document = {
+        "openapi": "3.0.3",
+        "servers": [{"url": "https://{e}.example/v{n}", "variables": {"e": {"default": "dev"}, "n": {"default": 2}}}],
+        "components": {"schemas": {"N": node}},
+        "paths": {"/f/{x}.json": {"get": shown}, "/n": {"post": {"requestBody": body}}, "/t/{x}": {"get": shown}},
+    }  # fmt: skip
+    (tmp_path / "api.json").write_text(json.dumps(document))
+    text = from_openapi(tmp_path / "api.json")
+    made = imported(text)
+    assert made.scenario.target.url == "https://dev.example"
+    assert set(paths(made)) == {"GET /v2/f/seven.json", "POST /v2/n", "GET /v2/t/seven"}
+    assert len(text) < 20_000

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
+import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from soak.core.template import escape
+from soak.scenario.importing.secrets import LEFT_OUT
 from soak.scenario.importing.seen import HOLE, Endpoint, Key, Seen, Values, literal
 
 MAX_REQUESTS = 100
 _EXPECTED_SHARE = 0.01
+_MAX_BODIES = 500_000  # characters in all: a scenario has at most 1 MiB
+_BODIES = ("json", "form", "multipart", "body")
+_NEVER_SENT = (444, 499)
+"""Statuses that nginx logs when a connection was closed without an answer."""
+_CONDITIONAL = (206, 304)
+"""Answers to headers that a scenario does not send: without them it is a 200."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
@@ -24,6 +34,7 @@ class Import:
     url: str
     rate: float
     pattern: dict[str, str] | None = None
+    trace: str | None = None
     auth: dict[str, Any] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -32,23 +43,41 @@ class Import:
 def compose(about: Import, seen: Seen) -> str:
     """The YAML text of the scenario. Raises ValueError when nothing was seen that could be asked for."""
     feeds: dict[str, list[str]] = {}
-    lines, kept = [], 0
+    lines, kept, room, bodies, failing = [], 0, _MAX_BODIES, 0, 0
     usable = [(key, e) for key, e in seen.by_count() if key[0] in _METHODS]
     if not usable:
-        raise ValueError("no requests in it")
+        raise ValueError("no requests in it that soak can send")
     total = sum(e.count for _, e in usable)
     for key, endpoint in usable[:MAX_REQUESTS]:
         kept += endpoint.count
+        extra = dict(endpoint.extra)
+        room -= len(_flow(extra))
+        if room < 0 and (body := set(_BODIES) & set(extra)):
+            bodies += 1
+            extra = {k: v for k, v in extra.items() if k not in body}
+        expect = _expect(endpoint)
+        failing += any(s >= 500 for s in expect.get("expect", ()))
         request = {"weight": float(f"{100 * endpoint.count / total:.3g}"), key[0].lower(): _path(key, endpoint, feeds)}
-        lines.append(f"    - {_flow(request | endpoint.extra | _expect(endpoint))}")
+        lines.append(f"    - {_flow(request | extra | expect)}")
     notes = list(about.notes)
     if len(usable) > MAX_REQUESTS or seen.folded:
         notes.append(f"{total - kept + seen.folded:,} rarer requests, of more than {MAX_REQUESTS} kinds, are left out")
     if others := seen.total - total - seen.folded:
         notes.append(f"{others:,} requests with methods that soak does not send are left out")
+    if seen.secrets:
+        notes.append(f"{seen.secrets:,} values under names like token or password are left out: see {LEFT_OUT!r} below")
+    if bodies:
+        notes.append(f"{bodies} bodies are left out, the scenario would be too large")
+    if failing:
+        notes.append(f"{failing} requests expect a 5xx, since it was seen: take it out of `expect` if it was an outage")
+    if host := _foreign(about.url):
+        notes.append(f"load goes to {host}, not to this machine: soak needs `--allow-host {host}`, or another url here")
     head = [f"# From {about.source}.", *(f"# {note}." for note in notes)]
     head += ["# Next: look through requests and criteria, then `soak check` this file.", "name: imported", ""]
+    head = ["".join(c if c.isprintable() else "?" for c in line) for line in head]
     load = [f"  rate: {_rate(about.rate)}"]
+    if about.trace:
+        load.append(f"  # pattern: {_flow({'kind': 'trace', 'file': about.trace})}   # instead of the rate: as it was")
     if about.pattern:
         load.append(f"  pattern: {_flow(about.pattern)}")
     for name, value in (("headers", about.headers), ("auth", about.auth)):
@@ -87,7 +116,10 @@ def _path(key: Key, endpoint: Endpoint, feeds: dict[str, list[str]]) -> str:
         else:
             parts.append(literal(segment))
             last = segment or last
-    pairs = [f"{quote(name, safe='')}={_placeholder(next(holes), name, feeds)}" for name in query]
+    pairs = []
+    for name in query:
+        value = _placeholder(next(holes), last if name == HOLE else name, feeds)
+        pairs.append(value if name == HOLE else f"{_quoted(name)}={value}")
     return "/" + "/".join(parts) + ("?" + "&".join(pairs) if pairs else "")
 
 
@@ -97,8 +129,11 @@ def _placeholder(values: Values, name: str, feeds: dict[str, list[str]]) -> str:
     if not texts and values.low is not None:
         return str(values.low) if values.low == values.high else f"{{random:{values.low}-{values.high}}}"
     texts += [str(n) for n in (values.low, values.high) if n is not None]
-    if len(set(texts)) < 2:
-        return quote(texts[0], safe="") if texts else ""
+    if len(set(texts)) == 1:
+        return _quoted(texts[0])
+    texts = [text for text in texts if speakable(text) == text] or [""]
+    if len(texts) == 1:
+        return _quoted(texts[0])
     base = re.sub(r"\W+", "_", name).strip("_").lower() or "value"
     base = f"v_{base}" if base[0].isdigit() or base == "uuid" else base
     unique, n = base, 1
@@ -109,28 +144,66 @@ def _placeholder(values: Values, name: str, feeds: dict[str, list[str]]) -> str:
     return f"{{{unique}}}"
 
 
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogateescape")
+
+
 def _expect(endpoint: Endpoint) -> dict[str, list[int]]:
     """The statuses that came at a fair share, when they are not only those that are done anyway."""
-    total = sum(endpoint.statuses.values())
-    common = sorted(s for s, n in endpoint.statuses.items() if n >= _EXPECTED_SHARE * total and 100 <= s <= 599)
-    return {"expect": common} if any(not 200 <= s <= 399 for s in common) else {}
+    sent = Counter({s: n for s, n in endpoint.statuses.items() if 200 <= s <= 599 and s not in _NEVER_SENT})
+    common = {s for s, n in sent.items() if n >= _EXPECTED_SHARE * sent.total()}
+    if common & set(_CONDITIONAL):
+        common.add(200)
+    return {"expect": sorted(common)} if any(s >= 400 for s in common) else {}
 
 
 def _rate(rate: float) -> str:
-    return f"{rate:.3g}/s" if rate >= 0.01 else f"{rate * 3600:.3g}/h"
+    return f"{rounded(rate):.12g}/s" if rate >= 0.01 else f"{rounded(rate * 3600):.12g}/h"
+
+
+def rounded(number: float) -> float:
+    """The number with three significant digits."""
+    return float(f"{number:.3g}")
+
+
+def _foreign(url: str) -> str | None:
+    """The host of a URL when it is not, by its spelling, this machine."""
+    try:
+        host = urlsplit(url).hostname
+        return host if host and host != "localhost" and not ipaddress.ip_address(host).is_loopback else None
+    except ValueError:
+        return host
 
 
 def _flow(value: Any) -> str:
-    """JSON is YAML in flow style; nothing in it is taken for something else."""
-    return json.dumps(value, ensure_ascii=True)
+    """A value in YAML's flow style, read back as the same value; texts are quoted, so none is taken for a date."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_flow(str(key))}: {_flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, str):
+        quoted = json.dumps(value, ensure_ascii=False)
+        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
+    number = json.dumps(value)
+    return number.replace("e", ".0e") if isinstance(value, float) and "." not in number else number
+
+
+def speakable(text: str) -> str:
+    """The text without what a scenario refuses: control codes, and halves of characters."""
+    bad = {c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r"}
+    return "".join("\ufffd" if c in bad else c for c in text) if bad else text
 
 
 def plain(value: Any) -> Any:
-    """Data in which nothing is taken for a placeholder, and that JSON can say."""
+    """Data in which nothing is taken for a placeholder, and that a scenario can say."""
     if isinstance(value, str):
-        return escape(value)
+        return escape(speakable(value))
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {escape(str(key)): plain(item) for key, item in value.items()}
-    return value if isinstance(value, (int, float)) or value is None else str(value)
+        return {plain(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, bool) or value is None or (isinstance(value, int) and abs(value) < 10**15):
+        return value
+    if isinstance(value, (int, float)) and abs(value) < 1e300:  # neither infinite nor NaN
+        return float(value)
+    return str(value)
