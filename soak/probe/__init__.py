@@ -2,6 +2,7 @@
 
 from soak.probe.find import Root, find
 from soak.probe.host import HostProbe
+from soak.probe.sense import Sense
 from soak.probe.tree import TreeProbe
 
-__all__ = ["HostProbe", "Root", "TreeProbe", "find"]
+__all__ = ["HostProbe", "Root", "Sense", "TreeProbe", "find"]

@@ -50,6 +50,8 @@ class TreeProbe:
         self._vacancies: list[tuple[float, str]] = []
         self._events: list[Event] = []
         self._peak = 0.0
+        self.members: tuple[Stat, ...] = ()
+        """The processes at the last sample; the root first."""
         self._group: Cgroup | None = None
         self._host_memory = psutil.virtual_memory().total
         self._oom_kills: float | None = None
@@ -80,6 +82,7 @@ class TreeProbe:
         if not self.alive:
             self._find_again(t)
         members = _members(self._root)
+        self.members = tuple(members)
         self._note_changes(t, members)
         pss_due = self._pss.due(t)
         connections_due = self._connections.due(t)

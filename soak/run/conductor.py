@@ -142,7 +142,9 @@ class _Conductor:
                 self.view.say(f"starting {side}: {target.process.command}")
                 started = StartedTarget(side, target, target.process, self.order.folder)
                 self.cleanup.callback(started.stop)
-            self.watches.append(SideWatch(side, target, started))
+            watch = SideWatch(side, target, started)
+            self.cleanup.callback(watch.close)
+            self.watches.append(watch)
 
     def _start_fleets(self) -> None:
         at, folder = self.order.listen, self.order.folder.resolve()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from soak.core.records import Event, Sample
 from soak.core.scenario import Target
-from soak.probe import TreeProbe, find
+from soak.probe import Sense, TreeProbe, find
 from soak.run.target import StartedTarget
 
 
@@ -17,16 +17,25 @@ class SideWatch:
         self.gone = False
         watched = target.model_copy(update={"process": None, "pid": started.pid}) if started else target
         self._probe = TreeProbe(side, find(watched), watched) if watched.watched else None
+        self._senses: list[Sense] = []
 
     def look(self, t: float) -> tuple[list[Sample], list[Event]]:
         """What is seen at `t` seconds since the start of the run."""
         if self._probe is None:
             return [], []
         samples, events = self._probe.sample(t), self._probe.events(t)
+        for sense in self._senses:
+            samples += sense.look(t, self._probe.members)
+            events += sense.events()
         if not self.gone and (ended := self._ended()) is not None:
             self.gone = True
             events.append(Event(t, "target_exit", self.side, _how(self.side, ended), ended))
         return samples, events
+
+    def close(self) -> None:
+        """Let go of everything but the target."""
+        for sense in self._senses:
+            sense.close()
 
     def _ended(self) -> dict[str, object] | None:
         if self.started is not None:
