@@ -29,6 +29,7 @@ class Command(Model):
     cwd: Annotated[str, Field(description="working folder, relative to the scenario file")] = "."
     env: Annotated[dict[str, str], Field(default_factory=dict, description="added to the environment")]
     ready: Annotated[Duration, Field(description="longest wait until it accepts connections")] = 30.0
+    agent: Annotated[bool, Field(description="look into it from inside, if it is Python")] = True
 
 
 class Tls(Model):
@@ -122,18 +123,50 @@ class Phases(Model):
         return self.warmup if self.warmup is not None else min(self.soak / 10, 300.0)
 
 
+class Allocations(Model):
+    """Windows in which memray tracks every allocation of a Python target."""
+
+    every: Annotated[Duration | None, Field(description="how often, besides early and late in the soak")] = None
+    for_: Annotated[Duration | None, Field(alias="for", description="how long; default: a 60th of the soak, <= 5s")] = (
+        None
+    )
+    objects: Annotated[bool, Field(description="Python's small objects too: costs twice the CPU meanwhile")] = True
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.for_ is not None and not 0.2 <= self.for_ <= 60:
+            raise ValueError("for: expected 200ms to 60s")
+        if self.every is not None and self.every < 10 * (self.for_ or 1.0):
+            raise ValueError("every: expected ten times what a window takes, at least 10s")
+        return self
+
+
 class Probe(Model):
-    """How often the target's process is looked at."""
+    """How often the target's process is looked at, and how closely."""
 
     every: Duration = 1.0
-    allocator: Later = None
-    allocations: Later = None
+    allocator: Annotated[Duration | None, Field(description="from inside; default: a 120th of the soak, 1s to 10s")] = (
+        None
+    )
+    allocations: Annotated[Allocations | bool, Field(description="false: memray is never used")] = True
+    trim: Annotated[bool, Field(description="at the very end, have glibc give back what is free, to see how much")] = (
+        False
+    )
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
         if not 0.1 <= self.every <= 60:
             raise ValueError("every: expected 100ms to 60s")
+        if self.allocator is not None and not 0.5 <= self.allocator <= 600:
+            raise ValueError("allocator: expected 500ms to 10m")
         return self
+
+    @property
+    def window(self) -> Allocations | None:
+        """The allocation windows; None when there are none."""
+        if isinstance(self.allocations, Allocations):
+            return self.allocations
+        return Allocations() if self.allocations else None
 
 
 class Scenario(Model):
@@ -203,6 +236,17 @@ class Scenario(Model):
         A journey that is under way goes on to its end, pauses included.
         """
         return self.load.timeout + self.load.thinking[1] + DRAIN_MARGIN
+
+    @property
+    def allocator_s(self) -> float:
+        """Seconds between two looks at the allocator from inside."""
+        return self.probe.allocator or min(10.0, max(1.0, self.phases.soak / 120))
+
+    @property
+    def inspection_s(self) -> float:
+        """Seconds of each part of a costly look: allocations, and where time goes."""
+        window = self.probe.window
+        return window.for_ if window and window.for_ else min(5.0, max(0.5, self.phases.soak / 60))
 
     @property
     def interval_s(self) -> float:

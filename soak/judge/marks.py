@@ -29,6 +29,8 @@ _STARVED_SHARE = 0.20
 _NEVER_SLEEPS = 0.9
 """Of the time, running or waiting for a core."""
 _NO_SLOT_SHARE = 0.05
+_RECOVERY_S = 1.0
+"""After a costly look, for what waited meanwhile to be served."""
 
 Why = Literal["frozen", "starved", "saturated"]
 
@@ -126,16 +128,31 @@ class Marks:
         """Every interval that cannot be trusted."""
         return self.behind | self.lossy | self.gaps | self.missing
 
+    @cached_property
+    def inspected(self) -> set[int]:
+        """Intervals in which the target was slowed down by a costly look into it: right, but not its own doing."""
+        found: set[int] = set()
+        for event in self.recording.events:
+            if event.kind == "inspection" and event.side == self.name:
+                start, end = (float(str(event.data[key])) for key in ("from", "to"))
+                found |= set(self._numbers(start, end + _RECOVERY_S))
+        return found
+
+    @cached_property
+    def unjudged(self) -> set[int]:
+        """Every interval that is left out of what is judged."""
+        return self.all | self.inspected
+
     def number(self, y: Tally) -> int:
         """Of the interval that a tally is for."""
         return int(y.start / self.step + 0.5)
 
     def touches(self, start: float, length: float) -> bool:
         """Whether a stretch of time has a marked interval in it."""
-        if not self.all:
+        if not self.unjudged:
             return False
         first, last = int(start / self.step + 1e-6), math.ceil((start + length) / self.step - 1e-6)
-        return not self.all.isdisjoint(range(first, max(first + 1, last)))
+        return not self.unjudged.isdisjoint(range(first, max(first + 1, last)))
 
     def _numbers(self, start: float, end: float) -> Iterable[int]:
         start, end = max(start, self.start), min(end, self.end)

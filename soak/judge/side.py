@@ -65,7 +65,7 @@ class Side:
     @cached_property
     def trusted(self) -> list[Tally]:
         """Those of intervals that are not marked."""
-        return [y for y in self.tallies if self.marks.number(y) not in self.marks.all]
+        return [y for y in self.tallies if self.marks.number(y) not in self.marks.unjudged]
 
     @cached_property
     def done(self) -> int:

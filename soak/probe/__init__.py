@@ -1,8 +1,23 @@
-"""Senses: what a process tree and its host look like from outside."""
+"""Senses: what a process tree and its host look like from outside, and what an agent inside says."""
 
+from soak.probe.agent import FOLDER_VARIABLE, AgentError, AgentSense, ask, socket_of
 from soak.probe.find import Root, find
 from soak.probe.host import HostProbe
+from soak.probe.inspection import Inspection, trim
 from soak.probe.sense import Sense
 from soak.probe.tree import TreeProbe
 
-__all__ = ["HostProbe", "Root", "Sense", "TreeProbe", "find"]
+__all__ = [
+    "FOLDER_VARIABLE",
+    "AgentError",
+    "AgentSense",
+    "HostProbe",
+    "Inspection",
+    "Root",
+    "Sense",
+    "TreeProbe",
+    "ask",
+    "find",
+    "socket_of",
+    "trim",
+]

@@ -33,6 +33,7 @@ from soak.load import Fleet, Listen, Plan, digests
 from soak.probe import HostProbe
 from soak.run.account import close_account
 from soak.run.clocks import Clocks
+from soak.run.looks import Looks
 from soak.run.progress import SideStatus, Status, View
 from soak.run.provenance import provenance
 from soak.run.sensing import SideWatch
@@ -46,6 +47,9 @@ _RECENT_S = 20.0
 _LOOK_S = 15.0
 _LOOK_SHARE = 50  # a live look may cost one part in fifty of the time between two of them
 _DRAIN_GRACE_S = 3.0
+_LOOKS_GRACE_S = 120.0
+_QUIET = ("phase", "schedule", "process_started", "process_exit", "interrupted", "agent", "inspection", "trim")
+"""Events that are written down and not said aloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ class _Conductor:
         self._until(begin - _LEAD_S)
         until = begin if self.stopped is not None else self._load(begin)
         self._let("idle_after", self.now(), self.now() + scenario.phases.idle_after)
+        self._finish_looks()
         self._event(Event(self.now(), "phase", None, "end", {"name": "end"}))
         return self._close(begin, until)
 
@@ -136,15 +141,19 @@ class _Conductor:
         return until
 
     def _start_targets(self) -> None:
+        scratch = Path(
+            self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True))
+        )
         for side, target in self.scenario.sides.items():
             started = None
             if target.process is not None:
                 self.view.say(f"starting {side}: {target.process.command}")
-                started = StartedTarget(side, target, target.process, self.order.folder)
+                started = StartedTarget(side, target, target.process, self.order.folder, scratch)
                 self.cleanup.callback(started.stop)
-            watch = SideWatch(side, target, started)
+            watch = SideWatch(side, target, started, self.scenario.allocator_s, scratch)
             self.cleanup.callback(watch.close)
             self.watches.append(watch)
+        self.looks = Looks(self.scenario, [w.agent for w in self.watches], scratch)
 
     def _start_fleets(self) -> None:
         at, folder = self.order.listen, self.order.folder.resolve()
@@ -225,6 +234,7 @@ class _Conductor:
             self.next_sample = max(self.next_sample + self.scenario.probe.every, self.now())
         if self.view.wants(self.phase, now):
             self._show(now)
+        self.looks.tick(now, self.phase, self.findings)
         self._live_look(now)
         time.sleep(_TICK_S)
 
@@ -237,6 +247,8 @@ class _Conductor:
             self.rss.update({s.source: s.values["memory.rss"] for s in seen if "memory.rss" in s.values})
             for event in events:
                 self._event(event)
+            for artifact in watch.agent.artifacts():
+                self.writer.add_artifact(*artifact)
             if watch.gone and not was_gone and watch.side == "candidate":
                 self._stop(now)
         self.writer.add_samples(samples)
@@ -276,6 +288,16 @@ class _Conductor:
 
             self.look = self.looker.submit(judged)
 
+    def _finish_looks(self) -> None:
+        """Wait for a look that is still under way, or being read; and see what malloc_trim gives back."""
+        deadline = self.now() + _LOOKS_GRACE_S
+        if self.scenario.probe.trim and self.stopped is None:
+            self.looks.trim()
+        while any(w.agent.busy for w in self.watches) and self.now() < deadline and self.interrupts < 2:
+            self._tick()
+        if any(w.agent.present for w in self.watches):
+            self._sample(self.now())
+
     def _close(self, begin: float, until: float) -> Verdict:
         for fleet in self.fleets:
             close_account(self.writer, self.order.run_file, self.scenario, self.order.folder, fleet, begin, until)
@@ -299,11 +321,12 @@ class _Conductor:
 
     def _phase(self, name: PhaseName, at: float) -> None:
         self.phase = name
+        self.looks.enter(name, at)
         self._event(Event(at, "phase", None, name, {"name": name}))
 
     def _event(self, event: Event) -> None:
         self.writer.add_event(event)
-        if event.kind not in ("phase", "schedule", "process_started", "process_exit", "interrupted"):
+        if event.kind not in _QUIET:
             self.view.say(f"{event.kind.replace('_', ' ')}: {event.text}")
 
     @contextlib.contextmanager

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from soak.core.records import Event, Sample
 from soak.core.scenario import Target
-from soak.probe import Sense, TreeProbe, find
+from soak.probe import AgentSense, Sense, TreeProbe, find
 from soak.run.target import StartedTarget
 
 
 class SideWatch:
     """Samples and events of one side; without a process to watch it is silent."""
 
-    def __init__(self, side: str, target: Target, started: StartedTarget | None) -> None:
+    def __init__(
+        self, side: str, target: Target, started: StartedTarget | None, every: float, folder: Path | None
+    ) -> None:
         self.side = side
         self.started = started
         self.gone = False
         watched = target.model_copy(update={"process": None, "pid": started.pid}) if started else target
         self._probe = TreeProbe(side, find(watched), watched) if watched.watched else None
-        self._senses: list[Sense] = []
+        self.agent = AgentSense(side, every, folder)
+        self._senses: list[Sense] = [self.agent]
 
     def look(self, t: float) -> tuple[list[Sample], list[Event]]:
         """What is seen at `t` seconds since the start of the run."""

@@ -12,13 +12,16 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic, sleep
 
 from soak.core.errors import TargetError
 from soak.core.scenario import Command, Target
+from soak.probe import FOLDER_VARIABLE
 
 _LAUNCH = Path(__file__).with_name("launch.py")
+_BOOTSTRAP = Path(__file__).parent.parent / "agent" / "bootstrap"
 _TAIL_BYTES = 64 * 1024
 _STOP_S = 10.0
 
@@ -26,13 +29,15 @@ _STOP_S = 10.0
 class StartedTarget:
     """A running command in a process group of its own; the end of its output is kept, bounded."""
 
-    def __init__(self, side: str, target: Target, command: Command, folder: Path) -> None:
+    def __init__(self, side: str, target: Target, command: Command, folder: Path, agents: Path | None = None) -> None:
         self.side = side
         self.argv = argv_of(command)
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
         cwd = (folder / command.cwd).resolve()
         environment = os.environ | command.env
+        if agents is not None and command.agent:
+            environment |= agent_environment(environment, agents)
         if shutil.which(self.argv[0], path=environment.get("PATH")) is None and not (cwd / self.argv[0]).exists():
             raise TargetError(f"{side}: cannot start {self.argv[0]!r}: no such program")
         try:
@@ -114,6 +119,12 @@ class StartedTarget:
                 self._tail_size += len(chunk)
                 while self._tail_size - len(self._tail[0]) > _TAIL_BYTES:
                     self._tail_size -= len(self._tail.popleft())
+
+
+def agent_environment(environment: Mapping[str, str], folder: Path | None) -> dict[str, str]:
+    """What makes every Python that is started in it load the agent; its sockets are in `folder`, if that is given."""
+    path = os.pathsep.join([str(_BOOTSTRAP), *filter(None, [environment.get("PYTHONPATH")])])
+    return {"PYTHONPATH": path} | ({FOLDER_VARIABLE: str(folder)} if folder is not None else {})
 
 
 def argv_of(command: Command) -> list[str]:

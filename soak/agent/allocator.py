@@ -1,0 +1,91 @@
+"""The C allocator's own figures, in bytes: what is held, what is free but kept.
+
+Which allocator it is has to be known first: glibc's functions are there under jemalloc too, and say zero. Asking
+glibc takes its arenas' locks while it walks all free chunks: 0.3 ms at ten thousand of them, 40 ms at a hundred
+thousand, and every thread that allocates waits meanwhile. So the next look is put off by what the last one took.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from time import monotonic, perf_counter
+
+_PATIENCE = 10_000
+"""A look may take one part in so many of the time between two."""
+_LIBRARIES = (
+    ("jemalloc", re.compile(r"/libjemalloc[^/]*\.so|/jemalloc")),
+    ("tcmalloc", re.compile(r"/libtcmalloc[^/]*\.so")),
+    ("mimalloc", re.compile(r"/libmimalloc[^/]*\.so")),
+    ("musl", re.compile(r"/ld-musl-[^/]*\.so|/libc\.musl-")),
+    ("glibc", re.compile(r"/libc[.-][^/]*so|/libc\.so")),
+)
+
+
+class _Mallinfo2(ctypes.Structure):
+    """struct mallinfo2 of malloc.h (mallinfo(3))."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+    )]  # fmt: skip
+
+
+class Allocator:
+    """Reads the process's own allocator. `name` is what it was found to be."""
+
+    def __init__(self) -> None:
+        with open("/proc/self/maps") as maps:
+            mapped = maps.read()
+        self.name = next((name for name, pattern in _LIBRARIES if pattern.search(mapped)), "unknown")
+        self._library = ctypes.CDLL(None)
+        self._next = 0.0
+
+    def look(self, force: bool = False) -> dict[str, float]:
+        """`live` and `free` bytes; empty when they cannot be had, or would cost too much now."""
+        now = monotonic()
+        if now < self._next and not force:
+            return {}
+        began = perf_counter()
+        try:
+            found = {"glibc": self._glibc, "jemalloc": self._jemalloc, "tcmalloc": self._tcmalloc}[self.name]()
+        except (KeyError, AttributeError, OSError):
+            return {}
+        self._next = now + _PATIENCE * (perf_counter() - began)
+        return found
+
+    def trim(self) -> bool:
+        """Give back to the kernel what is free (malloc_trim(3)); False where there is no such thing."""
+        if self.name != "glibc":
+            return False
+        self._library.malloc_trim(0)
+        return True
+
+    def _glibc(self) -> dict[str, float]:
+        mallinfo2 = self._library.mallinfo2  # glibc 2.33; before it, there are only 32 bits
+        mallinfo2.restype = _Mallinfo2
+        info = mallinfo2()
+        return {"live": float(info.uordblks + info.hblkhd), "free": float(info.fordblks)}
+
+    def _jemalloc(self) -> dict[str, float]:
+        """Statistics as of now (jemalloc(3), stats.*): resident but not allocated is dirty pages and holes."""
+        mallctl = getattr(self._library, "mallctl", None) or self._library.je_mallctl
+        epoch = ctypes.c_uint64(1)
+        mallctl(b"epoch", None, None, ctypes.byref(epoch), ctypes.c_size_t(ctypes.sizeof(epoch)))
+        value, size = ctypes.c_size_t(), ctypes.c_size_t(ctypes.sizeof(ctypes.c_size_t))
+        read = {}
+        for name in ("allocated", "resident", "metadata"):
+            if mallctl(b"stats." + name.encode(), ctypes.byref(value), ctypes.byref(size), None, ctypes.c_size_t(0)):
+                raise OSError(name)
+            read[name] = float(value.value)
+        return {"live": read["allocated"], "free": max(0.0, read["resident"] - read["metadata"] - read["allocated"])}
+
+    def _tcmalloc(self) -> dict[str, float]:
+        """Numeric properties (gperftools, malloc_extension.h)."""
+        value = ctypes.c_size_t()
+        read = {}
+        for name in ("generic.current_allocated_bytes", "generic.heap_size", "tcmalloc.pageheap_unmapped_bytes"):
+            if not self._library.MallocExtension_GetNumericProperty(name.encode(), ctypes.byref(value)):
+                raise OSError(name)
+            read[name] = float(value.value)
+        live, heap, unmapped = read.values()
+        return {"live": live, "free": max(0.0, heap - unmapped - live)}

@@ -1,0 +1,90 @@
+"""What the collector tracks, by type, and the containers that hold most: a look for suspects only.
+
+`gc.get_objects` stops all Python threads while it lists them: some 20 ns an object. The list is then counted in
+pieces between which others run.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import Counter, OrderedDict, deque
+from types import FrameType, ModuleType
+from typing import Any
+
+MOST_BLOCKS = 5_000_000
+"""With more objects than this a look would stop the host for too long."""
+_LEAST_ITEMS = 100
+_CONTAINERS = (list, dict, set, deque, OrderedDict)
+
+
+def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
+    """The most frequent types with their counts, and the largest containers with what holds them."""
+    if sys.getallocatedblocks() > MOST_BLOCKS:
+        return {"skipped": f"more than {MOST_BLOCKS:,} objects"}
+    objects = gc.get_objects()
+    counts: Counter[type] = Counter()
+    large: list[tuple[int, int]] = []
+    for index, held in enumerate(objects):
+        kind = type(held)
+        counts[kind] += 1
+        if kind in _CONTAINERS and len(held) >= _LEAST_ITEMS:
+            large.append((len(held), index))
+    large.sort(reverse=True)
+    chosen = [objects[index] for _, index in large[:containers]]
+    total = len(objects)
+    del objects, held, large
+    names = _holders(chosen)
+    return {
+        "total": total,
+        "types": {_type_name(kind): count for kind, count in counts.most_common(types)},
+        "containers": [
+            {"id": id(held), "type": type(held).__name__, "items": len(held), "name": names.get(id(held), "")}
+            for held in chosen
+        ],
+    }
+
+
+def _type_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _holders(chosen: list[Any]) -> dict[int, str]:
+    """By identity: the global, the attribute of a class, or the variable that holds each container, if one does."""
+    wanted = {id(held) for held in chosen}
+    modules = {id(vars(m)): n for n, m in list(sys.modules.items()) if isinstance(m, ModuleType)}
+    found: dict[int, str] = {}
+    inner: dict[int, list[tuple[str, int]]] = {}
+    referrers = [r for r in gc.get_referrers(*chosen) if r is not chosen and not isinstance(r, FrameType)]
+    dictionaries = []
+    for referrer in referrers:
+        if isinstance(referrer, dict):
+            keys = [(str(k), id(v)) for k, v in list(referrer.items()) if id(v) in wanted]
+            if id(referrer) in modules:
+                found.update({identity: f"{modules[id(referrer)]}.{key}" for key, identity in keys})
+            else:
+                inner[id(referrer)] = keys
+                dictionaries.append(referrer)
+        else:
+            for key, value in _attributes(referrer):
+                if id(value) in wanted:
+                    found.setdefault(id(value), f"{_type_name(type(referrer))}.{key}")
+    # the attributes of an object may live in a dictionary of its own: one step further
+    for owner in gc.get_referrers(*dictionaries) if dictionaries else ():
+        keys = inner.get(id(getattr(owner, "__dict__", None)), []) if type(owner).__module__ != "builtins" else []
+        for key, identity in keys:
+            found.setdefault(identity, f"{_type_name(type(owner))}.{key}")
+    return found
+
+
+def _attributes(held: Any) -> list[tuple[str, Any]]:
+    """Attributes as they are stored: reading a property could run the host's code."""
+    if type(held).__name__ == "cell":
+        try:
+            return [("closure", held.cell_contents)]
+        except ValueError:  # an empty one
+            return []
+    try:
+        return [(str(n), v) for n, v in list(object.__getattribute__(held, "__dict__").items())]
+    except (AttributeError, RuntimeError, TypeError):
+        return []

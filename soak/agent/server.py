@@ -1,0 +1,336 @@
+"""The agent's thread: it answers one question a connection, and looks at the stacks in between.
+
+    {"do": "look", "force": false}        figures: allocator, arenas, collector, depth of calls, its own cost
+    {"do": "heap"}                        objects by type, largest containers
+    {"do": "hot", "seconds": 5}           functions by share of samples, calls a second
+    {"do": "window", "path": ..., ...}    a memray capture
+    {"do": "trim"}                        malloc_trim(0)
+
+A question and its answer are one line of JSON each. The socket is `PID.sock` in a folder that only its user can
+enter; whoever asks must be that user, or root (SO_PEERCRED, unix(7)).
+
+Before a fork the thread ends, and both sides start it anew: a process that forks while it has other threads may give
+its child a lock that nobody will ever open, and Python warns of it from 3.12 on.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import stat
+import struct
+import sys
+from time import monotonic, perf_counter, thread_time
+from typing import Any
+
+PROTOCOL = 1
+FOLDER = "SOAK_AGENT_DIR"
+_MOST_BYTES = 65_536
+_PATIENCE_S = 2.0
+_LOOK_EVERY_S = 0.1
+_BUDGET = 0.005
+"""Share of a core for the looks that nobody asked for; answers have the rest of one part in a hundred."""
+_FORK_PATIENCE_S = 0.25
+
+
+def _originals() -> tuple[Any, Any, Any, Any]:
+    """Threads, locks, poll and sockets of the interpreter, though gevent may have put its own in their place."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None:
+        start, lock = monkey.get_original("_thread", ["start_new_thread", "allocate_lock"])
+        poll = monkey.get_original("select", "poll")
+    else:
+        from _thread import allocate_lock as lock
+        from _thread import start_new_thread as start
+        from select import poll
+    from _socket import socket
+
+    return start, lock, poll, socket
+
+
+class Agent:
+    """One for the life of a process."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._start_thread, lock, self._poll, self._socket = _originals()
+        self._over = lock()  # held while the thread lives
+        self._path = ""
+        self._listener: Any = None
+        self._wake: tuple[int, int] | None = None
+        self._cpu = 0.0
+        self._next_look = 0.0
+        self._allocator: Any = None
+        self._pymalloc: Any = None
+        self._depth: Any = None
+        self._errors: Any = None
+
+    def begin(self) -> None:
+        """Listen and start the thread. Raises OSError."""
+        from _socket import AF_UNIX, SOCK_STREAM
+
+        self._path = f"{self._folder}/{os.getpid()}.sock"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        self._listener = self._socket(AF_UNIX, SOCK_STREAM)
+        self._listener.bind(self._path)
+        os.chmod(self._path, 0o600)
+        self._listener.listen(4)
+        self._wake = os.pipe()
+        self._over.acquire()
+        self._start_thread(self._run, ())
+
+    def end(self) -> None:
+        """Stop, wait a moment for the thread, and leave nothing behind."""
+        if self._wake is None:
+            return
+        with contextlib.suppress(OSError):
+            os.write(self._wake[1], b"x")
+        if self._over.acquire(True, _FORK_PATIENCE_S):
+            self._over.release()
+            self._close()
+
+    def resume(self) -> None:
+        """Go on after a fork: with a new thread, or with the one that was too busy to hear of it."""
+        if self._wake is not None and self._over.acquire(False):
+            self._over.release()
+            self._close()
+        if self._wake is None:
+            self.begin()
+        else:
+            os.read(self._wake[0], 1)
+
+    def forget(self) -> None:
+        """In a child whose parent could not wait for the thread: that thread is not here, its lock is held for ever."""
+        _, lock, *_ = _originals()
+        self._over = lock()
+        self._close(unlink=False)
+
+    def _close(self, unlink: bool = True) -> None:
+        if self._wake is None:
+            return
+        for descriptor in self._wake:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self._wake = None
+        self._listener.close()
+        if unlink:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+    def _run(self) -> None:
+        try:
+            while self._turn():
+                pass
+        except BaseException:  # whatever it is, it is not the host's
+            pass
+        finally:
+            self._over.release()
+
+    def _turn(self) -> bool:
+        """Wait for a question or for the time to look; False when it is over."""
+        assert self._wake is not None
+        poll = self._poll()
+        poll.register(self._listener.fileno(), 1)
+        poll.register(self._wake[0], 1)
+        ready = {
+            descriptor for descriptor, _ in poll.poll(int(1000 * max(_LOOK_EVERY_S, self._next_look - monotonic())))
+        }
+        if self._wake[0] in ready:
+            return False
+        began = thread_time()
+        try:
+            if ready:
+                self._answer()
+            elif monotonic() >= self._next_look:
+                self._look_at_stacks()
+        except (OSError, ValueError):
+            pass
+        finally:
+            self._cpu += thread_time() - began
+        return True
+
+    def _look_at_stacks(self) -> None:
+        if self._depth is None:
+            from .errors import RecursionErrors
+            from .frames import Depth
+
+            self._depth, self._errors = Depth(), RecursionErrors()
+        began = thread_time()
+        self._depth.look()
+        self._errors.watch()
+        self._next_look = monotonic() + max(_LOOK_EVERY_S, (thread_time() - began) / _BUDGET)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, but not when the process is about to fork or to end."""
+        if self._wake is not None:
+            poll = self._poll()
+            poll.register(self._wake[0], 1)
+            poll.poll(int(1000 * seconds))
+
+    def _answer(self) -> None:
+        from _socket import SO_PEERCRED, SOL_SOCKET
+
+        descriptor, _ = self._listener._accept()
+        peer = self._socket(fileno=descriptor)
+        try:
+            peer.settimeout(_PATIENCE_S)
+            _, user, _ = struct.unpack("3i", peer.getsockopt(SOL_SOCKET, SO_PEERCRED, 12))
+            if user not in (0, os.geteuid()):
+                return
+            import json
+
+            text = b""
+            while not text.endswith(b"\n"):
+                piece = peer.recv(4096)
+                if not piece or len(text) > _MOST_BYTES:
+                    return
+                text += piece
+            try:
+                answer = self._do(json.loads(text))
+            except Exception as error:  # the one who asked is told
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            peer.settimeout(_PATIENCE_S)
+            peer.sendall(json.dumps(answer).encode() + b"\n")
+        finally:
+            peer.close()
+
+    def _do(self, asked: dict[str, Any]) -> dict[str, Any]:
+        began = perf_counter()
+        jobs: dict[str, Any] = {
+            "look": self._look,
+            "heap": self._heap,
+            "hot": self._hot,
+            "window": self._window,
+            "trim": self._trim,
+        }
+        answer: dict[str, Any] = jobs[asked.pop("do")](**asked)
+        return answer | {"protocol": PROTOCOL, "pid": os.getpid(), "took_s": perf_counter() - began}
+
+    def _figures(self, force: bool) -> dict[str, Any]:
+        if self._allocator is None:
+            from .allocator import Allocator
+            from .pymalloc import Pymalloc
+
+            self._allocator, self._pymalloc = Allocator(), Pymalloc()
+        return {
+            "allocator": self._allocator.name,
+            "malloc": self._allocator.look(force),
+            "pymalloc": self._pymalloc.look(force),
+        }
+
+    def _look(self, force: bool = False) -> dict[str, Any]:
+        import gc
+
+        self._look_at_stacks()
+        return self._figures(force) | {
+            "python": sys.version.split()[0],
+            "gc": {
+                "collections": [g["collections"] for g in gc.get_stats()],
+                "collected": sum(g["collected"] for g in gc.get_stats()),
+                "uncollectable": sum(g["uncollectable"] for g in gc.get_stats()),
+                "enabled": gc.isenabled(),
+            },
+            "stack": self._depth.take(),
+            "recursion_errors": self._errors.seen,
+            "cpu_s": self._cpu,
+        }
+
+    def _heap(self) -> dict[str, Any]:
+        from .heap import look
+
+        return look()
+
+    def _hot(self, seconds: float = 5.0, every: float = 0.01, calls: float = 0.5) -> dict[str, Any]:
+        """Samples at a pace that keeps within a twentieth of a core, then calls counted for a moment."""
+        from .calls import count
+        from .frames import Hot, key
+
+        hot, over = Hot(), monotonic() + seconds
+        while monotonic() < over and self._wake is not None and not self._stopping():
+            began = thread_time()
+            hot.look()
+            self.wait(max(every, 20 * (thread_time() - began)))
+        took, threads, counts = count(calls, self.wait) if calls else (0.0, "none", {})
+        rates = {key(code): times / took for code, times in counts.items()} if took else {}
+        functions = hot.most(0.05, 60)
+        for found in functions:
+            found["calls"] = rates.pop((found["file"], found["function"], found["line"]), None)
+        often = sorted(((rate, at) for at, rate in rates.items() if rate > 1000), reverse=True)[:20]
+        functions += [
+            {"function": f, "file": file, "line": line, "within": 0.0, "own": 0.0, "recursion": 0, "calls": rate}
+            for rate, (file, f, line) in often
+        ]
+        return {"samples": hot.samples, "counted_s": took, "threads": threads, "functions": functions}
+
+    def _stopping(self) -> bool:
+        assert self._wake is not None
+        poll = self._poll()
+        poll.register(self._wake[0], 1)
+        return bool(poll.poll(0))
+
+    def _window(self, path: str, seconds: float = 5.0, objects: bool = True, elsewhere: str = "") -> dict[str, Any]:
+        from .window import take
+
+        return take(path, seconds, objects, elsewhere, self.wait)
+
+    def _trim(self) -> dict[str, Any]:
+        before = self._figures(force=True)
+        done = self._allocator.trim()
+        return {"done": done, "before": before, "after": self._figures(force=True)}
+
+
+def start() -> None:
+    """Start the agent of this process, unless it has one. Never raises."""
+    if _STATE.get("agent") is not None or not sys.platform.startswith("linux"):
+        return
+    try:
+        if "eventlet.patcher" in sys.modules:
+            return  # its threads are not the interpreter's
+        folder = os.environ.get(FOLDER) or _own_folder()
+        agent = Agent(folder)
+        try:
+            agent.begin()
+        except OSError:
+            if folder == _own_folder():
+                return
+            agent = Agent(_own_folder())
+            agent.begin()
+        _STATE["agent"] = agent
+        os.register_at_fork(before=_before_fork, after_in_parent=_again, after_in_child=_again_in_child)
+        atexit.register(agent.end)
+    except Exception:  # the host's start matters more
+        pass
+
+
+_STATE: dict[str, Any] = {"agent": None}
+
+
+def _own_folder() -> str:
+    """The folder of this user's agents, made if it is not there. Raises OSError when somebody else made it."""
+    path = f"/tmp/soak-agent-{os.geteuid()}"
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    seen = os.lstat(path)
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
+        raise OSError(f"{path} is not a folder of this user alone")
+    return path
+
+
+def _before_fork() -> None:
+    with contextlib.suppress(Exception):
+        _STATE["agent"].end()
+
+
+def _again() -> None:
+    with contextlib.suppress(Exception):
+        _STATE["agent"].resume()
+
+
+def _again_in_child() -> None:
+    agent = _STATE["agent"]
+    with contextlib.suppress(Exception):
+        agent._cpu = 0.0
+        agent.forget()
+        agent.begin()

@@ -1,0 +1,253 @@
+"""What the agents in a target's Python processes say: allocator, arenas, collector, depth of calls.
+
+A thread asks them, one after the other: an agent answers when its interpreter lets it, which may take a while, and a
+run does not wait for it. Costly looks (`Inspection`) are asked for by the same thread, so that no two overlap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from soak.core.records import Event, Sample
+from soak.probe import procfs
+from soak.probe.procfs import GoneError, Stat
+
+FOLDER_VARIABLE = "SOAK_AGENT_DIR"
+"""Tells the agent in which folder its socket shall be."""
+PROTOCOL = 1
+_PATIENCE_S = 5.0
+_MOST_BYTES = 16 * 1024 * 1024
+_ENOUGH = 0.9
+"""Of the tree's resident memory: what the processes that answered must hold for their sum to be that of the tree."""
+_SUMMED = ("memory.live", "memory.free_in_heap", "memory.pymalloc_slack", "python.blocks", "python.live")
+
+Job = Callable[["AgentSense", Sequence[Stat]], None]
+
+
+class AgentError(Exception):
+    """No agent answers, or it says why it cannot do what it was asked for."""
+
+
+def ask(path: Path, question: Mapping[str, object], patience: float = _PATIENCE_S) -> dict[str, Any]:
+    """The answer of the agent whose socket is at `path`, within `patience` seconds. Raises AgentError."""
+    try:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(patience)
+            peer.connect(str(path))
+            peer.sendall(json.dumps(question).encode() + b"\n")
+            text = bytearray()
+            while not text.endswith(b"\n") and len(text) < _MOST_BYTES:
+                piece = peer.recv(65_536)
+                if not piece:
+                    raise AgentError("it hung up")
+                text += piece
+        answer = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise AgentError(str(error)) from None
+    if not isinstance(answer, dict) or "error" in answer:
+        raise AgentError(str(answer["error"] if isinstance(answer, dict) else "no answer")[:500])
+    if answer.get("protocol") != PROTOCOL:
+        raise AgentError("it is of another version of soak")
+    return answer
+
+
+class AgentSense:
+    """Asks the agents of one side. Values are per process, and of the tree when nearly all of it has an agent.
+
+    Sums of the tree: live, free and slack bytes, objects. `memory.fragmentation` is what the allocators keep and
+    nobody uses, by that and what is live; only resident bytes count. `stack.depth` is the deepest of any process;
+    `agent.recursion_errors`, collections and the agents' own CPU never fall when a process ends.
+    """
+
+    def __init__(self, side: str, every: float, folder: Path | None = None) -> None:
+        self.side = side
+        self.folder = folder
+        self.force = True
+        """Whether figures shall be had at any cost: when no load goes, nobody waits for the allocator's locks."""
+        self._every = every
+        self._members: Sequence[Stat] = ()
+        self._offset: float | None = None
+        self._done: list[tuple[float, str, dict[str, float]]] = []
+        self._events: list[Event] = []
+        self._artifacts: list[tuple[float, str, str, bytes]] = []
+        self._counted: dict[str, dict[tuple[int, int], float]] = {}
+        self._known: set[tuple[int, int]] = set()
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=f"soak-agent-{side}", daemon=True)
+        self.busy = False
+        """Whether a costly look is under way."""
+
+    @property
+    def present(self) -> bool:
+        """Whether any agent has answered so far."""
+        return bool(self._known)
+
+    def look(self, t: float, members: Sequence[Stat]) -> list[Sample]:
+        """What came in since the last call."""
+        self._members, self._offset = members, t - monotonic()
+        if not self._thread.is_alive() and not self._stop.is_set():
+            self._thread.start()
+        with self._lock:
+            done, self._done = self._done, []
+        return [Sample(at + self._offset, source, values) for at, source, values in done]
+
+    def events(self) -> list[Event]:
+        """What happened since the last call."""
+        with self._lock:
+            events, self._events = self._events, []
+        return events
+
+    def artifacts(self) -> list[tuple[float, str, str, bytes]]:
+        """Files to keep with the run since the last call: when (s), kind, name, bytes."""
+        with self._lock:
+            kept, self._artifacts = self._artifacts, []
+        return kept
+
+    def close(self) -> None:
+        """Ask no more. A look that is under way is not waited for."""
+        self._stop.set()
+
+    def order(self, job: Job) -> None:
+        """Have a costly look taken as soon as may be."""
+        self.busy = True
+        self._jobs.put(job)
+
+    def now(self) -> float:
+        """Seconds since the start of the run."""
+        return monotonic() + (self._offset or 0.0)
+
+    def tell(self, event: Event, artifact: tuple[str, str, bytes] | None = None) -> None:
+        """Note an event, with a file (kind, name, bytes) if there is one."""
+        with self._lock:
+            self._events.append(event)
+            if artifact is not None:
+                self._artifacts.append((event.t, *artifact))
+
+    def _run(self) -> None:
+        due = monotonic()
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Empty):
+                job = self._jobs.get(timeout=max(0.05, min(0.25, due - monotonic())))
+                job(self, self._members)
+                self.busy = not self._jobs.empty()
+            if monotonic() >= due:
+                self._ask_all(self._members)
+                due = max(due + self._every, monotonic() + self._every / 2)
+
+    def _ask_all(self, members: Sequence[Stat]) -> None:
+        answered: list[tuple[float, dict[str, float]]] = []
+        resident, heard = 0.0, 0.0
+        for stat in members:
+            try:
+                status = procfs.parse_status(procfs.read(stat.pid, "status"))
+            except (GoneError, PermissionError):
+                continue
+            rss = status.get("memory.rss", 0.0)
+            resident += rss
+            path = socket_of(stat.pid, self.folder)
+            if path is None:
+                continue
+            try:
+                answer = ask(path, {"do": "look", "force": self.force})
+            except AgentError:
+                continue
+            heard += rss
+            self._greet(stat, answer)
+            values = figures(answer, status.get("memory.anon"))
+            answered.append((monotonic(), values))
+            for name in ("agent.recursion_errors", "agent.cpu_seconds", "gc.collections", "gc.uncollectable"):
+                self._counted.setdefault(name, {})[stat.pid, stat.started] = values[name]
+            with self._lock:
+                self._done.append((answered[-1][0], f"{self.side}/{stat.pid}@{stat.started}", values))
+        if answered and heard >= _ENOUGH * resident:
+            with self._lock:
+                self._done.append((monotonic(), self.side, self._tree([values for _, values in answered])))
+
+    def _tree(self, answered: list[dict[str, float]]) -> dict[str, float]:
+        found = {n: sum(v[n] for v in answered) for n in _SUMMED if all(n in v for v in answered)}
+        found |= {name: sum(by_process.values()) for name, by_process in self._counted.items()}
+        deepest = max(answered, key=lambda v: v["stack.depth"] / v["stack.depth_limit"])
+        found["stack.depth"], found["stack.depth_limit"] = deepest["stack.depth"], deepest["stack.depth_limit"]
+        if kept := [v["memory.kept"] for v in answered if "memory.kept" in v]:
+            total = sum(kept) + found.get("memory.live", 0.0)
+            if "memory.live" in found and total > 0:
+                found["memory.fragmentation"] = sum(kept) / total
+        return found
+
+    def _greet(self, stat: Stat, answer: dict[str, Any]) -> None:
+        if (stat.pid, stat.started) in self._known:
+            return
+        self._known.add((stat.pid, stat.started))
+        text = f"process {stat.pid} has an agent: Python {answer['python']}, allocator {answer['allocator']}"
+        data = {"pid": stat.pid, "python": answer["python"], "allocator": answer["allocator"]}
+        self.tell(Event(self.now(), "agent", self.side, text, data))
+
+
+def figures(answer: Mapping[str, Any], anon: float | None) -> dict[str, float]:
+    """The values in an agent's answer by metric; what it did not look at, or cannot know, is absent.
+
+    `anon`: the process's resident anonymous bytes. What the allocators keep can be no more than those of them that
+    are not live: pages that were given back, or never touched, are still counted as free by an allocator.
+    """
+    malloc, arenas, collector, stack = answer["malloc"], answer["pymalloc"], answer["gc"], answer["stack"]
+    found: dict[str, float] = {
+        "stack.depth": float(stack["depth"]),
+        "stack.depth_limit": float(stack["limit"]),
+        "agent.recursion_errors": float(answer["recursion_errors"]),
+        "agent.cpu_seconds": float(answer["cpu_s"]),
+        "gc.collections": float(sum(collector["collections"])),
+        "gc.uncollectable": float(collector["uncollectable"]),
+    }
+    if "blocks" in arenas:
+        found["python.blocks"] = float(arenas["blocks"])
+    if "live" in arenas:
+        found["python.live"] = float(arenas["live"])
+        found["memory.pymalloc_slack"] = float(arenas["slack"])
+    if "free" in malloc:
+        found["memory.free_in_heap"] = float(malloc["free"])
+    if "live" in malloc and "live" in arenas:
+        live = found["memory.live"] = float(malloc["live"] + arenas["live"])
+        kept = found["memory.free_in_heap"] + found["memory.pymalloc_slack"]
+        found["memory.kept"] = kept if anon is None else max(0.0, min(kept, anon - live))
+        if live + found["memory.kept"] > 0:
+            found["memory.fragmentation"] = found["memory.kept"] / (live + found["memory.kept"])
+    return found
+
+
+def socket_of(pid: int, folder: Path | None) -> Path | None:
+    """Where the agent of a process listens, if it seems to have one.
+
+    A process in a container has another number there, and a /tmp of its own: /proc/PID/root leads into it.
+    """
+    try:
+        inner = _inner_pid(procfs.read(pid, "status")) or pid
+        user = (procfs.PROC / str(pid)).stat().st_uid
+    except (GoneError, OSError):
+        return None
+    root = procfs.PROC / str(pid) / "root"
+    places = [root / f"tmp/soak-agent-{user}" / f"{inner}.sock"]
+    if folder is not None:
+        places = [folder / f"{pid}.sock", folder / f"{inner}.sock", *places]
+    for place in places:
+        with contextlib.suppress(OSError):
+            if place.is_socket():
+                return place
+    return None
+
+
+def _inner_pid(status: str) -> int | None:
+    """The process's number in its own PID namespace, from /proc/PID/status."""
+    for line in status.splitlines():
+        if line.startswith("NSpid:"):
+            return int(line.split()[-1])
+    return None

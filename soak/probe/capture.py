@@ -1,0 +1,89 @@
+"""`python -m soak.probe.capture FILE`: what a memray capture holds, as JSON on standard output.
+
+It runs as a process of its own, at low priority: a capture of some millions of allocations takes seconds to read, and
+a run must go on meanwhile. Beside the file it leaves FILE.z, the same packed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+_SITES = 20
+_FRAMES = 12
+_CHUNK = 1 << 20
+
+
+def summary(path: Path) -> dict[str, Any]:
+    """Totals, and call sites by bytes, by count and by what was still held at the end of the capture.
+
+    A site is the innermost frame; `own` is the innermost frame that is neither Python's nor a package's.
+    """
+    from memray import FileReader
+    from memray._memray import compute_statistics  # what `memray stats` is made of
+
+    found = compute_statistics(str(path), report_progress=False, num_largest=_SITES)
+    reader = FileReader(str(path), report_progress=False)
+    held = reader.get_leaked_allocation_records(merge_threads=True)
+    return {
+        "count": found.total_num_allocations,
+        "bytes": found.total_memory_allocated,
+        "by_bytes": [_site(*at, size=size) for at, size in found.top_locations_by_size],
+        "by_count": [_site(*at, count=count) for at, count in found.top_locations_by_count],
+        "held": _held(held),
+    }
+
+
+def _held(records: Iterable[Any]) -> list[dict[str, Any]]:
+    """What was allocated in the window and not freed in it, by the innermost own frame."""
+    sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+    for record in records:
+        stack = record.stack_trace(_FRAMES)
+        if not stack:
+            continue
+        own = next((frame for frame in stack if is_own(frame[1])), stack[0])
+        at = sums[own, stack[0]]
+        at[0] += record.size
+        at[1] += record.n_allocations
+    most = sorted(sums.items(), key=lambda item: item[1][0], reverse=True)[:_SITES]
+    return [_site(*own, size=size, count=count) | {"leaf": _site(*leaf)} for (own, leaf), (size, count) in most]
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is neither of the standard library nor of an installed package, nor no file at all."""
+    parts = file.split("/")
+    if "site-packages" in parts or "dist-packages" in parts or file.startswith("<"):
+        return False
+    return not any(a == "lib" and b.startswith("python3") for a, b in pairwise(parts))
+
+
+def _site(function: str, file: str, line: int, **numbers: int) -> dict[str, Any]:
+    return {"function": function, "file": file, "line": line, **numbers}
+
+
+def pack(path: Path) -> None:
+    """Write FILE.z, in pieces."""
+    packer = zlib.compressobj(6)
+    with path.open("rb") as source, path.with_name(path.name + ".z").open("wb") as target:
+        while piece := source.read(_CHUNK):
+            target.write(packer.compress(piece))
+        target.write(packer.flush())
+
+
+def main() -> None:
+    """Print the summary of the capture that the command line names."""
+    os.nice(10)
+    path = Path(sys.argv[1])
+    print(json.dumps(summary(path)))  # noqa: T201
+    pack(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""A costly look into one Python process: what it holds, where its time goes, who allocates.
+
+It slows the process down while it lasts, so it is kept out of what is judged: an `inspection` event says from when to
+when. Two of them, early and late in a soak, show what grew between them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from soak.core.records import Event
+from soak.probe import procfs
+from soak.probe.agent import AgentError, AgentSense, ask, socket_of
+from soak.probe.procfs import GoneError, Stat
+
+_BESIDE_S = 20.0
+_READING_S = 300.0
+_MOST_KEPT = 48 * 1024 * 1024
+_HOT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What to look at. `why`: `planned`, or what was suspected. `seconds` of allocations, none for 0.
+
+    `objects`: Python's small objects are tracked too, which costs twice the CPU while it lasts.
+    """
+
+    why: str
+    seconds: float
+    hot_seconds: float
+    objects: bool
+    scratch: Path
+
+    def __call__(self, sense: AgentSense, members: Sequence[Stat]) -> None:
+        """Take it, in the sense's thread; what came of it is an event, with the capture as an artifact."""
+        chosen = _busiest(members, sense.folder)
+        if chosen is None:
+            return
+        stat, path = chosen
+        began = sense.now()
+        data: dict[str, Any] = {"pid": stat.pid, "why": self.why, "from": began}
+        capture = self.scratch / f"{sense.side}-{stat.pid}-{round(began)}.bin"
+        for name, question in self._questions(capture):
+            try:
+                seconds = float(str(question.get("seconds", 0.0)))
+                asked = sense.now()
+                data[name] = ask(path, question, seconds + _BESIDE_S) | {"from": asked, "to": sense.now()}
+            except AgentError as error:
+                data[name] = {"error": str(error)}
+        data["to"] = sense.now()
+        artifact = None
+        if "tracked_s" in data.get("window", {}):
+            data["allocations"], packed = _read(capture)
+            if packed is not None:
+                artifact = ("memray", f"{sense.side}-{stat.pid}-{round(began)}", packed)
+        text = f"looked into process {stat.pid} for {data['to'] - began:.1f} s ({self.why})"
+        sense.tell(Event(began, "inspection", sense.side, text, data), artifact)
+
+    def _questions(self, capture: Path) -> list[tuple[str, dict[str, object]]]:
+        found: list[tuple[str, dict[str, object]]] = [("heap", {"do": "heap"})]
+        if self.hot_seconds:
+            found.append(("hot", {"do": "hot", "seconds": self.hot_seconds}))
+        if self.seconds:
+            window = {"do": "window", "path": str(capture), "seconds": self.seconds, "objects": self.objects}
+            found.append(("window", window | {"elsewhere": packages()}))
+        return found
+
+
+def trim(sense: AgentSense, members: Sequence[Stat]) -> None:
+    """Ask the agents of all processes for malloc_trim(0); how much resident memory went is an event."""
+    before, after, done = 0.0, 0.0, False
+    for stat in members:
+        path = socket_of(stat.pid, sense.folder)
+        if path is None:
+            continue
+        try:
+            rss = _anon(stat.pid)
+            done |= bool(ask(path, {"do": "trim"}, _BESIDE_S)["done"])
+            before, after = before + rss, after + _anon(stat.pid)
+        except (AgentError, GoneError, PermissionError):
+            continue
+    if done:
+        text = f"malloc_trim gave back {max(0.0, before - after) / 2**20:.1f} MiB"
+        sense.tell(Event(sense.now(), "trim", sense.side, text, {"before": before, "after": after}))
+
+
+def _anon(pid: int) -> float:
+    status = procfs.parse_status(procfs.read(pid, "status"))
+    return status.get("memory.anon", status.get("memory.rss", 0.0))
+
+
+def packages() -> str:
+    """The folder in which soak's own memray is; of use to a target of the same version of Python only."""
+    return sysconfig.get_paths()["platlib"]
+
+
+def _busiest(members: Sequence[Stat], folder: Path | None) -> tuple[Stat, Path] | None:
+    """The process with an agent that has used most CPU: of a server with workers, one that serves."""
+    for stat in sorted(members, key=lambda s: s.cpu_seconds, reverse=True):
+        path = socket_of(stat.pid, folder)
+        if path is not None:
+            return stat, path
+    return None
+
+
+def _read(capture: Path) -> tuple[dict[str, Any], bytes | None]:
+    """The summary of a capture and its packed bytes, None when it is too large to keep; the files are removed."""
+    packed = capture.with_name(capture.name + ".z")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "soak.probe.capture", str(capture)],
+            capture_output=True,
+            timeout=_READING_S,
+            check=False,
+        )
+        if done.returncode:
+            return {"error": done.stderr.decode(errors="replace").strip()[-500:]}, None
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found, packed.read_bytes() if packed.stat().st_size <= _MOST_KEPT else None
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        return {"error": str(error)}, None
+    finally:
+        capture.unlink(missing_ok=True)
+        packed.unlink(missing_ok=True)
