@@ -308,7 +308,7 @@ def demo(runs_folder: Path | None) -> NoReturn:
     verdict = _soak(loaded, (), runs_folder or runfile.folder(), as_json=False)
     if verdict.interrupted:
         raise SystemExit(EXIT_INTERRUPTED)
-    caught = any(f.cause == "memory_growth" and f.severity == "fail" for f in verdict.candidate.findings)
+    caught = any(f.cause == "object_leak" and f.severity == "fail" for f in verdict.candidate.findings)
     spared = verdict.reference is not None and not any(f.severity == "fail" for f in verdict.reference.findings)
     if caught and spared:
         click.echo(_DEMO_AFTER)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from time import monotonic, perf_counter
+from time import monotonic, thread_time
 
 _PATIENCE = 1_000
 _LINES = {
@@ -39,7 +39,7 @@ class Pymalloc:
         now = monotonic()
         if now < self._next and not force:
             return {}
-        began = perf_counter()
+        began = thread_time()
         found = {"blocks": float(sys.getallocatedblocks())}
         text = self._text()
         read = {name: pattern.search(text) for name, pattern in _LINES.items()}
@@ -49,7 +49,7 @@ class Pymalloc:
             found["slack"] = number["free"] + number["unused"]
         elif self._write is not None and not text:  # PYTHONMALLOC=malloc: there are no arenas
             found["live"] = found["slack"] = 0.0
-        self._next = now + _PATIENCE * (perf_counter() - began)
+        self._next = now + _PATIENCE * (thread_time() - began)
         return found
 
     def _text(self) -> bytes:

@@ -2,7 +2,8 @@
 
     {"do": "look", "force": false}        figures: allocator, arenas, collector, depth of calls, its own cost
     {"do": "heap"}                        objects by type, largest containers
-    {"do": "hot", "seconds": 5}           functions by share of samples, calls a second
+    {"do": "hot", "seconds": 5}           functions by share of samples
+    {"do": "calls", "seconds": 0.25}      calls a second by function
     {"do": "window", "path": ..., ...}    a memray capture
     {"do": "trim"}                        malloc_trim(0)
 
@@ -32,6 +33,7 @@ _LOOK_EVERY_S = 0.1
 _BUDGET = 0.005
 """Share of a core for the looks that nobody asked for; answers have the rest of one part in a hundred."""
 _FORK_PATIENCE_S = 0.25
+_SWITCH_S = 0.0002
 
 
 def _originals() -> tuple[Any, Any, Any, Any]:
@@ -167,7 +169,7 @@ class Agent:
         if self._wake is not None:
             poll = self._poll()
             poll.register(self._wake[0], 1)
-            poll.poll(int(1000 * seconds))
+            poll.poll(max(1, round(1000 * seconds)))
 
     def _answer(self) -> None:
         from _socket import SO_PEERCRED, SOL_SOCKET
@@ -202,6 +204,7 @@ class Agent:
             "look": self._look,
             "heap": self._heap,
             "hot": self._hot,
+            "calls": self._calls,
             "window": self._window,
             "trim": self._trim,
         }
@@ -242,27 +245,33 @@ class Agent:
 
         return look()
 
-    def _hot(self, seconds: float = 5.0, every: float = 0.01, calls: float = 0.5) -> dict[str, Any]:
-        """Samples at a pace that keeps within a twentieth of a core, then calls counted for a moment."""
-        from .calls import count
-        from .frames import Hot, key
+    def _hot(self, seconds: float = 5.0, every: float = 0.002) -> dict[str, Any]:
+        """Sample the frames, at a pace that keeps within a twentieth of a core.
 
-        hot, over = Hot(), monotonic() + seconds
-        while monotonic() < over and self._wake is not None and not self._stopping():
-            began = thread_time()
-            hot.look()
-            self.wait(max(every, 20 * (thread_time() - began)))
-        took, threads, counts = count(calls, self.wait) if calls else (0.0, "none", {})
-        rates = {key(code): times / took for code, times in counts.items()} if took else {}
-        functions = hot.most(0.05, 60)
-        for found in functions:
-            found["calls"] = rates.pop((found["file"], found["function"], found["line"]), None)
-        often = sorted(((rate, at) for at, rate in rates.items() if rate > 1000), reverse=True)[:20]
-        functions += [
-            {"function": f, "file": file, "line": line, "within": 0.0, "own": 0.0, "recursion": 0, "calls": rate}
-            for rate, (file, f, line) in often
-        ]
-        return {"samples": hot.samples, "counted_s": took, "threads": threads, "functions": functions}
+        A thread hands over the interpreter when it waits, or when somebody has asked for it for 5 ms: most requests
+        are over by then, and only their waits would be seen. So meanwhile the interpreter is handed over sooner.
+        """
+        from .frames import Hot
+
+        hot, over, usual = Hot(), monotonic() + seconds, sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
+        try:
+            while monotonic() < over and self._wake is not None and not self._stopping():
+                began = thread_time()
+                hot.look()
+                self.wait(max(every, 20 * (thread_time() - began)))
+        finally:
+            sys.setswitchinterval(usual)
+        return {"samples": hot.samples, "functions": hot.most(0.05, 60)}
+
+    def _calls(self, seconds: float = 0.25, at_most: int = 300) -> dict[str, Any]:
+        """Count calls for a moment; the most frequent, in calls a second."""
+        from .calls import count
+        from .frames import key
+
+        took, threads, counts = count(seconds, self.wait)
+        rates = [(*key(code), times / took) for code, times in counts.most_common(at_most)] if took else []
+        return {"counted_s": took, "threads": threads, "rates": rates}
 
     def _stopping(self) -> bool:
         assert self._wake is not None

@@ -10,6 +10,8 @@ from typing import Any, Literal
 Result = Literal["pass", "fail", "inconclusive", "invalid"]
 Severity = Literal["fail", "warning", "info"]
 """A finding of severity `fail` fails the run by itself; the others explain."""
+Confidence = Literal["high", "medium", "low"]
+"""How sure the cause of a finding is. That there is something to find is as sure as its interval says."""
 
 SCHEMA = "soak.verdict/1"
 
@@ -58,6 +60,9 @@ class Finding:
     advice: str = ""
     start: float | None = None
     end: float | None = None
+    confidence: Confidence | None = None
+    location: str | None = None
+    """The place in the target's code, as `file:line (function)`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,26 @@ ADVICE: Mapping[str, str] = {
         "Compare two heap snapshots some minutes apart (memray, tracemalloc, or your allocator's profile) under this "
         "load: what is new in the second and never freed is it. Until it is mended, restart before the time left is up."
     ),
+    "object_leak": (
+        "Look at the place above, and at who keeps what it makes: a list, a cache without a bound, a callback that is "
+        "never removed. `soak report RUN --flamegraph` opens what was still held. Until it is mended, restart in time."
+    ),
+    "native_leak": (
+        "Look at extension modules and what is passed to them: memory that native code takes and never frees. `memray "
+        "run --native`, or heaptrack and jemalloc's profile for other programs, show who allocates it."
+    ),
+    "fragmentation": (
+        "Small long-lived pieces between large short-lived ones pin the heap. Allocate the long-lived first or apart, "
+        "keep sizes alike, or try jemalloc (LD_PRELOAD) and soak again."
+    ),
+    "pymalloc_fragmentation": (
+        "Something makes very many small objects at once, and keeps a few of them. Build the kept ones first, keep "
+        "them compact (arrays, __slots__), or do the big work in a process that ends."
+    ),
+    "retention": (
+        "Nothing leaks: the peak of what was in use decides. Bound the peak (smaller batches, fewer threads), or call "
+        "malloc_trim(0) after it, or set MALLOC_TRIM_THRESHOLD_ and MALLOC_ARENA_MAX."
+    ),
     "cache_fill": "Nothing to mend. Make the warm-up longer than the fill, so that the soak begins when it is full.",
     "stack_growth": (
         "Look for recursion whose depth follows the data (nested input, linked records) and give it a bound or a "

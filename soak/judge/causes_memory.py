@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from soak.core import units
 from soak.core.units import Dimension
-from soak.core.verdict import Finding
+from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
+from soak.judge.classify import cause_of_growth
 from soak.judge.matters import Gate
 from soak.judge.side import Side
 from soak.judge.stats.blocks import FLOOR_BLOCKS
@@ -26,29 +29,47 @@ _HELD = (
 
 
 def memory(side: Side) -> list[Finding]:
-    """Resident anonymous memory that grows: a leak or growing fragmentation, or a cache that fills."""
+    """Resident anonymous memory that grows, with its cause; or what is live, where an agent sees it grow first."""
     metric = memory_metric(side)
     fitted = side.trend(metric)
     if fitted is None or _is_stack(side, fitted):
         return []
-    severity = MEMORY.severity(fitted)
-    if severity == "fail" and (fitted.shape == "step" or not _goes_on(side, metric, fitted)):
-        severity = "info"  # it rose once, or has stopped rising
+    severity = _severity(side, metric, fitted)
+    if severity != "fail":
+        live = side.trend("memory.live")
+        if live is not None and _severity(side, "memory.live", live) == "fail":
+            return [_grows(side, "memory.live", live)]
     if severity is None:
         return _filled(side, metric, fitted)
-    evidence = [
-        f"the floor of anonymous memory rose from {units.size(fitted.first)} to {units.size(fitted.last)} "
+    if severity == "info":
+        return [_cache_fill(side, metric, fitted, _rose(side, metric, fitted))]
+    return [_grows(side, metric, fitted)]
+
+
+def _severity(side: Side, metric: str, fitted: Trend) -> Severity | None:
+    """Information only, if it rose once or has stopped rising."""
+    severity = MEMORY.severity(fitted)
+    if severity == "fail" and (fitted.shape == "step" or not _goes_on(side, metric, fitted)):
+        return "info"
+    return severity
+
+
+def _rose(side: Side, metric: str, fitted: Trend) -> list[str]:
+    what = "what is live" if metric == "memory.live" else "anonymous memory"
+    return [
+        f"the floor of {what} rose from {units.size(fitted.first)} to {units.size(fitted.last)} "
         f"in {units.duration(round(side.length))} of soak",
         *_per_request(side, fitted),
         *_idle(side, metric),
     ]
-    if severity == "info":
-        return [_cache_fill(side, metric, fitted, evidence)]
-    evidence.append(
-        "seen from outside only: an object leak, a native leak and growing fragmentation cannot be told apart"
-    )
+
+
+def _grows(side: Side, metric: str, fitted: Trend) -> Finding:
+    cause = cause_of_growth(side, fitted)
+    evidence = [*_rose(side, metric, fitted), *cause.evidence]
     room, what = _memory_room(side)
-    return [_growth("memory_growth", metric, side, fitted, "memory grows", "bytes", evidence, room, what)]
+    finding = _growth(cause.name, metric, side, fitted, cause.words, "bytes", evidence, room, what)
+    return replace(finding, confidence=cause.confidence, location=cause.location)
 
 
 def memory_metric(side: Side) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from soak.core.histogram import Histogram
+from soak.core.inspection import Look, looks
 from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
 from soak.core.records import Clock, Floats, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
 from soak.judge.marks import Marks
@@ -29,6 +30,7 @@ FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
 _NOTHING = Series(np.empty(0), np.empty(0))
 _MANY_WINDOWS = 60
 _CPU_WINDOW_S = 2.0
+_AROUND_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ class Side:
             "process.major_faults": lambda: _rate_of(self._raw("process.major_faults")),
             "stack.headroom": self._headroom,
             "cpu.per_request": self._cpu_per_request,
+            "allocations.per_request": lambda: self._allocations("count"),
+            "allocations.bytes_per_request": lambda: self._allocations("bytes"),
             "throughput.rate": lambda: self._tallied(lambda ys, s: sum(y.done for y in ys) / s),
             "generator.loop_lag_max": lambda: self._tallied(lambda ys, _: max(y.lag_max for y in ys)),
             "generator.wake_p99": lambda: self._tallied(lambda ys, _: max(y.wake_p99 for y in ys)),
@@ -175,6 +179,35 @@ class Side:
             return self.blocks(metric)
         found = self.percentile_windows(endpoint, "latency" if room == "latency" else "service", quantile)
         return found if found is not None and len(found.v) >= TREND_WINDOWS else None
+
+    def requests_in(self, look: Look) -> float:
+        """Requests that the process did while its allocations were tracked: its share of the tree's CPU, of all."""
+        if look.window is None:
+            return 0.0
+        middle, half = (look.window.start + look.window.end) / 2, look.window.seconds / 2
+        return self.done_between(middle - half, middle + half) * self._cpu_share(look.pid, look.start, look.end)
+
+    def done_between(self, start: float, end: float) -> float:
+        """Requests that were done from `start` to `end` (s since the start of the run), evenly within an interval."""
+        total = 0.0
+        for y in self.data.tallies:
+            common = min(end, y.start + y.length) - max(start, y.start)
+            if common > 0 and y.length > 0:
+                total += y.done * common / y.length
+        return total
+
+    def _cpu_share(self, pid: int, start: float, end: float) -> float:
+        """The share of the tree's CPU time that one of its processes used, around [start, end]; 1 when unknown."""
+        tree = self._raw("process.cpu_seconds")
+        own = next(
+            (s.get("process.cpu_seconds") for key, s in self.data.processes.items() if key.startswith(f"{pid}@")), None
+        )
+        if tree is None or own is None or not len(own):
+            return 1.0
+        a, b = start - _AROUND_S, end + _AROUND_S
+        whole = float(np.diff(np.interp([a, b], tree.t, tree.v))[0])
+        part = float(np.diff(np.interp([a, b], own.t, own.v))[0])
+        return min(1.0, part / whole) if whole > 0 and part > 0 else 1.0
 
     def mean_of(self, metric: str, phase: Phase | None) -> float | None:
         """The mean of a series over the second half of a phase, when it has settled; None without one."""
@@ -236,6 +269,16 @@ class Side:
     def _raw(self, metric: str) -> Series | None:
         return self.recording.host.get(metric) if metric.startswith("host.") else self.data.series.get(metric)
 
+    def _allocations(self, what: str) -> Series | None:
+        """Allocations, or bytes allocated, for each request done in a window (`count` or `bytes`)."""
+        points = []
+        for look in looks(self.recording, self.name):
+            if look.window is not None and (requests := self.requests_in(look)) > 0:
+                value = look.window.count if what == "count" else look.window.bytes
+                points.append(((look.window.start + look.window.end) / 2, value / requests))
+        t, v = np.array(points).reshape(-1, 2).T
+        return Series(t, v)
+
     def _headroom(self) -> Series | None:
         used, limit = self._raw("stack.high_water"), self._raw("stack.limit")
         if used is None or limit is None or not len(limit):
@@ -256,6 +299,8 @@ class Side:
         spent = np.diff(np.interp(marks, cpu.t, cpu.v))
         with np.errstate(divide="ignore", invalid="ignore"):
             per = np.where(requests > 0, spent / requests, np.nan)
+        inspected = [self.marks.touches(a, width) for a in marks[:-1]]
+        per[np.array(inspected, dtype=bool)] = np.nan
         return Series((marks[:-1] + marks[1:]) / 2, per)
 
     def _tallied(self, take: Callable[[list[Tally], float], float]) -> Series | None:

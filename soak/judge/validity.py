@@ -65,6 +65,11 @@ def remarks(side: Side) -> list[str]:
             )
     if side.marks.all:
         told.append(f"{len(side.marks.all)} intervals are left out of what is judged: {'; '.join(_causes(side))}")
+    if side.marks.inspected:
+        told.append(
+            f"{len(side.marks.inspected)} intervals are left out of latency and CPU: the target was looked into "
+            "closely then, which slows it down"
+        )
     return told
 
 

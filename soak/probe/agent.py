@@ -27,7 +27,22 @@ _PATIENCE_S = 5.0
 _MOST_BYTES = 16 * 1024 * 1024
 _ENOUGH = 0.9
 """Of the tree's resident memory: what the processes that answered must hold for their sum to be that of the tree."""
-_SUMMED = ("memory.live", "memory.free_in_heap", "memory.pymalloc_slack", "python.blocks", "python.live")
+_SUMMED = (
+    "memory.live",
+    "memory.free_in_heap",
+    "memory.pymalloc_slack",
+    "python.blocks",
+    "python.live",
+    "malloc.holes",
+)
+
+_CUMULATIVE = (
+    "agent.recursion_errors",
+    "agent.cpu_seconds",
+    "gc.collections",
+    "gc.full_collections",
+    "gc.uncollectable",
+)
 
 Job = Callable[["AgentSense", Sequence[Stat]], None]
 
@@ -165,7 +180,7 @@ class AgentSense:
             self._greet(stat, answer)
             values = figures(answer, status.get("memory.anon"))
             answered.append((monotonic(), values))
-            for name in ("agent.recursion_errors", "agent.cpu_seconds", "gc.collections", "gc.uncollectable"):
+            for name in _CUMULATIVE:
                 self._counted.setdefault(name, {})[stat.pid, stat.started] = values[name]
             with self._lock:
                 self._done.append((answered[-1][0], f"{self.side}/{stat.pid}@{stat.started}", values))
@@ -176,6 +191,7 @@ class AgentSense:
     def _tree(self, answered: list[dict[str, float]]) -> dict[str, float]:
         found = {n: sum(v[n] for v in answered) for n in _SUMMED if all(n in v for v in answered)}
         found |= {name: sum(by_process.values()) for name, by_process in self._counted.items()}
+        found["gc.enabled"] = min(v["gc.enabled"] for v in answered)
         deepest = max(answered, key=lambda v: v["stack.depth"] / v["stack.depth_limit"])
         found["stack.depth"], found["stack.depth_limit"] = deepest["stack.depth"], deepest["stack.depth_limit"]
         if kept := [v["memory.kept"] for v in answered if "memory.kept" in v]:
@@ -206,7 +222,9 @@ def figures(answer: Mapping[str, Any], anon: float | None) -> dict[str, float]:
         "agent.recursion_errors": float(answer["recursion_errors"]),
         "agent.cpu_seconds": float(answer["cpu_s"]),
         "gc.collections": float(sum(collector["collections"])),
+        "gc.full_collections": float(collector["collections"][-1]),
         "gc.uncollectable": float(collector["uncollectable"]),
+        "gc.enabled": float(collector["enabled"]),
     }
     if "blocks" in arenas:
         found["python.blocks"] = float(arenas["blocks"])
@@ -215,6 +233,8 @@ def figures(answer: Mapping[str, Any], anon: float | None) -> dict[str, float]:
         found["memory.pymalloc_slack"] = float(arenas["slack"])
     if "free" in malloc:
         found["memory.free_in_heap"] = float(malloc["free"])
+    if "holes" in malloc:
+        found["malloc.holes"] = float(malloc["holes"])
     if "live" in malloc and "live" in arenas:
         live = found["memory.live"] = float(malloc["live"] + arenas["live"])
         kept = found["memory.free_in_heap"] + found["memory.pymalloc_slack"]

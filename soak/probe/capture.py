@@ -12,9 +12,10 @@ import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from soak.core.inspection import is_own
 
 _SITES = 20
 _FRAMES = 12
@@ -54,14 +55,6 @@ def _held(records: Iterable[Any]) -> list[dict[str, Any]]:
         at[1] += record.n_allocations
     most = sorted(sums.items(), key=lambda item: item[1][0], reverse=True)[:_SITES]
     return [_site(*own, size=size, count=count) | {"leaf": _site(*leaf)} for (own, leaf), (size, count) in most]
-
-
-def is_own(file: str) -> bool:
-    """Whether a file is neither of the standard library nor of an installed package, nor no file at all."""
-    parts = file.split("/")
-    if "site-packages" in parts or "dist-packages" in parts or file.startswith("<"):
-        return False
-    return not any(a == "lib" and b.startswith("python3") for a, b in pairwise(parts))
 
 
 def _site(function: str, file: str, line: int, **numbers: int) -> dict[str, Any]:

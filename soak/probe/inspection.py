@@ -1,12 +1,13 @@
 """A costly look into one Python process: what it holds, where its time goes, who allocates.
 
-It slows the process down while it lasts, so it is kept out of what is judged: an `inspection` event says from when to
-when. Two of them, early and late in a soak, show what grew between them.
+It slows the process down, so it is kept out of what is judged: an `inspection` event says from when to when. Only to
+sample the stacks costs little, and comes before it. Two of them, early and late in a soak, show what grew between them.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import sysconfig
@@ -23,7 +24,6 @@ from soak.probe.procfs import GoneError, Stat
 _BESIDE_S = 20.0
 _READING_S = 300.0
 _MOST_KEPT = 48 * 1024 * 1024
-_HOT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +45,33 @@ class Inspection:
         if chosen is None:
             return
         stat, path = chosen
-        began = sense.now()
-        data: dict[str, Any] = {"pid": stat.pid, "why": self.why, "from": began}
-        capture = self.scratch / f"{sense.side}-{stat.pid}-{round(began)}.bin"
+        capture = self.scratch / f"{sense.side}-{stat.pid}-{round(sense.now())}.bin"
+        data: dict[str, Any] = {"pid": stat.pid, "why": self.why, "from": math.inf, "to": 0.0}
         for name, question in self._questions(capture):
             try:
-                seconds = float(str(question.get("seconds", 0.0)))
                 asked = sense.now()
+                seconds = float(str(question.get("seconds", 0.0)))
                 data[name] = ask(path, question, seconds + _BESIDE_S) | {"from": asked, "to": sense.now()}
+                if name != "hot":  # what samples cost is hardly felt
+                    data["from"], data["to"] = min(data["from"], asked), sense.now()
             except AgentError as error:
                 data[name] = {"error": str(error)}
-        data["to"] = sense.now()
+        if not math.isfinite(data["from"]):
+            return  # the process went away
+        began = data["from"]
         artifact = None
         if "tracked_s" in data.get("window", {}):
             data["allocations"], packed = _read(capture)
             if packed is not None:
-                artifact = ("memray", f"{sense.side}-{stat.pid}-{round(began)}", packed)
+                artifact = ("memray", capture.stem, packed)
         text = f"looked into process {stat.pid} for {data['to'] - began:.1f} s ({self.why})"
         sense.tell(Event(began, "inspection", sense.side, text, data), artifact)
 
     def _questions(self, capture: Path) -> list[tuple[str, dict[str, object]]]:
         found: list[tuple[str, dict[str, object]]] = [("heap", {"do": "heap"})]
         if self.hot_seconds:
-            found.append(("hot", {"do": "hot", "seconds": self.hot_seconds}))
+            hot: dict[str, object] = {"do": "hot", "seconds": self.hot_seconds}
+            found = [("hot", hot), *found, ("calls", {"do": "calls"})]
         if self.seconds:
             window = {"do": "window", "path": str(capture), "seconds": self.seconds, "objects": self.objects}
             found.append(("window", window | {"elsewhere": packages()}))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soak.core import units
+from soak.core.inspection import OFTEN, Function, Window, is_own, looks
 from soak.core.records import Recording, Series, SideRecording
 from soak.core.units import Dimension
 from soak.core.verdict import Finding, Percentiles, Severity, SideVerdict, Verdict
@@ -51,6 +52,20 @@ class FailureRow:
     side: str
     error: str
     count: str
+
+
+@dataclass(frozen=True, slots=True)
+class HotRow:
+    """One function that takes much of the time or is called very often, as shown."""
+
+    place: str
+    side: str
+    within: str
+    own: str
+    calls: str
+    allocations: str
+    """For each call."""
+    recursion: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +160,54 @@ def failure_rows(recording: Recording) -> list[FailureRow]:
     ]
 
 
+def hot_rows(recording: Recording) -> list[HotRow]:
+    """The hot paths of each side at the last look into it: its own code first, then by the time it takes itself."""
+    rows = []
+    for name in recording.sides:
+        found = [look for look in looks(recording, name) if look.functions]
+        if found:
+            last = found[-1]
+            shown = [f for f in last.functions if _tells(f, last.samples)]
+            ordered = sorted(shown, key=lambda f: (not is_own(f.site.file), -f.own, -f.within))
+            rows += [_hot_row(name, f, last.window) for f in ordered[:_MOST_HOT]]
+    return rows
+
+
+def _tells(f: Function, samples: int) -> bool:
+    """Not by a handful of samples; and everything passes through the entry points of a program."""
+    often = f.calls is not None and f.calls > OFTEN
+    return often or f.recursion > 0 or (samples >= _ENOUGH_SAMPLES and (f.within < _ENTRY or f.own > 1 - _ENTRY))
+
+
+def _hot_row(side: str, f: Function, window: Window | None) -> HotRow:
+    made = (
+        sum(s.count for s in window.by_count if (s.file, s.function) == (f.site.file, f.site.function)) if window else 0
+    )
+    calls = f.calls * window.seconds if f.calls and window else 0.0
+    return HotRow(
+        place=phrases.clean(f.site.text),
+        side=side,
+        within=units.percent(f.within),
+        own=units.percent(f.own),
+        calls="" if f.calls is None else f"{f.calls:,.0f}/s",
+        allocations=f"{made / calls:.3g}" if made and calls else "",
+        recursion=f"{f.recursion} deep" if f.recursion else "",
+    )
+
+
+_MOST_HOT = 12
+_ENOUGH_SAMPLES = 20
+_ENTRY = 0.95
 _MOST_FAILURES = 10
 _RESOURCES: tuple[tuple[str, str, Dimension], ...] = (
     ("memory.rss", "memory, resident", "bytes"),
     ("memory.anon", "memory, anonymous", "bytes"),
     ("memory.pss", "memory, proportional", "bytes"),
+    ("memory.live", "memory, live", "bytes"),
+    ("memory.free_in_heap", "memory, free in malloc", "bytes"),
+    ("memory.pymalloc_slack", "memory, free in arenas", "bytes"),
+    ("memory.fragmentation", "memory, fragmentation", "ratio"),
+    ("stack.depth", "Python calls, deepest", "count"),
     ("stack.high_water", "stack, deepest", "bytes"),
     ("process.threads", "threads", "count"),
     ("process.fds", "file descriptors", "count"),

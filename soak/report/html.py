@@ -75,6 +75,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         failures=facts.failure_rows(recording),
         quantiles=facts.QUANTILE_LABELS,
         resources=list(facts.resource_rows(recording)),
+        hot=facts.hot_rows(recording),
         measurement=[
             (name, side, facts.account(side), facts.instrument(recording, name, side))
             for name, side in facts.sides(verdict).items()

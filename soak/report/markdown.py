@@ -40,6 +40,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         _details("Latency", _latency(verdict)),
         _details("Failures over the whole run", _failures(recording)),
         _details("Process over the soak phase", _resources(recording)),
+        _details("Hot paths", _hot_paths(recording)),
         _details("Measurement", _measurement(recording, verdict)),
         f"<sub>{_prose(facts.summary(recording, verdict))}</sub>",
     ]
@@ -56,7 +57,13 @@ def _findings(found: list[NumberedFinding], beside: bool) -> str:
         lines.append(f"{item.number}. {_SEVERITIES[f.severity]}: **{_prose(f.title)}**")
         place = f"   - `{f.cause}` in {_code(f.metric)}"
         lines.append(place + (f", endpoint {_code(phrases.clean(f.endpoint))}" if f.endpoint else "") + side)
-        facts_of = (("Rate", phrases.growth(f)), ("Time left", phrases.time_left(f)), ("Cost", f.cost or ""))
+        facts_of = (
+            ("Code", f.location or ""),
+            ("Sure", phrases.confidence(f)),
+            ("Rate", phrases.growth(f)),
+            ("Time left", phrases.time_left(f)),
+            ("Cost", f.cost or ""),
+        )
         lines += [f"   - {key}: {_prose(value)}" for key, value in facts_of if value]
         lines += [f"   - Evidence: {_prose(line)}" for line in f.evidence[:_MAX_LINES]]
         if f.advice:
@@ -96,6 +103,15 @@ def _resources(recording: Recording) -> str:
     rows = list(facts.resource_rows(recording))
     head = ("Resource", "Side", "Soak began", "Soak ended", "Peak", "")
     return _table(head, ((r.label, r.side, r.start, r.end, r.peak, r.note) for r in rows), len(rows), "rows", 2)
+
+
+def _hot_paths(recording: Recording) -> str:
+    rows = facts.hot_rows(recording)
+    head = ("Function", "Side", "In samples", "Itself", "Calls", "Allocations a call", "Recursion")
+    cells = (
+        (_code(r.place, in_table=True), r.side, r.within, r.own, r.calls, r.allocations, r.recursion) for r in rows
+    )
+    return _table(head, cells, len(rows), "functions", 2)
 
 
 def _measurement(recording: Recording, verdict: Verdict) -> str:

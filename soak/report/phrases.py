@@ -141,3 +141,15 @@ def wall_clock(epoch: float) -> str:
 def plural(n: int, noun: str) -> str:
     """`1 finding`, `2 findings`."""
     return f"{count(n)} {noun}{'' if n == 1 else 's'}"
+
+
+_SURE = {
+    "high": "the cause is told with high confidence",
+    "medium": "the cause is told with medium confidence",
+    "low": "that it grows is sure, its cause is not",
+}
+
+
+def confidence(finding: Finding) -> str:
+    """How sure the cause of a finding is, in words; empty when nothing is to be said of it."""
+    return _SURE[finding.confidence] if finding.confidence else ""

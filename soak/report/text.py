@@ -28,6 +28,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         _latency(verdict),
         _failures(recording),
         _resources(recording),
+        _hot_paths(recording),
         _measurement(recording, verdict),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -57,6 +58,8 @@ def _findings(verdict: Verdict) -> list[str]:
         )
         parts = (
             ("where", phrases.where(f) + side),
+            ("code", phrases.clean(f.location or "")),
+            ("sure", phrases.confidence(f)),
             ("rate", phrases.growth(f)),
             ("time left", phrases.time_left(f)),
             ("when", phrases.span(f)),
@@ -133,6 +136,19 @@ def _resources(recording: Recording) -> list[str]:
     for cells in table:
         lines += _wrap(cells[4], f"{_columns(cells[:4], widths, right_from=1)}  ", _INDENT * 3)
     return lines
+
+
+def _hot_paths(recording: Recording) -> list[str]:
+    rows = facts.hot_rows(recording)
+    if not rows:
+        return []
+    beside = len(recording.sides) > 1
+    table = [("HOT PATHS", "in", "itself", "calls", "allocs/call", "recursion")]
+    for r in rows:
+        label = _INDENT + _middle(r.place, 48) + (f", {r.side}" if beside else "")
+        table.append((label, r.within, r.own, r.calls, r.allocations, r.recursion))
+    widths = _widths(table)
+    return [_columns(cells, widths, right_from=1).rstrip() for cells in table]
 
 
 def _measurement(recording: Recording, verdict: Verdict) -> list[str]:

@@ -16,6 +16,7 @@ from soak.core.verdict import Finding
 from soak.probe import AgentSense, Inspection, trim
 
 _SUSPECTS = ("memory_growth", "object_leak", "native_leak", "fragmentation", "pymalloc_fragmentation", "retention")
+_HOT_S = 5.0
 _OVERHEAD_S = 2.0
 _APART = 0.2
 """Of the soak: a suspicion so soon after another look has nothing new to see."""
@@ -29,6 +30,7 @@ class Looks:
         self._scratch = scratch
         self._window = scenario.probe.window
         self._seconds = scenario.inspection_s
+        self._hot = min(_HOT_S, scenario.phases.soak / 15)
         self._soak = scenario.phases.soak
         self._plan: list[float] = []
         self._last = -math.inf
@@ -40,7 +42,7 @@ class Looks:
         for sense in self._senses:
             sense.force = phase in ("idle_before", "idle_after")
         if phase == "soak":
-            took = 2 * self._seconds + _OVERHEAD_S
+            took = self._hot + self._seconds + _OVERHEAD_S
             early, late = at + min(0.05 * self._soak, 60.0), at + self._soak - took
             every = self._window.every if self._window and self._window.every else math.inf
             between = [early + i * every for i in range(1, int((late - early) / every)) if math.isfinite(every)]
@@ -72,7 +74,7 @@ class Looks:
         seconds, objects = (self._seconds, self._window.objects) if self._window else (0.0, False)
         for sense in self._senses:
             if sense.present and not sense.busy:
-                sense.order(Inspection(why, seconds, self._seconds, objects, self._scratch))
+                sense.order(Inspection(why, seconds, self._hot, objects, self._scratch))
 
     def _rehearse(self) -> None:
         """Before anything is judged, track for a moment: the first time loads memray, and that memory stays."""

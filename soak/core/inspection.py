@@ -1,0 +1,166 @@
+"""What a costly look into a Python process found, read from the event that it left in the run file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from soak.core.records import Event, Recording
+
+OFTEN = 1_000.0
+"""Calls a second from which on a function is worth a look, however little each takes."""
+REHEARSAL = "rehearsal"
+"""The look before anything is judged, which only loads what later looks need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in the code, with the bytes and the number of allocations of a window that were made there."""
+
+    function: str
+    file: str
+    line: int
+    size: int = 0
+    count: int = 0
+
+    @property
+    def text(self) -> str:
+        """`shop.py:12 (add)`, with the folder that the file is in."""
+        short = "/".join(self.file.rsplit("/", 2)[-2:])
+        return f"{short}:{self.line} ({self.function})"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A large container: `name` is the global or attribute that holds it, if one does."""
+
+    identity: int
+    type: str
+    items: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that was hot: shares of the samples of busy threads that it was in, and that it was innermost in.
+
+    `recursion`: how many times it was seen in one stack, 0 if never twice. `calls`: a second, None if not counted.
+    """
+
+    site: Site
+    within: float
+    own: float
+    recursion: int
+    calls: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Allocations between `start` and `end`, tracked for `seconds`; `held` were not freed in it.
+
+    `objects` tells whether Python's small objects were tracked too.
+    """
+
+    start: float
+    end: float
+    seconds: float
+    objects: bool
+    count: int
+    bytes: int
+    by_bytes: tuple[Site, ...]
+    by_count: tuple[Site, ...]
+    held: tuple[Site, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One costly look. What could not be had is empty, and `troubles` say why."""
+
+    side: str
+    pid: int
+    why: str
+    start: float
+    end: float
+    objects: int
+    types: Mapping[str, int]
+    containers: tuple[Container, ...]
+    functions: tuple[Function, ...]
+    samples: int
+    counted: str
+    window: Window | None
+    troubles: tuple[str, ...]
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is neither of the standard library nor of an installed package, nor no file at all."""
+    parts = file.split("/")
+    if "site-packages" in parts or "dist-packages" in parts or file.startswith("<"):
+        return False
+    return not any(a == "lib" and b.startswith("python3") for a, b in pairwise(parts))
+
+
+def looks(recording: Recording, side: str) -> list[Look]:
+    """The looks into a side, in order, but for rehearsals."""
+    found = [_look(e) for e in recording.events if e.kind == "inspection" and e.side == side]
+    return sorted((look for look in found if look.why != REHEARSAL), key=lambda look: look.start)
+
+
+def _look(event: Event) -> Look:
+    data: Mapping[str, Any] = event.data
+    heap, hot, calls, window = (data.get(key, {}) for key in ("heap", "hot", "calls", "window"))
+    return Look(
+        side=event.side or "",
+        pid=int(data["pid"]),
+        why=str(data["why"]),
+        start=float(data["from"]),
+        end=float(data["to"]),
+        objects=int(heap.get("total", 0)),
+        types=heap.get("types", {}),
+        containers=tuple(Container(c["id"], c["type"], c["items"], c["name"]) for c in heap.get("containers", ())),
+        functions=tuple(_functions(hot.get("functions", ()), calls.get("rates", ()))),
+        samples=int(hot.get("samples", 0)),
+        counted=str(calls.get("threads", "none")),
+        window=_window(window, data["allocations"]) if "count" in data.get("allocations", {}) else None,
+        troubles=tuple(
+            f"{what}: {part['error']}"
+            for what, part in (
+                ("heap", heap),
+                ("hot", hot),
+                ("memray", window),
+                ("memray", data.get("allocations", {})),
+            )
+            if "error" in part
+        ),
+    )
+
+
+def _functions(hot: Iterable[Mapping[str, Any]], rates: Iterable[Sequence[Any]]) -> Iterator[Function]:
+    """Functions that are in many samples, then those that are only called very often."""
+    by_place = {(file, function, line): rate for file, function, line, rate in rates}
+    for f in hot:
+        rate = by_place.pop((f["file"], f["function"], f["line"]), None)
+        yield Function(Site(f["function"], f["file"], f["line"]), f["within"], f["own"], f["recursion"], rate)
+    for (file, function, line), rate in by_place.items():
+        if rate > OFTEN:
+            yield Function(Site(function, file, line), 0.0, 0.0, 0, rate)
+
+
+def _window(window: Mapping[str, Any], allocations: Mapping[str, Any]) -> Window:
+    def sites(key: str) -> tuple[Site, ...]:
+        return tuple(
+            Site(s["function"], s["file"], s["line"], s.get("size", 0), s.get("count", 0)) for s in allocations[key]
+        )
+
+    return Window(
+        start=float(window["from"]),
+        end=float(window["to"]),
+        seconds=float(window["tracked_s"]),
+        objects=bool(window["objects"]),
+        count=int(allocations["count"]),
+        bytes=int(allocations["bytes"]),
+        by_bytes=sites("by_bytes"),
+        by_count=sites("by_count"),
+        held=sites("held"),
+    )

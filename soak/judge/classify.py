@@ -1,0 +1,175 @@
+"""Why memory grows, when an agent or a door tells what is live: leak, fragmentation, arenas, retention.
+
+    resident memory grows, and what is live
+      grows with it ── objects too ─────────── object_leak
+                   └── but not objects ─────── native_leak
+      does not ─────── free in many holes ──── fragmentation
+                   └── free in few pieces ──── retention
+                   └── free in arenas ──────── pymalloc_fragmentation
+                   └── neither ─────────────── native_leak: mapped past all allocators
+
+Live and free bytes are compared over the same stretch by the slopes of their floors, so that a garbage collector's
+sawtooth is not taken for growth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from soak.core import units
+from soak.core.verdict import Confidence
+from soak.judge import inside
+from soak.judge.side import Side
+from soak.judge.stats.trend import Trend
+
+_MOST = 0.5
+"""Of the growth of resident memory: what explains so much of it is its cause."""
+_LARGE_HOLE = 256 * 1024
+"""Bytes: free pieces of this size hold anything that a service asks for."""
+_PER_OBJECT = 256 * 1024
+"""Bytes: if a new object stands for more than this, objects are not what grows."""
+_FEW_COLLECTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A cause with the words of its title, the evidence, how sure it is, and the place in the code if known."""
+
+    name: str
+    words: str
+    evidence: tuple[str, ...]
+    confidence: Confidence
+    location: str | None = None
+
+
+def cause_of_growth(side: Side, fitted: Trend) -> Cause:
+    """The cause of a steady growth of resident memory, as closely as what was measured can tell."""
+    live = _part(side, fitted, "memory.live")
+    if live is None:
+        return _unknown(side)
+    free, slack = _part(side, fitted, "memory.free_in_heap"), _part(side, fitted, "memory.pymalloc_slack")
+    told = f"of that growth, {_percent(live)} is live, {_percent(free or 0.0)} is free but kept by malloc" + (
+        f", {_percent(slack)} is free in Python's arenas" if slack is not None else ""
+    )
+    free, slack = free or 0.0, slack or 0.0
+    if live >= _MOST:
+        return _leak(side, live * fitted.growth, told, live)
+    if slack >= _MOST and slack >= free:
+        return _arenas(told, slack)
+    if free + slack >= _MOST:
+        return _fragments(side, fitted, told, free)
+    if live + free + slack < _MOST:
+        text = "no allocator accounts for it: it is mapped directly, by native code or for stacks"
+        return Cause("native_leak", "memory outside of all allocators grows", (told, text), "medium")
+    return Cause("memory_growth", "memory grows", (told, "no single cause explains it"), "low")
+
+
+def _part(side: Side, whole: Trend, metric: str) -> float | None:
+    """How much of the growth of resident memory that of a part makes; None when nobody knows.
+
+    By the slopes of the floors; or, where there are too few looks for a trend (a heap in pieces is slow to ask), by
+    what it was idle before the load and after it.
+    """
+    part = side.trend(metric)
+    if part is not None:
+        return max(0.0, part.slope / whole.slope) if part.high > 0 and part.low > -part.slope else 0.0
+    grew, all_of_it = _between_idles(side, metric), _between_idles(side, "memory.anon")
+    if grew is None or not all_of_it or all_of_it < 0:
+        return None
+    return max(0.0, grew / all_of_it)
+
+
+def _between_idles(side: Side, metric: str) -> float | None:
+    before = side.mean_of(metric, side.recording.phase("idle_before"))
+    after = side.mean_of(metric, side.recording.phase("idle_after"))
+    return after - before if before is not None and after is not None else None
+
+
+def _percent(share: float) -> str:
+    return f"{100 * min(share, 9.99):.0f} %"
+
+
+def _confidence(share: float) -> Confidence:
+    return "high" if share >= 0.75 else "medium"
+
+
+def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
+    location, evidence = inside.where(side)
+    blocks = side.trend("python.blocks")
+    if blocks is None:
+        words = "what the program holds grows"
+        return Cause("object_leak", words, (told, *evidence), _confidence(share), location)
+    objects = blocks.growth if blocks.low > 0 else 0.0
+    if objects * _PER_OBJECT < growth:
+        text = "the number of Python's objects does not grow with it, so native code holds it"
+        return Cause("native_leak", "native memory leaks", (told, text, *evidence), _confidence(share), location)
+    count = f"Python's objects grew by {objects:,.0f}, {units.size(growth / objects)} each"
+    confidence = _confidence(share)
+    if not inside.containers(side) and (why := _uncollected(side)):
+        evidence.append(why)
+        confidence = "medium"
+    place = f", allocated at {_short(location)}" if location else ""
+    return Cause("object_leak", f"objects leak{place}: memory grows", (told, count, *evidence), confidence, location)
+
+
+def _short(location: str) -> str:
+    path, _, rest = location.partition(" ")
+    return "/".join(path.rsplit("/", 2)[-2:]) + f" {rest}"
+
+
+def _uncollected(side: Side) -> str:
+    """Whether what grows may be garbage that nobody has collected yet, in words."""
+    enabled, full = side.soak_series("gc.enabled"), side.soak_series("gc.full_collections")
+    if enabled is not None and not enabled.v[-1]:
+        return "Python's garbage collector is switched off: cycles are never freed"
+    if full is not None and full.v[-1] - full.v[0] < _FEW_COLLECTIONS:
+        times = int(full.v[-1] - full.v[0])
+        return f"there were only {times} full garbage collections in the soak: part of it may be garbage still"
+    return ""
+
+
+def _arenas(told: str, share: float) -> Cause:
+    text = "Python frees an arena only when nothing in it is in use: few objects that stay hold many that went"
+    words = "Python's arenas are left nearly empty: memory grows"
+    return Cause("pymalloc_fragmentation", words, (told, text), _confidence(share))
+
+
+def _fragments(side: Side, fitted: Trend, told: str, share: float) -> Cause:
+    """Free bytes that stay resident: many holes between live pieces, or a few large ones that were not given back."""
+    evidence = [told]
+    back = _given_back(side)
+    if back is not None:
+        evidence.append(f"malloc_trim gave back {units.size(back)} at the end: whole pages that nothing live lies in")
+    hole = _new_hole(side, share * fitted.growth)
+    if hole is None:
+        words = "freed memory is not used again: memory grows"
+        return Cause("fragmentation", words, tuple(evidence), "medium")
+    if hole >= _LARGE_HOLE:
+        evidence.append("it lies in few large pieces, so it could be used again: what was in use at the peak grows")
+        return Cause("retention", "freed memory is kept by malloc: memory grows", tuple(evidence), _confidence(share))
+    evidence.append(f"it lies in holes of {units.size(hole)} on average: too small, or in the wrong place, to be used")
+    return Cause("fragmentation", "the heap fragments: memory grows", tuple(evidence), _confidence(share))
+
+
+def _new_hole(side: Side, grown: float) -> float | None:
+    """Bytes of free memory for each new piece of it; None when the allocator does not say in how many it lies."""
+    fitted = side.trend("malloc.holes")
+    holes = fitted.growth if fitted is not None else _between_idles(side, "malloc.holes")
+    return None if holes is None else grown / max(1.0, holes)
+
+
+def _given_back(side: Side) -> float | None:
+    """Bytes that malloc_trim returned at the end of the run; None when it was not tried."""
+    for event in side.recording.events:
+        if event.kind == "trim" and event.side == side.name:
+            return max(0.0, float(str(event.data["before"])) - float(str(event.data["after"])))
+    return None
+
+
+def _unknown(side: Side) -> Cause:
+    text = "seen from outside only: an object leak, a native leak and growing fragmentation cannot be told apart"
+    more = "an agent inside would tell (`soak exec`, or `import soak.agent` in the target)"
+    asked = any(e.kind == "agent" and e.side == side.name for e in side.recording.events)
+    if asked:
+        more = "the agent inside could not tell what is live: its allocator is not one that it can ask"
+    return Cause("memory_growth", "memory grows", (text, more), "low")

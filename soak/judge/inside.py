@@ -1,0 +1,97 @@
+"""What looks from inside say of growth: which containers grew, where the code is that allocated what stayed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from soak.core import units
+from soak.core.inspection import Look, Site, Window, looks
+from soak.judge.side import Side
+
+_GREW = 1.2
+_LEAST_ITEMS = 100
+_FAIR_SHARE = 0.2
+_MOST = 3
+
+
+def containers(side: Side) -> list[str]:
+    """Containers that grew from the first look to the last, in words, the fastest first."""
+    first, last = _ends(side)
+    if first is None or last is None:
+        return []
+    before = {c.identity: c.items for c in first.containers}
+    smallest = min(before.values(), default=0)
+    grown = []
+    for c in last.containers:
+        was = before.get(c.identity, smallest if c.identity not in before else 0)
+        if c.items - was >= _LEAST_ITEMS and c.items > _GREW * was:
+            seen = f"from {was:,}" if c.identity in before else f"from at most {was:,}"
+            grown.append((c.items - was, f"the {c.type} {c.name or 'without a name'} grew {seen} to {c.items:,} items"))
+    return [text for _, text in sorted(grown, reverse=True)[:_MOST]]
+
+
+def types(side: Side) -> str:
+    """The types of which most new objects are, in words; empty when hardly any are."""
+    first, last = _ends(side)
+    if first is None or last is None:
+        return ""
+    grown = sorted(((last.types[t] - n, t) for t, n in first.types.items() if t in last.types), reverse=True)
+    grown += [(n, t) for t, n in last.types.items() if t not in first.types]
+    most = [(n, t) for n, t in sorted(grown, reverse=True) if n >= _LEAST_ITEMS][:_MOST]
+    return "new objects: " + ", ".join(f"{n:,} {t.removeprefix('builtins.')}" for n, t in most) if most else ""
+
+
+def site(side: Side) -> tuple[Site, float, float] | None:
+    """Where what stays is allocated: the place, bytes that stay for each request, and its share of all that stay.
+
+    In every window some of what was allocated is still in use at its end, since requests are under way. A leak's own
+    place is there every time, with about the same number of bytes for each request: the least of all windows counts.
+    """
+    by_window: list[dict[tuple[str, str, int], float]] = []
+    totals = []
+    for look in looks(side.recording, side.name):
+        if look.window is None or (requests := side.requests_in(look)) <= 0:
+            continue
+        sums: dict[tuple[str, str, int], float] = defaultdict(float)
+        for held in _foreign(look.window):
+            sums[held.file, held.function, held.line] += held.size / requests
+        by_window.append(sums)
+        totals.append(sum(sums.values()))
+    if not by_window:
+        return None
+    least = {at: min(sums.get(at, 0.0) for sums in by_window) for at in by_window[0]}
+    if not least:
+        return None
+    (file, function, line), each = max(least.items(), key=lambda item: item[1])
+    share = each / float(np.mean(totals)) if np.mean(totals) > 0 else 0.0
+    return (Site(function, file, line), each, share) if share >= _FAIR_SHARE else None
+
+
+def where(side: Side) -> tuple[str | None, list[str]]:
+    """The place of a leak if the windows agree on one, and evidence in words: places, containers, types."""
+    found, evidence = site(side), []
+    location = None
+    if found is not None:
+        at, each, share = found
+        location = f"{at.file}:{at.line} ({at.function})"
+        evidence.append(
+            f"in every window of allocations, {units.size(each)} a request stayed that {at.text} had allocated: "
+            f"{units.percent(share)} of all that stayed"
+        )
+    evidence += containers(side)
+    evidence += filter(None, [types(side)])
+    return location, evidence
+
+
+def _ends(side: Side) -> tuple[Look | None, Look | None]:
+    """The first and the last look at the heap of one and the same process."""
+    found = [look for look in looks(side.recording, side.name) if look.objects]
+    same = [look for look in found if look.pid == found[-1].pid]
+    return (same[0], same[-1]) if len(same) > 1 else (None, None)
+
+
+def _foreign(window: Window) -> list[Site]:
+    """Without what the look itself allocated."""
+    return [s for s in window.held if "/soak/agent/" not in s.file and "/memray/" not in s.file]
