@@ -78,6 +78,7 @@ _ALL = [
     Metric("process.fds", "count", "floor", "open file descriptors of the process tree"),
     Metric("process.connections", "count", "floor", "TCP connections of the process tree"),
     Metric("process.processes", "count", "floor", "processes of the tree"),
+    Metric("process.zombies", "count", "floor", "processes of the tree that ended and that nobody waited for"),
     Metric("process.restarts", "count", "peak", "times that a process of the tree was replaced"),
     Metric("process.minor_faults", "rate", "counter", "minor page faults a second"),
     Metric("process.major_faults", "rate", "counter", "major page faults a second: reads from disk"),

@@ -202,6 +202,42 @@ class Trace:
         return found
 
 
+class Burst:
+    """A curve with one stretch in it, of `length` s from `start` on, at `rate` (1/s) or `times` what it would be there.
+
+    Before and after it, everything comes when it would have come without it.
+    """
+
+    def __init__(self, usual: Curve, start: float, length: float, rate: float | None, times: float) -> None:
+        self._usual, self._start, self._end, self._rate, self._times = usual, start, start + length, rate, times
+        self._before = usual.expected(start)
+        self._replaced = usual.expected(self._end) - self._before
+        self._total = rate * length if rate is not None else times * self._replaced
+
+    def expected(self, t: float) -> float:
+        """See Curve."""
+        if t < self._start:
+            return self._usual.expected(t)
+        if t >= self._end:
+            return self._usual.expected(t) - self._replaced + self._total
+        if self._rate is not None:
+            return self._before + self._rate * (t - self._start)
+        return self._before + self._times * (self._usual.expected(t) - self._before)
+
+    def when(self, units: Floats) -> Floats:
+        """See Curve."""
+        inside = units - self._before
+        if self._rate is not None:
+            within = self._start + inside / self._rate
+        else:
+            within = self._usual.when(self._before + np.maximum(inside, 0.0) / self._times)
+        # rounding must not let one stretch reach into the next: times are ascending
+        before = np.minimum(self._usual.when(units), self._start)
+        within = np.clip(within, self._start, self._end)
+        after = np.maximum(self._usual.when(np.maximum(units - self._total + self._replaced, 0.0)), self._end)
+        return np.where(inside < 0, before, np.where(inside < self._total, within, after))
+
+
 def curve_of(rate: float | None, pattern: Pattern | None, folder: Path) -> Curve:
     """The curve of `load.rate` and `load.pattern`; a trace is read from `folder`. Raises ValueError, OSError."""
     if pattern is None:

@@ -23,7 +23,7 @@ Outcome = Literal["ok", "failed", "timeout"]
 Clock = Literal["latency", "service", "journey"]
 """`latency` runs from the intended start of an arrival, `service` from the actual send; `journey` is that of a
 whole journey, from its intended start to its last answer without the pauses that its visitor made."""
-PhaseName = Literal["idle_before", "warmup", "soak", "drain", "idle_after"]
+PhaseName = Literal["idle_before", "warmup", "soak", "burst", "recovery", "drain", "idle_after"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from pydantic import Field, model_validator
 
 from soak.core.criterion import Criterion
 from soak.core.load import Load
-from soak.core.model import Duration, Later, Model
-from soak.core.pattern import curve_of
+from soak.core.model import Duration, Later, Model, Rate
+from soak.core.pattern import Burst, Curve, curve_of
 
 DRAIN_MARGIN = 2.0
 """Seconds that drain waits beyond the request timeout, for the last answers to be recorded."""
@@ -103,12 +103,36 @@ class Reference(Target):
     run: Later = None
 
 
+MIN_RECOVERY = 5.0
+"""Seconds: in less, nothing can be seen to come back and stay."""
+
+
+class BurstPhase(Model):
+    """More load for a while when the soak is over, then the usual load again: does the target recover?"""
+
+    rate: Annotated[Rate | None, Field(description="arrivals a second in the burst")] = None
+    times: Annotated[float | None, Field(gt=1, le=1000, description="or so many times the usual rate")] = None
+    length: Annotated[Duration, Field(alias="for", description="how long the burst lasts")]
+    recovery: Annotated[Duration, Field(description="how long the usual rate goes on after it; its end is judged")]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.rate is None) == (self.times is None):
+            raise ValueError("expected either `rate` or `times`")
+        if self.length < 1:
+            raise ValueError("for: expected at least 1 s")
+        if self.recovery < MIN_RECOVERY:
+            raise ValueError(f"recovery: expected at least {MIN_RECOVERY:g} s")
+        return self
+
+
 class Phases(Model):
     """How long each phase lasts; only the soak phase is judged for drift."""
 
     idle_before: Duration = 0.0
     warmup: Annotated[Duration | None, Field(description="default: a tenth of the soak, at most 5 minutes")] = None
     soak: Duration
+    burst: Annotated[BurstPhase | None, Field(description="after the soak: a burst, and the recovery from it")] = None
     idle_after: Duration = 0.0
 
     @model_validator(mode="after")
@@ -200,6 +224,14 @@ class Scenario(Model):
                     f"criteria[{i}].metric: {criterion.metric} needs a process to watch: "
                     "add process, pid, port or name to the target"
                 )
+        if (burst := self.phases.burst) is not None:
+            if not self.load.open_model:
+                faults.append(
+                    "phases.burst: users of the closed model pace themselves and cannot be made to come more often; "
+                    "say load.rate instead of load.users"
+                )
+            elif burst.rate is not None and self.load.rate is not None and burst.rate <= self.load.rate:
+                faults.append("phases.burst.rate: expected more than load.rate")
         for key, side in (("target", self.target), ("reference", self.reference)):
             if side is not None and side.url.startswith("tcp") and self.load.locustfile is None:
                 faults.append(f"{key}.url: a tcp:// target needs load.locustfile: soak itself speaks HTTP")
@@ -215,9 +247,29 @@ class Scenario(Model):
         return {"candidate": self.target} | ({"reference": self.reference} if self.reference else {})
 
     @property
-    def load_s(self) -> float:
-        """Seconds during which arrivals are scheduled: warm-up and soak."""
+    def soak_end_s(self) -> float:
+        """When the soak phase ends, in seconds since the start of load."""
         return self.phases.warmup_s + self.phases.soak
+
+    def soak_ends(self, begin: float) -> float:
+        """When the soak phase ends if load starts at `begin`; the same number, to the bit, for everyone who asks."""
+        return round(begin + self.soak_end_s, 6)
+
+    @property
+    def load_s(self) -> float:
+        """Seconds during which arrivals are scheduled: warm-up, soak, and burst and recovery if there are any."""
+        burst = self.phases.burst
+        return self.soak_end_s + (burst.length + burst.recovery if burst is not None else 0.0)
+
+    def curve(self, folder: Path) -> Curve:
+        """Arrivals over time in an open model, the burst included; a trace is read from `folder`.
+
+        Raises OSError and ValueError when it cannot be.
+        """
+        usual, burst = curve_of(self.load.rate, self.load.pattern, folder), self.phases.burst
+        if burst is None:
+            return usual
+        return Burst(usual, self.soak_end_s, burst.length, burst.rate, burst.times or 1.0)
 
     def expected(self, start: float, end: float, folder: Path) -> float | None:
         """Arrivals expected from `start` to `end` (s since the start of load); None if the target decides it.
@@ -226,7 +278,7 @@ class Scenario(Model):
         """
         if not self.load.open_model:
             return None
-        curve = curve_of(self.load.rate, self.load.pattern, folder)
+        curve = self.curve(folder)
         return curve.expected(end) - curve.expected(start)
 
     @property
@@ -250,5 +302,10 @@ class Scenario(Model):
 
     @property
     def interval_s(self) -> float:
-        """Length of a recording interval in seconds: 1 s for short runs, 10 s from two hours on."""
-        return min(10.0, max(1.0, float(round(self.phases.soak / 720))))
+        """Length of a recording interval in seconds: 1 s for short runs, 10 s from two hours on.
+
+        Two dozen of them fit into a recovery: when it was over is told by them.
+        """
+        burst = self.phases.burst
+        finest = min(self.phases.soak / 720, burst.recovery / 24) if burst is not None else self.phases.soak / 720
+        return min(10.0, max(1.0, float(round(finest))))

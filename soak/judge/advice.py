@@ -48,6 +48,10 @@ ADVICE: Mapping[str, str] = {
     "crash": "Read its last output above; for a signal, run it with core dumps on (ulimit -c unlimited).",
     "oom_kill": "Raise the memory limit only if the growth above levels off; if it does not, find the leak first.",
     "restart": "Read the target's log at these times. If its workers recycle by design, say so with a criterion.",
+    "no_recovery": (
+        "Look at what still goes on when the burst is over: retries that make retries, a queue of work whose askers "
+        "are gone, locks, a pool that is never given back. Bound the queue, drop what is too late, back off retries."
+    ),
     "noisy_host": "Soak on a host of its own, or beside a reference, so that what both suffer is not blamed on one.",
     "generator_saturated": "Give the load more workers (load.workers) or another machine, and soak again.",
 }

@@ -284,12 +284,17 @@ def host(side: Side) -> list[Finding]:
 def _error_kinds(side: Side) -> list[str]:
     counts: dict[str, int] = {}
     for event in side.recording.events:
-        if event.kind == "error_sample" and event.side == side.name and side.start <= event.t:
+        if event.kind == "error_sample" and event.side == side.name and side.start <= event.t <= _told_by(side):
             key = f"{event.data.get('endpoint')}: {event.data.get('error')}"
             count = event.data.get("count")
             counts[key] = counts.get(key, 0) + (int(count) if isinstance(count, (int, float)) else 1)
     top = sorted(counts.items(), key=lambda kv: -kv[1])[:3]
     return [f"{key} ({count} times)" for key, count in top]
+
+
+def _told_by(side: Side) -> float:
+    """Until when failures were reported that are not those of a burst (s)."""
+    return side.end if side.recording.phase("burst") is not None else side.recording.duration
 
 
 def _ended_early(side: Side) -> bool:

@@ -14,7 +14,7 @@ from soak.core import units
 from soak.core.metrics import QUANTILES
 from soak.core.records import Clock, Recording
 from soak.core.verdict import CriterionResult, Finding, Percentiles, Result, SideVerdict, Verdict
-from soak.judge import causes_event, causes_memory, causes_time
+from soak.judge import causes_event, causes_memory, causes_recovery, causes_time
 from soak.judge.criteria import judge_criterion
 from soak.judge.side import Side
 from soak.judge.sight import latency_sight, memory_sight
@@ -31,6 +31,7 @@ CAUSES: tuple[Rule, ...] = (
     causes_time.cpu,
     causes_time.errors,
     causes_time.throughput,
+    causes_recovery.recovery,
     causes_time.host,
 )
 
@@ -54,7 +55,8 @@ def judge(recording: Recording) -> Verdict:
     findings = sorted((_tolerate(f, growth) for f in verdicts["candidate"].findings), key=_urgency)
     own = replace(verdicts["candidate"], findings=tuple(findings))
     reference = verdicts.get("reference")
-    result, reasons = _decide(recording, results, own, end - start, interrupted)
+    open_ = [*_incomplete(recording, end - start, interrupted), *causes_recovery.unsettled(candidate)]
+    result, reasons = _decide(results, own, open_)
     return Verdict(
         run=recording.run,
         scenario=recording.scenario.name,
@@ -66,7 +68,12 @@ def judge(recording: Recording) -> Verdict:
         criteria=tuple(results),
         candidate=own,
         reference=reference,
-        notes=(*remarks(candidate), *(latency_sight(candidate) if result == "pass" else ()), *_notes(reference)),
+        notes=(
+            *remarks(candidate),
+            *causes_recovery.recovery_notes(candidate),
+            *(latency_sight(candidate) if result == "pass" else ()),
+            *_notes(reference),
+        ),
     )
 
 
@@ -119,13 +126,8 @@ def _same_thing(result: CriterionResult, finding: Finding) -> bool:
     return result.metric == finding.metric
 
 
-def _decide(
-    recording: Recording,
-    results: list[CriterionResult],
-    side: SideVerdict,
-    soaked: float,
-    interrupted: bool,
-) -> tuple[Result, list[str]]:
+def _decide(results: list[CriterionResult], side: SideVerdict, open_: list[str]) -> tuple[Result, list[str]]:
+    """The result and its reasons; `open_` is why a run that found nothing wrong still cannot pass."""
     hard = [f.title for f in side.findings if f.cause in HARD]
     if hard:
         return "fail", hard
@@ -135,8 +137,7 @@ def _decide(
     failed += [f"{r.text}: {r.reason}" for r in results if r.result == "fail"]
     if failed:
         return "fail", failed
-    open_ = _incomplete(recording, soaked, interrupted)
-    open_ += [f"{r.text}: {r.reason}" for r in results if r.result == "inconclusive"]
+    open_ = open_ + [f"{r.text}: {r.reason}" for r in results if r.result == "inconclusive"]
     return ("inconclusive", open_) if open_ else ("pass", [])
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from soak.core.errors import LoadError
-from soak.core.pattern import curve_of
 from soak.core.scenario import Scenario
 from soak.load.schedule import Schedule
 
@@ -75,7 +74,7 @@ def schedule_of(scenario: Scenario, folder: Path) -> Schedule | None:
     if not load.open_model:
         return None
     try:
-        curve = curve_of(load.rate, load.pattern, folder)
+        curve = scenario.curve(folder)
     except (OSError, ValueError) as error:
         raise LoadError(f"load.pattern.file: {error}") from None
     # a trace says itself when each arrival comes

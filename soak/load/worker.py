@@ -97,6 +97,7 @@ class Worker:
         self.plan = plan
         scenario = plan.model()
         self.interval = scenario.interval_s
+        self._edge = scenario.soak_ends if scenario.phases.burst is not None else None
         if plan.digests != (found := digests(scenario, folder)):
             other = ", ".join(sorted(f for f in plan.digests if found.get(f) != plan.digests[f]))
             raise LoadError(f"not the same files here as where the run is: {other} (looked for in {folder})")
@@ -183,6 +184,8 @@ class Worker:
         final = False
         while not final:
             end = (math.floor(start / self.interval + 1e-9) + 1) * self.interval
+            if self._edge is not None and start < (edge := self._edge(engine.begin - engine.zero)) < end:
+                end = edge  # what the burst does is kept apart from the soak
             while monotonic() < engine.zero + end and not engine.over:
                 gevent.sleep(min(max(0.0, engine.zero + end - monotonic()), _PATIENCE_S))
                 self._resend()

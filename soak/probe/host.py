@@ -10,6 +10,7 @@ import psutil
 from soak.core.records import Sample
 
 PRESSURE = Path("/proc/pressure")
+VMSTAT = Path("/proc/vmstat")
 
 
 class HostProbe:
@@ -35,11 +36,25 @@ class HostProbe:
             idle = spent.get("idle", 0.0) + spent.get("iowait", 0.0)
             values["host.cpu"] = min(1.0, max(0.0, 1 - idle / total))
             values["host.steal"] = min(1.0, max(0.0, spent.get("steal", 0.0) / total))
+        if (kills := _oom_kills()) is not None:
+            values["host.oom_kills"] = kills
         for resource in ("cpu", "memory", "io"):
             share = _some_avg10(resource)
             if share is not None:
                 values[f"host.psi_{resource}"] = share
         return Sample(t, "host", values)
+
+
+def _oom_kills() -> float | None:
+    """Processes of the whole host that were killed for want of memory so far (/proc/vmstat, since Linux 4.13)."""
+    try:
+        text = VMSTAT.read_text()
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("oom_kill "):
+            return float(line.split()[1])
+    return None
 
 
 def _some_avg10(resource: str) -> float | None:

@@ -7,6 +7,7 @@ They cost a few microseconds each, where psutil's equivalents read more files or
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class Stat:
     major_faults: int
     threads: int
     started: int
+    ended: int = 0
+    """How a zombie ended, as wait(2) has it; 0 also where the kernel does not tell that to others."""
 
 
 def parse_stat(text: str) -> Stat:
@@ -48,6 +51,7 @@ def parse_stat(text: str) -> Stat:
         cpu_seconds=(int(f[11]) + int(f[12])) / TICKS,
         threads=int(f[17]),
         started=int(f[19]),
+        ended=int(f[49]) if len(f) > 49 else 0,
     )
 
 
@@ -79,9 +83,14 @@ def parse_pss(text: str) -> float | None:
 
 def parse_stack_limit(text: str) -> float | None:
     """The soft stack limit of /proc/PID/limits in bytes; None when it is unlimited."""
+    return parse_limit(text, "Max stack size")
+
+
+def parse_limit(text: str, name: str) -> float | None:
+    """A soft limit of /proc/PID/limits by its name there; None when it is unlimited."""
     for line in text.splitlines():
-        if line.startswith("Max stack size"):
-            soft = line[len("Max stack size") :].split()[0]
+        if line.startswith(name):
+            soft = line[len(name) :].split()[0]
             return None if soft == "unlimited" else float(soft)
     return None
 
@@ -133,6 +142,25 @@ def children(pid: int) -> list[int] | None:
             if not (PROC / "self/task" / str(os.getpid()) / "children").exists():
                 return None
     return found
+
+
+def thread_states(pid: int) -> Counter[str]:
+    """How many threads are in which state: R running, S asleep, D stuck in the kernel, ... Raises GoneError."""
+    found: Counter[str] = Counter()
+    for thread in _names(PROC / str(pid) / "task"):
+        try:
+            found[parse_stat(read(pid, f"task/{thread}/stat")).state] += 1
+        except GoneError:
+            continue
+    return found
+
+
+def owner(pid: int) -> int:
+    """The user that a process runs as. Raises GoneError."""
+    try:
+        return (PROC / str(pid)).stat().st_uid
+    except (FileNotFoundError, ProcessLookupError):
+        raise GoneError(f"process {pid} is gone") from None
 
 
 def open_files(pid: int) -> int:

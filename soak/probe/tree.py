@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+from collections import Counter
 from dataclasses import dataclass, field
 
 import psutil
@@ -11,7 +15,7 @@ from soak.core.records import Event, Sample
 from soak.core.scenario import Target
 from soak.probe import procfs
 from soak.probe.budget import Meter, Pace
-from soak.probe.cgroup import Cgroup, cgroup_of
+from soak.probe.cgroup import Cgroup, PidsGroup, cgroup_of, pids_of
 from soak.probe.find import Root, find
 from soak.probe.procfs import GoneError, Stat
 
@@ -25,11 +29,33 @@ _REPLACED_WITHIN_S = 30.0
 
 @dataclass(slots=True)
 class _Seen:
-    """The last that was seen of one process."""
+    """The last that was seen of one process, and since when (s)."""
 
     stat: Stat
+    since: float
     values: dict[str, float] = field(default_factory=dict)
-    stack_limit: float | None = None  # not read yet; 0 is unlimited
+    limits: dict[str, float] | None = None  # not read yet; one that is unlimited is not in it
+
+
+@dataclass(frozen=True, slots=True)
+class _Vacancy:
+    """A process that is gone since `t`, and may be replaced."""
+
+    t: float
+    seen: _Seen
+    how: str
+
+    def told(self) -> dict[str, object]:
+        """What the event of its replacement says of it: who it was, how long it lived (s), how much memory it had."""
+        stat, values = self.seen.stat, self.seen.values
+        told: dict[str, object] = {
+            "of": f"{stat.pid}@{stat.started}",
+            "name": stat.name,
+            "since": self.seen.since,
+            "ended": self.t,
+            "how": self.how,
+        }
+        return told | ({"rss": values["memory.rss"]} if "memory.rss" in values else {})
 
 
 class TreeProbe:
@@ -47,14 +73,19 @@ class TreeProbe:
         self._seen: dict[tuple[int, int], _Seen] = {}
         self._ended: dict[str, float] = dict.fromkeys(_CUMULATIVE, 0.0)
         self._restarts = 0
-        self._vacancies: list[tuple[float, str]] = []
+        self._vacancies: list[_Vacancy] = []
+        self._zombies: dict[tuple[int, int], int] = {}
+        self._states: dict[str, float] = {}
         self._events: list[Event] = []
         self._peak = 0.0
         self.members: tuple[Stat, ...] = ()
         """The processes at the last sample; the root first."""
         self._group: Cgroup | None = None
+        self._pids: PidsGroup | None = None
+        self._groups: dict[Cgroup, float] = {}
+        """All control groups that members are or were in, each with its count of processes killed."""
         self._host_memory = psutil.virtual_memory().total
-        self._oom_kills: float | None = None
+        self._looks = Pace(first=0.0, every=2.0, share=200.0)
         self._pss = Pace(first=10.0, every=60.0)
         self._connections = Pace(first=0.0, every=1.0, share=200.0)
         self._last_connections: dict[tuple[int, int], float] = {}
@@ -81,11 +112,15 @@ class TreeProbe:
     def _sample(self, t: float) -> list[Sample]:
         if not self.alive:
             self._find_again(t)
-        members = _members(self._root)
+        members, zombies = _members(self._root)
         self.members = tuple(members)
+        self._note_zombies(zombies)
         self._note_changes(t, members)
         pss_due = self._pss.due(t)
         connections_due = self._connections.due(t)
+        if self._looks.due(t):
+            self._states = _states(members)
+            self._looks.done(t)
         for stat in members:
             seen = self._seen[stat.pid, stat.started]
             seen.stat = stat
@@ -98,12 +133,13 @@ class TreeProbe:
         for key, count in self._last_connections.items():
             if key in self._seen:
                 self._seen[key].values["process.connections"] = count
+        self._count_kills(t)
         if not members:
             return []
         present = [self._seen[s.pid, s.started] for s in members]
         largest = sorted(present, key=lambda p: p.values.get("memory.rss", 0.0), reverse=True)[:MAX_PROCESSES]
         return [
-            Sample(t, self.side, self._tree(t, present)),
+            Sample(t, self.side, self._tree(present)),
             *(Sample(t, f"{self.side}/{p.stat.pid}@{p.stat.started}", p.values) for p in largest),
         ]
 
@@ -118,23 +154,23 @@ class TreeProbe:
         try:
             values |= procfs.parse_status(procfs.read(stat.pid, "status"))
             values["process.fds"] = float(procfs.open_files(stat.pid))
-            if seen.stack_limit is None:
-                limit = procfs.parse_stack_limit(procfs.read(stat.pid, "limits"))
-                seen.stack_limit = limit if limit is not None else 0.0
-            if seen.stack_limit:
-                values["stack.limit"] = seen.stack_limit
+            if seen.limits is None:
+                seen.limits = _limits(stat.pid)
+            values |= seen.limits
             if with_pss and (pss := procfs.parse_pss(procfs.read(stat.pid, "smaps_rollup"))) is not None:
                 values["memory.pss"] = pss
         except (GoneError, PermissionError):
             pass  # what could not be read is absent, never zero
         return values
 
-    def _tree(self, t: float, present: list[_Seen]) -> dict[str, float]:
+    def _tree(self, present: list[_Seen]) -> dict[str, float]:
         values: dict[str, float] = {"process.processes": float(len(present))}
         for name in _SUMMED:
             parts = [p.values[name] for p in present if name in p.values]
             if len(parts) == len(present) or (parts and name != "memory.pss"):
                 values[name] = sum(parts)
+        values["process.zombies"] = float(len(self._zombies))
+        values |= self._states
         for name in _CUMULATIVE:
             values[name] = self._ended[name] + sum(p.values[name] for p in present)
         stacks = [(p.values["stack.high_water"], p) for p in present if "stack.high_water" in p.values]
@@ -143,30 +179,51 @@ class TreeProbe:
             values["stack.high_water"] = deepest
             if "stack.limit" in process.values:
                 values["stack.limit"] = process.values["stack.limit"]
+        room = [(p.values["process.fds_limit"] - p.values["process.fds"], p) for p in present if _both_fds(p)]
+        if room:  # a limit is each process's own: the one that is nearest to it counts
+            values["process.fds_room"], nearest = min(room, key=lambda r: r[0])
+            values["process.fds_limit"] = nearest.values["process.fds_limit"]
+        if limits := [p.values["process.threads_limit"] for p in present if "process.threads_limit" in p.values]:
+            values["process.threads_limit"] = min(limits)  # of all processes of a user together
         own_peak = present[0].values.get("memory.peak", 0.0) if len(present) == 1 else 0.0
         self._peak = max(self._peak, values.get("memory.rss", 0.0), own_peak)
         values["memory.peak"] = self._peak
         values["process.restarts"] = float(self._restarts)
         values["probe.cpu_seconds"] = self.cost.seconds
-        values |= self._cgroup(t, present[0].stat.pid)
-        return values
+        return values | self._room()
 
-    def _cgroup(self, t: float, pid: int) -> dict[str, float]:
-        if self._group is None:
-            try:
-                self._group = cgroup_of(procfs.read(pid, "cgroup"))
-            except (GoneError, PermissionError):
-                return {}
+    def _room(self) -> dict[str, float]:
+        """Usage and limits of the root's control groups."""
         values = self._group.values() if self._group else {}
         if values.get("memory.limit", 0.0) >= self._host_memory:
             values.pop("memory.limit", None)  # a limit above what the host has limits nothing
-        kills = values.get("cgroup.oom_kills")
-        if kills is not None:
-            if self._oom_kills is not None and kills > self._oom_kills:
+        return values | (self._pids.values() if self._pids else {})
+
+    def _join_groups(self, pid: int) -> None:
+        """Note the control groups of a process that is new: a worker may have one of its own."""
+        try:
+            membership = procfs.read(pid, "cgroup")
+        except (GoneError, PermissionError):
+            return
+        group = cgroup_of(membership)
+        if pid == self._root.pid:
+            self._group, self._pids = group, pids_of(membership)
+        if group is not None and group not in self._groups and (kills := group.oom_kills()) is not None:
+            self._groups[group] = kills
+
+    def _count_kills(self, t: float) -> None:
+        """Out-of-memory kills since the last look, also when nobody is left: the last one may have been the root's."""
+        for group, before in self._groups.items():
+            kills = group.oom_kills()
+            if kills is not None and kills > before:
                 text = "the kernel killed a process of the target's control group for want of memory"
-                self._events.append(Event(t, "oom_kill", self.side, text, {"count": kills - self._oom_kills}))
-            self._oom_kills = kills
-        return values
+                data = {"count": kills - before, "group": str(group.folder)}
+                self._events.append(Event(t, "oom_kill", self.side, text, data))
+                self._groups[group] = kills
+
+    def _note_zombies(self, zombies: list[Stat]) -> None:
+        """Processes of the tree that have ended and that their parent has not waited for."""
+        self._zombies = {(s.pid, s.started): s.ended for s in zombies}
 
     def _count_connections(self) -> None:
         """TCP connections of each process; the kernel's table is read once a process, so it backs off."""
@@ -185,50 +242,89 @@ class TreeProbe:
             gone = self._seen.pop(key)
             for name in _CUMULATIVE:
                 self._ended[name] += gone.values.get(name, 0.0)
-            self._vacancies.append((t, gone.stat.name))
-            text = f"process {key[0]} ({gone.stat.name}) ended"
+            how = how_ended(self._zombies[key]) if key in self._zombies else ""
+            self._vacancies.append(_Vacancy(t, gone, how))
+            text = f"process {key[0]} ({gone.stat.name}) ended{f': {how}' if how else ''}"
             self._events.append(Event(t, "process_exit", self.side, text, {"pid": key[0]}))
-        self._vacancies = [v for v in self._vacancies if t - v[0] <= _REPLACED_WITHIN_S]
+        self._vacancies = [v for v in self._vacancies if t - v.t <= _REPLACED_WITHIN_S]
         for key in [k for k in now if k not in self._seen]:
             stat = now[key]
-            self._seen[key] = _Seen(stat)
+            self._seen[key] = _Seen(stat, t)
+            self._join_groups(stat.pid)
             if first:
                 continue
             text = f"process {stat.pid} ({stat.name}) started"
             self._events.append(Event(t, "process_started", self.side, text, {"pid": stat.pid}))
-            vacancy = next((v for v in self._vacancies if v[1] == stat.name), None)
+            vacancy = next((v for v in self._vacancies if v.seen.stat.name == stat.name), None)
             if vacancy is not None:
                 self._vacancies.remove(vacancy)
-                self._restart(t, f"process {stat.pid} ({stat.name}) took the place of one that ended")
+                alike = sum(s.name == stat.name and s.parent == stat.parent for s in members)
+                told = vacancy.told() | {"root": False, "alike": alike}
+                self._restart(t, f"process {stat.pid} ({stat.name}) took the place of one that ended", told)
 
     def _find_again(self, t: float) -> None:
         """A supervisor may have started the service anew: whoever has its port or name now is it."""
         if self._target.port is None and self._target.name is None:
             return
         try:
-            self._root = find(self._target)
+            before, self._root = self._root, find(self._target)
         except TargetError:
             return
+        old = next((v for v in self._vacancies if v.seen.stat.pid == before.pid), None)
         self._vacancies.clear()
-        self._restart(t, f"the service was started anew as process {self._root.pid}")
+        told: dict[str, object] = (old.told() if old is not None else {}) | {"root": True, "alike": 1}
+        self._restart(t, f"the service was started anew as process {self._root.pid}", told)
 
-    def _restart(self, t: float, text: str) -> None:
+    def _restart(self, t: float, text: str, told: dict[str, object]) -> None:
         self._restarts += 1
-        self._events.append(Event(t, "restart", self.side, text))
+        self._events.append(Event(t, "restart", self.side, text, told))
 
 
-def _members(root: Root) -> list[Stat]:
-    """The root and all its descendants that are not zombies; the root first."""
+def how_ended(status: int) -> str:
+    """The status of wait(2) in words; empty for one that is not known, which looks like a good end."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return f"by {signal.Signals(number).name}" if number in set(signal.Signals) else f"by signal {number}"
+    return f"with code {os.WEXITSTATUS(status)}" if status else ""
+
+
+def _limits(pid: int) -> dict[str, float]:
+    """Soft limits of a process that it can run into; root may have as many processes as it likes."""
+    text = procfs.read(pid, "limits")
+    found = {
+        "stack.limit": procfs.parse_stack_limit(text),
+        "process.fds_limit": procfs.parse_limit(text, "Max open files"),
+        "process.threads_limit": procfs.parse_limit(text, "Max processes") if procfs.owner(pid) else None,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _states(members: list[Stat]) -> dict[str, float]:
+    """How many threads run, and how many are stuck in the kernel where no signal reaches them."""
+    found: Counter[str] = Counter()
+    for stat in members:
+        with contextlib.suppress(GoneError):
+            found += procfs.thread_states(stat.pid)
+    return {"process.threads_running": float(found["R"]), "process.threads_stuck": float(found["D"])}
+
+
+def _both_fds(seen: _Seen) -> bool:
+    return "process.fds" in seen.values and "process.fds_limit" in seen.values
+
+
+def _members(root: Root) -> tuple[list[Stat], list[Stat]]:
+    """The root and all its descendants that live, the root first; and those that have ended but are still there."""
     try:
         top = procfs.stat(root.pid)
         children = procfs.children(root.pid)
     except GoneError:
-        return []
+        return [], []
     if top.started != root.started:
-        return []
+        return [], []
     if children is None:
-        return _swept(top)
-    found, queue = [top] if top.state not in "ZX" else [], children
+        found = _swept(top)
+        return [s for s in found if s.state not in "ZX"], [s for s in found if s.state in "ZX"]
+    found, queue = [top], children
     while queue:
         pid = queue.pop()
         try:
@@ -236,9 +332,8 @@ def _members(root: Root) -> list[Stat]:
             queue += procfs.children(pid) or []
         except GoneError:
             continue
-        if stat.state not in "ZX":
-            found.append(stat)
-    return found
+        found.append(stat)
+    return [s for s in found if s.state not in "ZX"], [s for s in found if s.state in "ZX"]
 
 
 def _swept(top: Stat) -> list[Stat]:
@@ -249,7 +344,6 @@ def _swept(top: Stat) -> list[Stat]:
     found, queue = [], [top]
     while queue:
         stat = queue.pop()
-        if stat.state not in "ZX":
-            found.append(stat)
+        found.append(stat)
         queue += by_parent.get(stat.pid, [])
     return found

@@ -1,4 +1,4 @@
-"""One soak from start to verdict: idle-before, warm-up, soak, drain, idle-after.
+"""One soak from start to verdict: idle-before, warm-up, soak, burst, recovery, drain, idle-after.
 
     targets ─ started or found ─┐
     probes ─── samples, events ─┼─▶ run file ─▶ judge ─▶ Verdict
@@ -87,6 +87,7 @@ class _Conductor:
         self.interrupts = 0
         self.measuring = False
         self.stopped: float | None = None
+        self.packed_until = math.inf
         self.phase: PhaseName = "idle_before"
         self.fleets: list[Fleet] = []
         self.watches: list[SideWatch] = []
@@ -118,7 +119,7 @@ class _Conductor:
         self.cleanup.callback(self.view.end)
         self.view.begin(scenario.name)
         self._phase("idle_before", self.now())
-        begin = max(scenario.phases.idle_before, self.now() + _LEAD_S)
+        begin = round(max(scenario.phases.idle_before, self.now() + _LEAD_S), 3)
         self._until(begin - _LEAD_S)
         until = begin if self.stopped is not None else self._load(begin)
         self._let("idle_after", self.now(), self.now() + scenario.phases.idle_after)
@@ -127,14 +128,19 @@ class _Conductor:
         return self._close(begin, until)
 
     def _load(self, begin: float) -> float:
-        """Warm-up, soak and drain from `begin` on; when the last arrival could fall due (s)."""
+        """All phases with load from `begin` on, and the drain; when the last arrival could fall due (s)."""
         for fleet in self.fleets:
             fleet.begin(self.zero + begin)
         self._until(begin)
         steady = begin + self.scenario.phases.warmup_s
+        soaked = self.scenario.soak_ends(begin)
         end = begin + self.scenario.load_s
         self._let("warmup", begin, steady)
-        self._let("soak", steady, end)
+        self._let("soak", steady, soaked)
+        if (burst := self.scenario.phases.burst) is not None:
+            self.packed_until = soaked
+            self._let("burst", soaked, soaked + burst.length)
+            self._let("recovery", soaked + burst.length, end)
         until = max(begin, min(end, self.stopped or math.inf))
         self._phase("drain", until)
         self._drain(until)
@@ -309,7 +315,8 @@ class _Conductor:
                 self.writer.add_artifact(self.now(), "log", f"{watch.side}-output", output)
         if self.look is not None:
             self.look.cancel()
-        self.writer.roll_up(self.now(), window_length(self.scenario))
+        # burst and recovery are seconds to minutes, and looked at by the second: they stay as they are
+        self.writer.roll_up(min(self.now(), self.packed_until), window_length(self.scenario))
         self.writer.set_meta("finished", True)
         verdict = judge(read(self.order.run_file))
         self.writer.set_meta("verdict", verdict.verdict)

@@ -18,7 +18,8 @@ from soak.core.verdict import Finding
 
 _LINE_EVERY_S = 15.0
 _REFRESH_S = 1.0
-_PHASES = {"idle_before": "idle", "warmup": "warm-up", "soak": "soak", "drain": "drain", "idle_after": "idle"}
+_PHASES = {"idle_before": "idle", "warmup": "warm-up", "idle_after": "idle"}
+"""Phases that go by another name here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class PlainView:
     def show(self, status: Status) -> None:
         """One line."""
         self._phase, self._last = status.phase, status.elapsed
-        head = f"{_PHASES[status.phase]:8} {_left(status):>10} left"
+        head = f"{_PHASES.get(status.phase, status.phase):8} {_left(status):>10} left"
         self.say("  ".join([head, *(_one_line(side, s, status) for side, s in status.sides.items())]))
 
     def say(self, line: str) -> None:
@@ -134,7 +135,7 @@ class LiveView:
         head = Table.grid(padding=(0, 2))
         head.add_row(
             Text(self._title, style="bold"),
-            Text(_PHASES[status.phase], style="cyan"),
+            Text(_PHASES.get(status.phase, status.phase), style="cyan"),
             ProgressBar(total=status.total, completed=min(status.elapsed, status.total), width=30),
             Text(f"{_left(status)} left"),
         )

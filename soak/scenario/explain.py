@@ -45,6 +45,7 @@ def _time(scenario: Scenario) -> str:
         ("idle before", p.idle_before, "no load: the process at rest"),
         ("warm-up", p.warmup_s, "load, not judged"),
         ("soak", p.soak, "load, judged"),
+        *_burst(scenario),
         ("drain", scenario.drain_s, "at most: requests in flight come back"),
         ("idle after", p.idle_after, "no load: what comes back by itself"),
     ]
@@ -53,9 +54,20 @@ def _time(scenario: Scenario) -> str:
     return "\n".join(lines)
 
 
+def _burst(scenario: Scenario) -> list[tuple[str, float, str]]:
+    burst = scenario.phases.burst
+    if burst is None:
+        return []
+    more = units.show(burst.rate, "rate") if burst.rate is not None else f"{burst.times:g} times the usual rate"
+    return [
+        ("burst", burst.length, f"load of {more}, not judged"),
+        ("recovery", burst.recovery, "the usual load; judged: is all as it was before?"),
+    ]
+
+
 def _traffic(scenario: Scenario, folder: Path) -> str:
     load, warmup = scenario.load, scenario.phases.warmup_s
-    soak = scenario.expected(warmup, scenario.load_s, folder)
+    soak = scenario.expected(warmup, scenario.soak_end_s, folder)
     if soak is not None:
         mean = soak / scenario.phases.soak
         text = (

@@ -41,7 +41,7 @@ def sight(criterion: Criterion, scenario: Scenario, folder: Path = Path()) -> st
 
 def requests(criterion: Criterion, scenario: Scenario, folder: Path) -> float | None:
     """Requests in the soak phase for the endpoint, or for the rarest; None if the target decides it."""
-    total = scenario.expected(scenario.phases.warmup_s, scenario.load_s, folder)
+    total = scenario.expected(scenario.phases.warmup_s, scenario.soak_end_s, folder)
     if total is None:
         return None
     shares = scenario.load.per_arrival
@@ -155,7 +155,7 @@ def _throughput(criterion: Criterion, scenario: Scenario, folder: Path) -> str:
     count, limit = requests(criterion, scenario, folder), criterion.limit.value
     if scenario.load.locustfile is not None or count is None:
         return "Requests done a second: what users and target make of it."
-    offered = (scenario.expected(scenario.phases.warmup_s, scenario.load_s, folder) or 0.0) / scenario.phases.soak
+    offered = (scenario.expected(scenario.phases.warmup_s, scenario.soak_end_s, folder) or 0.0) / scenario.phases.soak
     if criterion.kind == "above" and limit >= offered:
         return f"It cannot pass: only {units.show(offered, 'rate')} are offered."
     return f"{units.show(offered, 'rate')} are offered."

@@ -34,6 +34,7 @@ _ALL = [
     Specimen("quadratic", "does more work the more it has sold", ("cpu_drift", "latency_drift"), sickness.Quadratic),
     Specimen("stall", "freezes for 1 s in every 10 s", (), sickness.Stall),
     Specimen("crash", "serves well, then dies by SIGSEGV", ("crash",), sickness.Crash),
+    Specimen("no_recovery", "retries itself to death after a burst", ("no_recovery",), sickness.NoRecovery),
 ]
 
 SPECIMENS: Mapping[str, Specimen] = {s.name: s for s in _ALL}

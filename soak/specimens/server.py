@@ -35,7 +35,8 @@ def shop(sickness: Healthy) -> Starlette:
 
     async def item(request: Request) -> JSONResponse:
         number = int(request.path_params["number"])
-        sickness.touch(number)
+        if not await sickness.handle(number):
+            return JSONResponse({"error": "try again later"}, status_code=503)
         return JSONResponse({"id": number, "name": f"item {number}", "price": number % 100})
 
     async def cart(request: Request) -> JSONResponse:
@@ -43,7 +44,8 @@ def shop(sickness: Healthy) -> Starlette:
             number = int((await request.json())["item"])
         except (KeyError, OverflowError, TypeError, ValueError):
             return JSONResponse({"error": 'expected {"item": NUMBER}'}, status_code=400)
-        sickness.touch(number)
+        if not await sickness.handle(number):
+            return JSONResponse({"error": "try again later"}, status_code=503)
         return JSONResponse({"ordered": number}, status_code=201)
 
     async def health(_request: Request) -> PlainTextResponse:

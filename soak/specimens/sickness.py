@@ -27,6 +27,11 @@ class Healthy:
     def touch(self, item: int) -> None:
         """Called with the item of every request."""
 
+    async def handle(self, item: int) -> bool:
+        """Called with the item of every request, in its own task; False is answered with 503."""
+        self.touch(item)
+        return True
+
 
 class Leak(Healthy):
     """Keeps an audit record of every request for ever: an object leak of `per_request` bytes and a little more."""
@@ -177,3 +182,27 @@ class Crash(Healthy):
         self.left -= 1
         if self.left <= 0:
             os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class NoRecovery(Healthy):
+    """Asks a warehouse that does one thing at a time, for `work` seconds each, and retries what takes too long.
+
+    A try that is given up after `patience` stays in the warehouse's queue, so each visitor may put `tries` of them
+    there. At the usual rate that never happens. A burst makes a queue longer than the patience; from then on everyone
+    retries, that alone is more than the warehouse can do, and the queue never gets shorter again (a metastable
+    failure: Bronson et al., HotOS 2021).
+    """
+
+    def __init__(self, work: float = 0.004, patience: float = 0.4, tries: int = 4) -> None:
+        self.work, self.patience, self.tries = work, patience, tries
+        self.free_at = 0.0
+
+    async def handle(self, item: int) -> bool:
+        for _ in range(self.tries):
+            now = time.monotonic()
+            self.free_at = max(self.free_at, now) + self.work
+            wait = self.free_at - now
+            await asyncio.sleep(min(wait, self.patience))
+            if wait <= self.patience:
+                return True
+        return False

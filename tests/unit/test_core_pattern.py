@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from soak.core.load import Load
-from soak.core.pattern import Segments, Sine, Trace, curve_of, read_trace
+from soak.core.pattern import Burst, Segments, Sine, Trace, curve_of, read_trace
 from soak.load.schedule import Schedule, Share
 
 HERE = Path()
@@ -151,3 +152,31 @@ def test_a_trace_may_be_compressed(tmp_path):
 def test_patterns_that_contradict_themselves_are_refused(load, words):
     with pytest.raises(ValidationError, match=words):
         Load.model_validate(load | {"requests": [{"get": "/"}]})
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        Segments([1.0], [100.0], [100.0], repeat=False),
+        Segments([5.0, 5.0], [50.0, 100.0], [50.0, 100.0], repeat=True),
+        Segments([30.0], [0.0], [100.0], repeat=False),
+        Sine(100.0, 150.0, 60.0, 5.0),
+        Trace(np.arange(0.0, 7.0, 0.013), 1.0),
+    ],
+    ids=["constant", "steps", "ramp", "daily", "trace"],
+)
+@pytest.mark.parametrize("rate,times", [(600.0, 1.0), (None, 3.0)])
+@pytest.mark.parametrize("arrivals", ["poisson", "constant"])
+def test_a_burst_is_a_stretch_of_its_own_and_changes_nothing_before_it(
+    usual: Any, rate: float | None, times: float, arrivals: Any
+) -> None:
+    burst = Burst(usual, 20.0, 5.0, rate, times)
+    due = np.concatenate([b.due for b in Schedule(burst, arrivals, 1, 40.0).blocks()])
+    plain = np.concatenate([b.due for b in Schedule(usual, arrivals, 1, 20.0).blocks()])
+    assert (np.diff(due) >= 0).all()
+    assert due[: len(plain)] == pytest.approx(plain)
+    within = int(((due >= 20) & (due < 25)).sum())
+    wanted = 3000 if rate is not None else 3 * (usual.expected(25.0) - usual.expected(20.0))
+    assert within == pytest.approx(wanted, rel=0.12)
+    assert burst.expected(25.0) - burst.expected(20.0) == pytest.approx(wanted)
+    assert burst.expected(40.0) - burst.expected(25.0) == pytest.approx(usual.expected(40.0) - usual.expected(25.0))

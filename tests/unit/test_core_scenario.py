@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -175,3 +177,41 @@ def test_sides_and_times():
     assert spec.load_s == 130
     assert spec.drain_s == 12
     assert isinstance(spec, Scenario)
+
+
+BURST = {"times": 3, "for": "30s", "recovery": "2m"}
+
+
+def test_a_burst_and_its_recovery_follow_the_soak() -> None:
+    spec = scenario(phases={"warmup": "10s", "soak": "2m", "burst": BURST})
+    assert (spec.soak_end_s, spec.load_s) == (130, 280)
+    assert spec.expected(130, 160, Path()) == pytest.approx(3 * 30 * (spec.load.rate or 0))
+    assert spec.expected(160, 280, Path()) == pytest.approx(120 * (spec.load.rate or 0))
+
+
+def test_a_recovery_is_recorded_finely_however_long_the_soak() -> None:
+    assert scenario(phases={"soak": "24h", "burst": BURST}).interval_s == 5
+    assert scenario(phases={"soak": "24h", "burst": BURST | {"recovery": "10s"}}).interval_s == 1
+    assert scenario(phases={"soak": "24h", "burst": BURST | {"recovery": "1h"}}).interval_s == 10
+
+
+@pytest.mark.parametrize(
+    "burst,said",
+    [
+        ({"for": "30s", "recovery": "2m"}, "expected either `rate` or `times`"),
+        (BURST | {"rate": "600/s"}, "expected either `rate` or `times`"),
+        (BURST | {"times": 1}, "greater than 1"),
+        (BURST | {"for": "10ms"}, "for: expected at least 1 s"),
+        (BURST | {"recovery": "2s"}, "recovery: expected at least 5 s"),
+        ({"rate": "1/s", "for": "30s", "recovery": "2m"}, "phases.burst.rate: expected more than load.rate"),
+    ],
+)
+def test_a_burst_that_is_none_is_refused(burst: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        scenario(phases={"soak": "2m", "burst": burst})
+
+
+def test_users_of_the_closed_model_have_no_burst() -> None:
+    load = {"users": 5, "requests": [{"get": "/"}]}
+    with pytest.raises(ValidationError, match="users of the closed model pace themselves"):
+        scenario(load=load, phases={"soak": "2m", "burst": BURST})

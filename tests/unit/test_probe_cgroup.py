@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from soak.probe.cgroup import cgroup_of
+from soak.probe.cgroup import cgroup_of, pids_of
 
 
 def write(folder: Path, **files: str) -> None:
@@ -22,7 +22,8 @@ def test_version_two(tmp_path: Path) -> None:
     )
     group = cgroup_of("0::/system.slice/shop.service\n", tmp_path)
     assert group is not None
-    assert group.values() == {"cgroup.memory": 52428800, "memory.limit": 104857600, "cgroup.oom_kills": 2}
+    assert group.values() == {"cgroup.memory": 52428800, "memory.limit": 104857600}
+    assert group.oom_kills() == 2
 
 
 def test_version_two_without_a_limit(tmp_path: Path) -> None:
@@ -42,7 +43,8 @@ def test_version_one_beside_an_empty_version_two(tmp_path: Path) -> None:
     )
     group = cgroup_of("5:memory:/docker/abc\n4:cpu,cpuacct:/\n0::/\n", tmp_path)
     assert group is not None
-    assert group.values() == {"cgroup.memory": 1000, "cgroup.oom_kills": 1}
+    assert group.values() == {"cgroup.memory": 1000}
+    assert group.oom_kills() == 1
 
 
 def test_inside_a_container_the_mount_is_its_own_group(tmp_path: Path) -> None:
@@ -55,3 +57,24 @@ def test_inside_a_container_the_mount_is_its_own_group(tmp_path: Path) -> None:
 def test_none_to_be_seen(tmp_path: Path) -> None:
     assert cgroup_of("", tmp_path) is None
     assert cgroup_of("nonsense\n0::/x\n", tmp_path) is None
+
+
+def test_the_limit_that_is_nearest_counts_however_far_up_it_is_set(tmp_path: Path) -> None:
+    write(tmp_path / "pod", memory__current="900\n", memory__max="1000\n")
+    write(tmp_path / "pod/shop", memory__current="100\n", memory__max="500\n")
+    group = cgroup_of("0::/pod/shop\n", tmp_path)
+    assert group is not None
+    assert group.values() == {"cgroup.memory": 900, "memory.limit": 1000}
+
+
+def test_how_many_processes_and_threads_there_may_be(tmp_path: Path) -> None:
+    write(tmp_path / "pids/docker/abc", pids__current="17\n", pids__max="100\n")
+    write(tmp_path / "a", pids__current="3\n", pids__max="max\n")
+    for membership, values in (
+        ("8:pids:/docker/abc\n0::/\n", {"cgroup.pids": 17, "pids.limit": 100}),
+        ("0::/a\n", {"cgroup.pids": 3}),
+    ):
+        group = pids_of(membership, tmp_path)
+        assert group is not None
+        assert group.values() == values
+    assert pids_of("0::/b\n", tmp_path) is None

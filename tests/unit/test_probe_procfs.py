@@ -54,6 +54,11 @@ def test_pss_and_stack_limit() -> None:
     head = "Limit                     Soft Limit           Hard Limit           Units\n"
     assert procfs.parse_stack_limit(head + "Max stack size            8388608              unlimited  bytes\n") == 2**23
     assert procfs.parse_stack_limit(head + "Max stack size            unlimited            unlimited  bytes\n") is None
+    assert (
+        procfs.parse_limit(head + "Max open files            1024                 4096     files\n", "Max open files")
+        == 1024
+    )
+    assert procfs.parse_limit(head, "Max open files") is None
 
 
 def test_this_process_is_read_as_the_kernel_has_it() -> None:
@@ -68,3 +73,15 @@ def test_a_process_that_is_gone_is_one_kind_of_error() -> None:
     for look in (procfs.stat, procfs.children, procfs.open_files):
         with pytest.raises(procfs.GoneError):
             look(2**22 + 1)
+
+
+def test_a_zombie_says_how_it_ended() -> None:
+    assert procfs.parse_stat(STAT.format("x")).ended == 0
+    assert procfs.parse_stat(STAT.format("x").removesuffix("0") + "9").ended == 9
+    assert procfs.parse_stat(" ".join(STAT.format("x").split()[:40])).ended == 0  # an old kernel has fewer fields
+
+
+def test_threads_are_counted_by_their_state() -> None:
+    states = procfs.thread_states(os.getpid())
+    assert states["R"] >= 1
+    assert procfs.owner(os.getpid()) == os.getuid()

@@ -157,6 +157,48 @@ time.sleep(60)
         assert "process_exit" in kinds
 
 
+def test_a_child_that_nobody_waits_for_is_a_zombie_that_says_how_it_ended() -> None:
+    code = f"{CHILD}\na = p()\nREADY\nsys.stdin.readline(); a.send_signal(11); READY\n{SLEEP}"
+    with running(code) as process:
+        probe = probe_of(process)
+        assert tree(probe.sample(0.0))["process.zombies"] == 0
+        poke(process)
+        values, t = until(probe, lambda v: v["process.zombies"] == 1, 1.0)
+        assert values["process.processes"] == 1
+        (ended,) = [e for e in probe.events(t) if e.kind == "process_exit"]
+        assert ended.text.endswith("ended: by SIGSEGV")
+
+
+def test_a_replacement_says_whom_it_replaces_and_what_that_one_was_like() -> None:
+    code = f"{CHILD}\na = p()\nREADY\nsys.stdin.readline(); a.kill(); a.wait(); b = p(); READY\n{SLEEP}"
+    with running(code) as process:
+        probe = probe_of(process)
+        until(probe, lambda v: v["process.processes"] == 2)
+        (first,) = [s.stat for s in probe._seen.values() if s.stat.pid != process.pid]
+        probe.events(0.0)
+        poke(process)
+        _, t = until(probe, lambda v: v["process.restarts"] == 1, 5.0)
+        (event,) = [e for e in probe.events(t) if e.kind == "restart"]
+        assert event.data["of"] == f"{first.pid}@{first.started}"
+        assert (event.data["root"], event.data["alike"], event.data["name"]) == (False, 1, first.name)
+        assert float(str(event.data["rss"])) > 1e6
+        assert float(str(event.data["since"])) < float(str(event.data["ended"])) <= t
+
+
+def test_limits_are_those_of_the_process_that_is_nearest_to_them() -> None:
+    code = """
+import os, resource, subprocess
+files = [open('/dev/null') for _ in range(30)]
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+READY
+"""
+    with running(code + SLEEP) as process:
+        values = tree(probe_of(process).sample(0.0))
+        assert values["process.fds_limit"] == 64
+        assert values["process.fds_room"] == 64 - values["process.fds"]
+        assert values["process.threads_running"] + values["process.threads_stuck"] <= values["process.threads"]
+
+
 def test_a_child_that_only_comes_is_no_restart() -> None:
     with running(f"{CHILD}\nREADY\nsys.stdin.readline(); p(); READY\n{SLEEP}") as process:
         probe = probe_of(process)
