@@ -3,6 +3,7 @@
 from soak.probe.find import Root, find
 from soak.probe.host import HostProbe
 from soak.probe.sense import Sense
+from soak.probe.stacks import ThreadStacks
 from soak.probe.tree import TreeProbe
 
-__all__ = ["HostProbe", "Root", "Sense", "TreeProbe", "find"]
+__all__ = ["HostProbe", "Root", "Sense", "ThreadStacks", "TreeProbe", "find"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from soak.core.records import Event, Sample
 from soak.core.scenario import Target
-from soak.probe import Sense, TreeProbe, find
+from soak.probe import Sense, ThreadStacks, TreeProbe, find
 from soak.run.target import StartedTarget
 
 
@@ -17,7 +17,7 @@ class SideWatch:
         self.gone = False
         watched = target.model_copy(update={"process": None, "pid": started.pid}) if started else target
         self._probe = TreeProbe(side, find(watched), watched) if watched.watched else None
-        self._senses: list[Sense] = []
+        self._senses: list[Sense] = [ThreadStacks(side)] if watched.watched else []
 
     def look(self, t: float) -> tuple[list[Sample], list[Event]]:
         """What is seen at `t` seconds since the start of the run."""
@@ -39,8 +39,10 @@ class SideWatch:
 
     def _ended(self) -> dict[str, object] | None:
         if self.started is not None:
-            ended = self.started.exit()
-            return ended | {"output": self.started.output()[-2000:]} if ended is not None else None
+            if (ended := self.started.exit()) is None:
+                return None
+            said = self.started.overflow_said()
+            return ended | {"output": self.started.output()[-2000:]} | ({"stack_overflow": said} if said else {})
         if self._probe is not None and not self._probe.alive:
             return {"code": None, "signal": None, "signal_name": ""}
         return None

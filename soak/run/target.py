@@ -17,10 +17,12 @@ from time import monotonic, sleep
 
 from soak.core.errors import TargetError
 from soak.core.scenario import Command, Target
+from soak.run.output import overflow_said
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _TAIL_BYTES = 64 * 1024
 _STOP_S = 10.0
+_LAST_WORDS_S = 0.5  # what it wrote last may still be in the pipe; its children may hold that open
 
 
 class StartedTarget:
@@ -69,6 +71,11 @@ class StartedTarget:
             return {"code": None, "signal": -status, "signal_name": signal.Signals(-status).name}
         return {"code": status, "signal": None, "signal_name": ""}
 
+    def overflow_said(self) -> str | None:
+        """Once it has ended: the line of its output that says that a stack ran over, if there is one."""
+        self._reader.join(_LAST_WORDS_S)
+        return overflow_said(b"".join(self._tail))
+
     def output(self) -> str:
         """The end of what it wrote to standard output and error."""
         return b"".join(self._tail)[-_TAIL_BYTES:].decode(errors="replace")
@@ -101,7 +108,7 @@ class StartedTarget:
         )
 
     def _said(self) -> str:
-        self._reader.join(0.5)
+        self._reader.join(_LAST_WORDS_S)
         lines = self.output().strip().splitlines()[-8:]
         return "; it said:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
 
