@@ -73,6 +73,7 @@ _ALL = [
     Metric("stack.high_water", "bytes", "peak", "deepest main-thread stack so far (VmStk)"),
     Metric("stack.thread_high_water", "bytes", "peak", "deepest stack so far of the thread nearest to its stack's end"),
     Metric("stack.headroom", "ratio", "floor", "share of its stack that the fullest thread never touched"),
+    Metric("stack.recursion_errors", "count", "peak", "RecursionErrors that the target's output has told of so far"),
     Metric("stack.depth", "count", "peak", "deepest Python frame seen", measured=False),
     Metric("process.cpu", "ratio", "level", "cores used by the process tree"),
     Metric("process.threads", "count", "floor", "threads of the process tree"),

@@ -14,6 +14,10 @@ ADVICE: Mapping[str, str] = {
         "Look for recursion whose depth follows the data (nested input, linked records) and give it a bound or a "
         "loop. A crash by SIGSEGV is what comes at the limit."
     ),
+    "recursion_limit": (
+        "Find the recursion in the traceback of the target's log and give it a bound or a loop: its depth follows the "
+        "data (nested input, linked records). A higher sys.setrecursionlimit() only puts it off, until a stack ends."
+    ),
     "stack_exhaustion": (
         "Find the recursion that ran out (core dumps on: ulimit -c unlimited; gdb's backtrace shows it) and give it a "
         "bound or a loop. A larger stack (ulimit -s, the thread's stack size) only puts it off."

@@ -26,6 +26,8 @@ CAUSES: tuple[Rule, ...] = (
     *EVENT_CAUSES,
     causes_memory.memory,
     causes_stack.stack,
+    causes_stack.depth,
+    causes_stack.recursion_limit,
     causes_memory.held,
     causes_time.latency,
     causes_time.cpu,

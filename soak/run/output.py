@@ -18,6 +18,29 @@ _OVERFLOWED = re.compile(
     re.MULTILINE,
 )
 _LINE_CHARS = 200
+_RECURSION = b"\nRecursionError: maximum recursion depth exceeded"  # Python/ceval.c, as traceback prints it
+
+
+class RecursionErrors:
+    """Counts the lines of an output by which Python tells of a RecursionError, as the output comes.
+
+    Only the line that ends a traceback is one, so it has to begin with the name of the error: a log that quotes it in
+    the middle of a line would count every error twice.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._rest = b"\n"
+
+    def feed(self, chunk: bytes) -> None:
+        """The next part of the output, wherever it was cut."""
+        whole, newline, rest = (self._rest + chunk).rpartition(b"\n")
+        self.count += whole.count(_RECURSION)
+        self._rest = (newline + rest)[: len(_RECURSION)]  # the beginning of a line tells what it can still become
+
+    def end(self) -> None:
+        """No more is to come."""
+        self.feed(b"\n")
 
 
 def overflow_said(output: bytes) -> str | None:

@@ -27,6 +27,8 @@ class SideWatch:
         for sense in self._senses:
             samples += sense.look(t, self._probe.members)
             events += sense.events()
+        if self.started is not None:
+            samples.append(Sample(t, self.side, {"stack.recursion_errors": float(self.started.recursion_errors)}))
         if not self.gone and (ended := self._ended()) is not None:
             self.gone = True
             events.append(Event(t, "target_exit", self.side, _how(self.side, ended), ended))

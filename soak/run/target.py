@@ -17,7 +17,7 @@ from time import monotonic, sleep
 
 from soak.core.errors import TargetError
 from soak.core.scenario import Command, Target
-from soak.run.output import overflow_said
+from soak.run.output import RecursionErrors, overflow_said
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _TAIL_BYTES = 64 * 1024
@@ -33,6 +33,7 @@ class StartedTarget:
         self.argv = argv_of(command)
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
+        self._recursion_errors = RecursionErrors()
         cwd = (folder / command.cwd).resolve()
         environment = os.environ | command.env
         if shutil.which(self.argv[0], path=environment.get("PATH")) is None and not (cwd / self.argv[0]).exists():
@@ -70,6 +71,11 @@ class StartedTarget:
         if status < 0:
             return {"code": None, "signal": -status, "signal_name": signal.Signals(-status).name}
         return {"code": status, "signal": None, "signal_name": ""}
+
+    @property
+    def recursion_errors(self) -> int:
+        """How often its output has told of a RecursionError."""
+        return self._recursion_errors.count
 
     def overflow_said(self) -> str | None:
         """Once it has ended: the line of its output that says that a stack ran over, if there is one."""
@@ -117,10 +123,12 @@ class StartedTarget:
         stream = self._process.stdout
         with contextlib.suppress(ValueError, OSError):
             while chunk := os.read(stream.fileno(), 65536):
+                self._recursion_errors.feed(chunk)
                 self._tail.append(chunk)
                 self._tail_size += len(chunk)
                 while self._tail_size - len(self._tail[0]) > _TAIL_BYTES:
                     self._tail_size -= len(self._tail.popleft())
+        self._recursion_errors.end()
 
 
 def argv_of(command: Command) -> list[str]:

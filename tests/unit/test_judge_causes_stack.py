@@ -99,3 +99,71 @@ def test_a_runtime_that_says_so_is_believed(signal: str) -> None:
     finding = the(judged(events=(death(signal, stack_overflow=said),), until=70.0), "stack_exhaustion")
     assert f"its output says so: {said}" in finding.evidence
     assert finding.advice
+
+
+def errors(start: float, a_second: float) -> Shape:
+    """A counter that goes up from `start` (s) on."""
+    return lambda t: np.floor(np.clip(t - start, 0, None) * a_second)
+
+
+FAILING: Shape = lambda t: np.where(t > 70, 0.2, 0.0)  # noqa: E731
+
+
+def test_recursion_errors_while_requests_fail_are_the_recursion_limit() -> None:
+    series = {
+        "stack.recursion_errors": errors(70, 20),
+        "stack.depth": lambda t: np.minimum(100 + 12 * t, 998),
+        "stack.depth_limit": lambda t: np.full_like(t, 1000.0),
+    }
+    verdict = judged(series=series, failed_share=FAILING)
+    finding = the(verdict, "recursion_limit")
+    assert finding.severity == "fail"
+    assert finding.endpoint == "browse"
+    assert finding.start == pytest.approx(70, abs=2)
+    text = " ".join(finding.evidence)
+    assert "1280 RecursionErrors" in text
+    assert "requests of browse failed (" in text
+    assert "frames were seen 998 deep of 1000 that are allowed" in text
+    assert "stack_growth" not in failing(verdict), "it has come to the limit; there is no time left"
+
+
+def test_the_counter_that_saw_more_is_believed() -> None:
+    series = {"stack.recursion_errors": errors(1e9, 1), "agent.recursion_errors": errors(70, 2)}
+    finding = the(judged(series=series, failed_share=FAILING), "recursion_limit")
+    assert "128 RecursionErrors" in finding.title
+
+
+def test_recursion_errors_that_fail_no_request_are_a_warning() -> None:
+    verdict = judged(series={"stack.recursion_errors": errors(70, 1)})
+    assert the(verdict, "recursion_limit").severity == "warning"
+    assert verdict.verdict == "pass"
+
+
+@pytest.mark.parametrize("counter", [errors(1e9, 1), lambda t: np.full_like(t, 7.0)])
+def test_without_new_recursion_errors_failures_are_not_put_down_to_them(counter: Shape) -> None:
+    verdict = judged(series={"stack.recursion_errors": counter}, failed_share=FAILING)
+    assert "recursion_limit" not in [f.cause for f in verdict.candidate.findings]
+
+
+def test_depth_that_grows_towards_its_limit_is_stack_growth_with_the_time_left() -> None:
+    rng = np.random.default_rng(3)
+    series: dict[str, Shape] = {
+        "stack.depth": lambda t: np.floor(50 + 2 * t + rng.uniform(-5, 5, len(t))),
+        "stack.depth_limit": lambda t: np.full_like(t, 1000.0),
+    }
+    finding = the(judged(series=series), "stack_growth")
+    assert finding.metric == "stack.depth"
+    assert "the recursion limit of 1000" in finding.title
+    assert finding.eta_s == pytest.approx((1000 - 50 - 270) / 2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(lambda t: np.full_like(t, 60.0), id="constant"),
+        pytest.param(lambda t: 60.0 + 5 * (np.sin(t) > 0), id="varying a little"),
+        pytest.param(lambda t: np.where(t > 60, 200.0, 60.0), id="once deeper"),
+    ],
+)
+def test_depth_that_does_not_grow_on_is_no_finding(shape: Shape) -> None:
+    assert failing(judged(series={"stack.depth": shape})) == []

@@ -107,3 +107,28 @@ def test_a_runtime_that_says_that_its_stack_ran_over_is_heard(tmp_path: Path) ->
         _, events = watch.look(5.0)
     (ended,) = [e for e in events if e.kind == "target_exit"]
     assert ended.data["stack_overflow"] == "runtime: goroutine stack exceeds 1000000000-byte limit"
+
+
+def test_recursion_errors_that_the_target_prints_are_a_series(tmp_path: Path) -> None:
+    falling = """
+def walk(n): return walk(n + 1)
+import traceback
+server.accept()
+for _ in range(3):
+    server.accept()
+    try: walk(0)
+    except RecursionError: traceback.print_exc()
+time.sleep(600)
+"""
+    with watched(tmp_path, falling) as (watch, _, port):
+        counts = []
+        deadline = time.monotonic() + 20
+        while (not counts or counts[-1] < 3) and time.monotonic() < deadline:
+            samples, _events = watch.look(float(len(counts)))
+            counts.append(series_of(samples)["stack.recursion_errors"].v[-1])
+            if len(counts) <= 3:
+                ask(port)
+            time.sleep(0.05)
+    assert counts[0] == 0
+    assert counts == sorted(counts)
+    assert counts[-1] == 3
