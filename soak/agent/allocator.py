@@ -45,7 +45,10 @@ class Allocator:
         self._next = 0.0
 
     def look(self, force: bool = False) -> dict[str, float]:
-        """`live` and `free` bytes, of glibc also in how many pieces (`holes`); empty when they cannot be had, or would cost too much now."""
+        """`live` and `free` bytes, of glibc also in how many pieces (`holes`).
+
+        Empty when they cannot be had, or would cost too much now.
+        """
         now = monotonic()
         if now < self._next and not force:
             return {}

@@ -34,6 +34,14 @@ ADVICE: Mapping[str, str] = {
         "Look for recursion whose depth follows the data (nested input, linked records) and give it a bound or a "
         "loop. A crash by SIGSEGV is what comes at the limit."
     ),
+    "recursion_limit": (
+        "Find the recursion in the traceback of the target's log and give it a bound or a loop: its depth follows the "
+        "data (nested input, linked records). A higher sys.setrecursionlimit() only puts it off, until a stack ends."
+    ),
+    "stack_exhaustion": (
+        "Find the recursion that ran out (core dumps on: ulimit -c unlimited; gdb's backtrace shows it) and give it a "
+        "bound or a loop. A larger stack (ulimit -s, the thread's stack size) only puts it off."
+    ),
     "fd_leak": "List them (ls -l /proc/PID/fd): what is many times there is opened and not closed on some path.",
     "thread_leak": "Dump the stacks of all threads (py-spy dump, jstack, gdb): the many alike are never joined.",
     "connection_leak": "List them (ss -tanp): connections left open to one peer mean a client that is not closed.",

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from soak.core import units
 from soak.core.records import Event
 from soak.core.verdict import Finding
 from soak.judge.advice import ADVICE
+from soak.judge.causes_stack import STACK, STACKS
 from soak.judge.side import Side
+
+_OVERFLOWS = ("SIGSEGV", "SIGBUS")
+_FILLING = 0.5
+"""Share of a stack from which on a segmentation fault is put down to it; stacks of 512 KiB that ran over had been
+seen at 0.65 to 0.70 of it one look before."""
+_FULL = 0.9
 
 
 def crash(side: Side) -> list[Finding]:
-    """The target ended although nobody asked it to."""
+    """The target ended although nobody asked it to: of a stack that ran out, where that can be told, or a crash."""
     for event in side.recording.events:
         if event.kind == "target_exit" and event.side == side.name:
-            return [_crash(side, event)]
+            return [_exhaustion(side, event) or _ended("crash", "process.restarts", event.text, side, event, [])]
     return []
 
 
-def _crash(side: Side, event: Event) -> Finding:
-    evidence = []
+def _ended(cause: str, metric: str, title: str, side: Side, event: Event, why: list[str]) -> Finding:
+    """A finding on the end of the target: when, why, and what it wrote last."""
+    evidence = [event.text, *why]
     begun = side.recording.phase("warmup")
     if begun is not None and event.t >= begun.start:
         after = sum(y.scheduled for y in side.data.tallies if y.start < event.t)
@@ -26,15 +36,56 @@ def _crash(side: Side, event: Event) -> Finding:
     output = str(event.data.get("output") or "").strip().splitlines()
     evidence += [f"its last output: {line[:200]}" for line in output[-3:]]
     return Finding(
-        cause="crash",
-        metric="process.restarts",
+        cause=cause,
+        metric=metric,
         endpoint=None,
         severity="fail",
-        title=event.text,
-        evidence=(event.text, *evidence),
-        advice=ADVICE["crash"],
+        title=title,
+        evidence=tuple(evidence),
+        advice=ADVICE[cause],
         start=event.t,
         end=event.t,
+    )
+
+
+def _exhaustion(side: Side, event: Event) -> Finding | None:
+    """A target that died because a stack ran out: its runtime said so, or a stack had been filling up before.
+
+    A recursion without end takes milliseconds, so it may well come between two looks: then a crash is all that
+    is known.
+    """
+    signal = str(event.data.get("signal_name") or "")
+    said = event.data.get("stack_overflow")
+    if said and signal in ("", *_OVERFLOWS, "SIGABRT"):
+        why = [f"its output says so: {said}"]
+        return _ended("stack_exhaustion", "stack.headroom", f"{event.text}: a stack ran out", side, event, why)
+    if signal in _OVERFLOWS:
+        for whose, mark, limit in STACKS:
+            filled = _filled(side, mark, limit, event.t)
+            if filled is not None:
+                share, words = filled
+                word = "almost certainly" if share >= _FULL else "probably"
+                title = f"{event.text}: {whose} {word} ran out"
+                return _ended("stack_exhaustion", mark, title, side, event, [f"{whose} {words}: it {word} ran out"])
+    return None
+
+
+def _filled(side: Side, mark: str, limit: str, end: float) -> tuple[float, str] | None:
+    """How full a stack was at the last look before the end, and that in words; None where it was not filling up."""
+    marks, sizes = side.series(mark), side.series(limit)
+    if marks is None or sizes is None:
+        return None
+    marks = marks.between(0.0, end + 1.0)
+    if not len(marks):
+        return None
+    first, last = float(marks.v[0]), float(marks.v[-1])
+    size = float(np.interp(marks.t[-1], sizes.t, sizes.v))
+    if last < _FILLING * size or last - first < STACK.absolute:
+        return None
+    age = units.duration(round(max(0.0, end - float(marks.t[-1])), 1))
+    return last / size, (
+        f"had grown from {units.size(first)} to {units.size(last)} of its {units.size(size)} "
+        f"when it was last looked at, {age} before"
     )
 
 

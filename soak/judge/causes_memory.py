@@ -1,4 +1,4 @@
-"""Causes that show in what a process holds: memory, stack, descriptors, threads, connections."""
+"""Causes that show in what a process holds: memory, descriptors, threads, connections."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from soak.core.units import Dimension
 from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
 from soak.judge.classify import cause_of_growth
+from soak.judge.growing import growth as _growth
+from soak.judge.growing import per_request as _per_request
 from soak.judge.matters import Gate
 from soak.judge.side import Side
 from soak.judge.stats.blocks import FLOOR_BLOCKS
 from soak.judge.stats.trend import Trend, late_slope
 
 MEMORY = Gate(relative=0.03, absolute=1024 * 1024)
-STACK = Gate(relative=0.20, absolute=64 * 1024)
 COUNT = Gate(relative=0.10, absolute=10)
 
 _STILL_FILLING = 0.5
@@ -78,12 +79,10 @@ def memory_metric(side: Side) -> str:
 
 
 def _is_stack(side: Side, fitted: Trend) -> bool:
-    """Whether what grows is the main thread's stack: then memory only repeats what the stack says."""
-    deeper = side.trend("stack.high_water")
-    if deeper is None or deeper.low <= 0:
-        return False
-    rest = fitted.growth - deeper.growth
-    return rest < MEMORY.bar(fitted)
+    """Whether what grows is a stack: then memory only repeats what the stack says."""
+    deeper = [side.trend(metric) for metric in ("stack.high_water", "stack.thread_high_water")]
+    risen = [d.growth for d in deeper if d is not None and d.low > 0]
+    return bool(risen) and fitted.growth - sum(risen) < MEMORY.bar(fitted)
 
 
 def _goes_on(side: Side, metric: str, fitted: Trend) -> bool:
@@ -125,27 +124,6 @@ def _cache_fill(side: Side, metric: str, fitted: Trend | None, evidence: list[st
     )
 
 
-def stack(side: Side) -> list[Finding]:
-    """A stack whose high-water mark keeps rising: recursion that deepens with data or load."""
-    fitted = side.trend("stack.high_water")
-    blocks = side.blocks("stack.high_water")
-    if fitted is None or blocks is None or STACK.severity(fitted) != "fail":
-        return []
-    late = blocks.v[len(blocks.v) // 2 :]
-    rises = int(np.count_nonzero(np.diff(late) > 0))
-    if rises < 3 or late[-1] - late[0] < 0.2 * (blocks.v[-1] - blocks.v[0]):
-        return []  # one early jump, or a few, is how a stack finds its size
-    evidence = [
-        f"the main thread's high-water mark rose from {units.size(float(blocks.v[0]))} to "
-        f"{units.size(float(blocks.v[-1]))}, and {rises} times in the second half of the soak",
-        *_per_request(side, fitted),
-    ]
-    limit = side.soak_series("stack.limit")
-    room = float(limit.v[-1]) - float(blocks.v[-1]) if limit is not None else None
-    what = f"the stack limit of {units.size(float(limit.v[-1]))}" if limit is not None else ""
-    return [_growth("stack_growth", "stack.high_water", side, fitted, "the stack grows", "bytes", evidence, room, what)]
-
-
 def held(side: Side) -> list[Finding]:
     """Descriptors, threads and connections that are opened and never given back."""
     findings = []
@@ -158,58 +136,6 @@ def held(side: Side) -> list[Finding]:
         evidence = [f"{words} rose from {fitted.first:.0f} to {fitted.last:.0f}", *_idle(side, metric)]
         findings.append(_growth(cause, metric, side, fitted, f"{words} grow", "count", evidence, None, ""))
     return findings
-
-
-def _growth(
-    cause: str,
-    metric: str,
-    side: Side,
-    fitted: Trend,
-    words: str,
-    dimension: Dimension,
-    evidence: list[str],
-    room: float | None,
-    limit: str,
-) -> Finding:
-    """A finding of steady growth with its rate by the hour and the time to a limit."""
-    rate = units.show_growth(fitted.slope, dimension)
-    interval = f"{units.show_growth(fitted.low, dimension)} to {units.show_growth(fitted.high, dimension)}"
-    early, eta, late = time_left(room, fitted)
-    left = f"; {limit} is reached in {units.duration(round(eta))}" if eta is not None else ""
-    return Finding(
-        cause=cause,
-        metric=metric,
-        endpoint=None,
-        severity="fail",
-        title=f"{words} by {rate} ({interval}){left}",
-        rate=fitted.slope * 3600,
-        rate_unit=f"{dimension}/h",
-        low=fitted.low * 3600,
-        high=fitted.high * 3600,
-        eta_s=eta,
-        eta_low_s=early,
-        eta_high_s=late,
-        eta_limit=limit or None,
-        evidence=tuple(evidence),
-        advice=ADVICE[cause],
-        start=side.start,
-        end=side.end,
-    )
-
-
-def time_left(room: float | None, fitted: Trend) -> tuple[float | None, float | None, float | None]:
-    """Seconds until `room` units are used up: at the fastest, the fitted and the slowest slope; None if never."""
-    if room is None or room <= 0:
-        return None, None, None
-    early, eta, late = (room / s if s > 0 else None for s in (fitted.high, fitted.slope, fitted.low))
-    return early, eta, late
-
-
-def _per_request(side: Side, fitted: Trend) -> list[str]:
-    if not side.done or side.length <= 0:
-        return []
-    each = fitted.slope / (side.done / side.length)
-    return [f"that is {units.size(each)} for each request done"] if each > 0 else []
 
 
 def _idle(side: Side, metric: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from soak.core import units
 from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
-from soak.judge.causes_memory import time_left
+from soak.judge.growing import time_left
 from soak.judge.matters import Gate
 from soak.judge.side import Side
 from soak.judge.stats.proportion import share_rose

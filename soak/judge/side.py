@@ -280,7 +280,15 @@ class Side:
         return Series(t, v)
 
     def _headroom(self) -> Series | None:
-        used, limit = self._raw("stack.high_water"), self._raw("stack.limit")
+        """The least of the main thread's and of any thread's; the threads are looked at less often."""
+        main = self._unused("stack.high_water", "stack.limit")
+        thread = self._unused("stack.thread_high_water", "stack.thread_limit")
+        if main is None or thread is None or not len(thread):
+            return main if main is not None else thread
+        return Series(main.t, np.minimum(main.v, np.interp(main.t, thread.t, thread.v)))
+
+    def _unused(self, mark: str, size: str) -> Series | None:
+        used, limit = self._raw(mark), self._raw(size)
         if used is None or limit is None or not len(limit):
             return None
         return Series(used.t, 1 - used.v / np.interp(used.t, limit.t, limit.v))

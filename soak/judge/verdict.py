@@ -14,7 +14,7 @@ from soak.core import units
 from soak.core.metrics import QUANTILES
 from soak.core.records import Clock, Recording
 from soak.core.verdict import CriterionResult, Finding, Percentiles, Result, SideVerdict, Verdict
-from soak.judge import causes_event, causes_memory, causes_recovery, causes_time
+from soak.judge import causes_event, causes_memory, causes_recovery, causes_stack, causes_time
 from soak.judge.criteria import judge_criterion
 from soak.judge.side import Side
 from soak.judge.sight import latency_sight, memory_sight
@@ -25,7 +25,9 @@ EVENT_CAUSES: tuple[Rule, ...] = (causes_event.crash, causes_event.oom, causes_e
 CAUSES: tuple[Rule, ...] = (
     *EVENT_CAUSES,
     causes_memory.memory,
-    causes_memory.stack,
+    causes_stack.stack,
+    causes_stack.depth,
+    causes_stack.recursion_limit,
     causes_memory.held,
     causes_time.latency,
     causes_time.cpu,
@@ -35,7 +37,7 @@ CAUSES: tuple[Rule, ...] = (
     causes_time.host,
 )
 
-HARD = ("crash", "oom_kill")
+HARD = ("crash", "stack_exhaustion", "oom_kill")
 _QS = list(QUANTILES.values())
 _ORDER = {"fail": 0, "warning": 1, "info": 2}
 _LATENCY_CAUSES = ("latency_drift", "latency_step")

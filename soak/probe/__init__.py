@@ -5,6 +5,7 @@ from soak.probe.find import Root, find
 from soak.probe.host import HostProbe
 from soak.probe.inspection import Inspection, trim
 from soak.probe.sense import Sense
+from soak.probe.stacks import ThreadStacks
 from soak.probe.tree import TreeProbe
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Inspection",
     "Root",
     "Sense",
+    "ThreadStacks",
     "TreeProbe",
     "ask",
     "find",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,19 +99,32 @@ def parse_limit(text: str, name: str) -> float | None:
 
 def read(pid: int, name: str) -> str:
     """The text of /proc/PID/NAME. Raises GoneError; PermissionError when it is another user's."""
+    with opened(pid, name) as file:
+        try:
+            parts = []
+            while part := os.read(file, 65536):
+                parts.append(part)
+        except ProcessLookupError:
+            raise GoneError(f"process {pid} is gone") from None
+    return b"".join(parts).decode(errors="replace")
+
+
+@contextmanager
+def opened(pid: int, name: str) -> Iterator[int]:
+    """/proc/PID/NAME as a descriptor, to be read in places. Raises GoneError; PermissionError."""
     try:
         file = os.open(f"{PROC}/{pid}/{name}", os.O_RDONLY)
     except (FileNotFoundError, ProcessLookupError):
         raise GoneError(f"process {pid} is gone") from None
     try:
-        parts = []
-        while part := os.read(file, 65536):
-            parts.append(part)
-    except ProcessLookupError:
-        raise GoneError(f"process {pid} is gone") from None
+        yield file
     finally:
         os.close(file)
-    return b"".join(parts).decode(errors="replace")
+
+
+def threads(pid: int) -> list[int]:
+    """The threads of a process. Raises GoneError."""
+    return [int(name) for name in _names(PROC / str(pid) / "task")]
 
 
 def stat(pid: int) -> Stat:

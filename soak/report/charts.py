@@ -37,8 +37,11 @@ def charts(recording: Recording) -> list[Chart]:
         ),
         _probed(
             recording,
-            Chart("stack", "Stack", "bytes", (), ("stack",), "The deepest that the main thread's stack has been."),
-            (("stack.high_water", "high-water mark", "solid"),),
+            Chart("stack", "Stack", "bytes", (), ("stack",), "The deepest that stacks have been."),
+            (
+                ("stack.high_water", "main thread", "solid"),
+                ("stack.thread_high_water", "fullest other thread", "dash"),
+            ),
         ),
         _probed(
             recording,

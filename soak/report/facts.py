@@ -209,11 +209,13 @@ _RESOURCES: tuple[tuple[str, str, Dimension], ...] = (
     ("memory.fragmentation", "memory, fragmentation", "ratio"),
     ("stack.depth", "Python calls, deepest", "count"),
     ("stack.high_water", "stack, deepest", "bytes"),
+    ("stack.thread_high_water", "a thread's stack", "bytes"),
     ("process.threads", "threads", "count"),
     ("process.fds", "file descriptors", "count"),
     ("process.connections", "connections", "count"),
     ("process.processes", "processes", "count"),
 )
+_LIMITS = {"stack.high_water": "stack.limit", "stack.thread_high_water": "stack.thread_limit"}
 
 
 def resource_rows(recording: Recording) -> Iterator[ResourceRow]:
@@ -230,7 +232,7 @@ def resource_rows(recording: Recording) -> Iterator[ResourceRow]:
                     units.show(first, dimension),
                     units.show(last, dimension),
                     units.show(float(series.v.max()), dimension),
-                    _headroom(side, series, begin, end) if metric == "stack.high_water" else "",
+                    _headroom(side, series, begin, end, _LIMITS[metric]) if metric in _LIMITS else "",
                 )
 
 
@@ -248,8 +250,8 @@ def edges(series: Series) -> tuple[float, float]:
     return float(np.median(series.v[:width])), float(np.median(series.v[-width:]))
 
 
-def _headroom(side: SideRecording, high_water: Series, begin: float, end: float) -> str:
-    limit = finite(side.series.get("stack.limit"), begin, end)
+def _headroom(side: SideRecording, high_water: Series, begin: float, end: float, size: str) -> str:
+    limit = finite(side.series.get(size), begin, end)
     if not len(limit) or limit.v[-1] <= 0:
         return ""
     free = 1.0 - float(high_water.v.max()) / float(limit.v[-1])

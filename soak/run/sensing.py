@@ -6,7 +6,7 @@ from pathlib import Path
 
 from soak.core.records import Event, Sample
 from soak.core.scenario import Target
-from soak.probe import AgentSense, Sense, TreeProbe, find
+from soak.probe import AgentSense, Sense, ThreadStacks, TreeProbe, find
 from soak.run.target import StartedTarget
 
 
@@ -22,7 +22,7 @@ class SideWatch:
         watched = target.model_copy(update={"process": None, "pid": started.pid}) if started else target
         self._probe = TreeProbe(side, find(watched), watched) if watched.watched else None
         self.agent = AgentSense(side, every, folder)
-        self._senses: list[Sense] = [self.agent]
+        self._senses: list[Sense] = [ThreadStacks(side), self.agent] if watched.watched else []
 
     def look(self, t: float) -> tuple[list[Sample], list[Event]]:
         """What is seen at `t` seconds since the start of the run."""
@@ -32,6 +32,8 @@ class SideWatch:
         for sense in self._senses:
             samples += sense.look(t, self._probe.members)
             events += sense.events()
+        if self.started is not None:
+            samples.append(Sample(t, self.side, {"stack.recursion_errors": float(self.started.recursion_errors)}))
         if not self.gone and (ended := self._ended()) is not None:
             self.gone = True
             events.append(Event(t, "target_exit", self.side, _how(self.side, ended), ended))
@@ -44,8 +46,10 @@ class SideWatch:
 
     def _ended(self) -> dict[str, object] | None:
         if self.started is not None:
-            ended = self.started.exit()
-            return ended | {"output": self.started.output()[-2000:]} if ended is not None else None
+            if (ended := self.started.exit()) is None:
+                return None
+            said = self.started.overflow_said()
+            return ended | {"output": self.started.output()[-2000:]} | ({"stack_overflow": said} if said else {})
         if self._probe is not None and not self._probe.alive:
             return {"code": None, "signal": None, "signal_name": ""}
         return None

@@ -19,11 +19,13 @@ from time import monotonic, sleep
 from soak.core.errors import TargetError
 from soak.core.scenario import Command, Target
 from soak.probe import FOLDER_VARIABLE
+from soak.run.output import RecursionErrors, overflow_said
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _BOOTSTRAP = Path(__file__).parent.parent / "agent" / "bootstrap"
 _TAIL_BYTES = 64 * 1024
 _STOP_S = 10.0
+_LAST_WORDS_S = 0.5  # what it wrote last may still be in the pipe; its children may hold that open
 
 
 class StartedTarget:
@@ -34,6 +36,7 @@ class StartedTarget:
         self.argv = argv_of(command)
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
+        self._recursion_errors = RecursionErrors()
         cwd = (folder / command.cwd).resolve()
         environment = os.environ | command.env
         if agents is not None and command.agent:
@@ -74,6 +77,16 @@ class StartedTarget:
             return {"code": None, "signal": -status, "signal_name": signal.Signals(-status).name}
         return {"code": status, "signal": None, "signal_name": ""}
 
+    @property
+    def recursion_errors(self) -> int:
+        """How often its output has told of a RecursionError."""
+        return self._recursion_errors.count
+
+    def overflow_said(self) -> str | None:
+        """Once it has ended: the line of its output that says that a stack ran over, if there is one."""
+        self._reader.join(_LAST_WORDS_S)
+        return overflow_said(b"".join(self._tail))
+
     def output(self) -> str:
         """The end of what it wrote to standard output and error."""
         return b"".join(self._tail)[-_TAIL_BYTES:].decode(errors="replace")
@@ -106,7 +119,7 @@ class StartedTarget:
         )
 
     def _said(self) -> str:
-        self._reader.join(0.5)
+        self._reader.join(_LAST_WORDS_S)
         lines = self.output().strip().splitlines()[-8:]
         return "; it said:\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
 
@@ -115,10 +128,12 @@ class StartedTarget:
         stream = self._process.stdout
         with contextlib.suppress(ValueError, OSError):
             while chunk := os.read(stream.fileno(), 65536):
+                self._recursion_errors.feed(chunk)
                 self._tail.append(chunk)
                 self._tail_size += len(chunk)
                 while self._tail_size - len(self._tail[0]) > _TAIL_BYTES:
                     self._tail_size -= len(self._tail.popleft())
+        self._recursion_errors.end()
 
 
 def agent_environment(environment: Mapping[str, str], folder: Path | None) -> dict[str, str]:

@@ -1,0 +1,63 @@
+"""A finding of steady growth: its rate by the hour, its interval, and the time that is left to a limit."""
+
+from __future__ import annotations
+
+from soak.core import units
+from soak.core.units import Dimension
+from soak.core.verdict import Finding
+from soak.judge.advice import ADVICE
+from soak.judge.side import Side
+from soak.judge.stats.trend import Trend
+
+
+def growth(
+    cause: str,
+    metric: str,
+    side: Side,
+    fitted: Trend,
+    words: str,
+    dimension: Dimension,
+    evidence: list[str],
+    room: float | None,
+    limit: str,
+) -> Finding:
+    """A finding of steady growth with its rate by the hour and the time to a limit."""
+    rate = units.show_growth(fitted.slope, dimension)
+    interval = f"{units.show_growth(fitted.low, dimension)} to {units.show_growth(fitted.high, dimension)}"
+    early, eta, late = time_left(room, fitted)
+    left = f"; {limit} is reached in {units.duration(round(eta))}" if eta is not None else ""
+    return Finding(
+        cause=cause,
+        metric=metric,
+        endpoint=None,
+        severity="fail",
+        title=f"{words} by {rate} ({interval}){left}",
+        rate=fitted.slope * 3600,
+        rate_unit=f"{dimension}/h",
+        low=fitted.low * 3600,
+        high=fitted.high * 3600,
+        eta_s=eta,
+        eta_low_s=early,
+        eta_high_s=late,
+        eta_limit=limit or None,
+        evidence=tuple(evidence),
+        advice=ADVICE[cause],
+        start=side.start,
+        end=side.end,
+    )
+
+
+def time_left(room: float | None, fitted: Trend) -> tuple[float | None, float | None, float | None]:
+    """Seconds until `room` units are used up: at the fastest, the fitted and the slowest slope; None if never."""
+    if room is None or room <= 0:
+        return None, None, None
+    early, eta, late = (room / s if s > 0 else None for s in (fitted.high, fitted.slope, fitted.low))
+    return early, eta, late
+
+
+def per_request(side: Side, fitted: Trend) -> list[str]:
+    """What a steady growth of bytes comes to for each request done, as evidence."""
+    if not side.done or side.length <= 0:
+        return []
+    each = fitted.slope / (side.done / side.length)
+    return [f"that is {units.size(each)} for each request done"] if each > 0 else []
