@@ -42,7 +42,7 @@ class TreeProbe:
 
     def __init__(self, side: str, root: Root, target: Target) -> None:
         self.side = side
-        self._root = root
+        self.root = root
         self._target = target
         self._seen: dict[tuple[int, int], _Seen] = {}
         self._ended: dict[str, float] = dict.fromkeys(_CUMULATIVE, 0.0)
@@ -63,7 +63,7 @@ class TreeProbe:
     @property
     def alive(self) -> bool:
         """Whether the root is still there."""
-        return self._root.alive
+        return self.root.alive
 
     def sample(self, t: float) -> list[Sample]:
         """One sample of the tree and one of each process, at `t` seconds since the start of the run."""
@@ -81,7 +81,7 @@ class TreeProbe:
     def _sample(self, t: float) -> list[Sample]:
         if not self.alive:
             self._find_again(t)
-        members = _members(self._root)
+        members = _members(self.root)
         self.members = tuple(members)
         self._note_changes(t, members)
         pss_due = self._pss.due(t)
@@ -206,11 +206,11 @@ class TreeProbe:
         if self._target.port is None and self._target.name is None:
             return
         try:
-            self._root = find(self._target)
+            self.root = find(self._target)
         except TargetError:
             return
         self._vacancies.clear()
-        self._restart(t, f"the service was started anew as process {self._root.pid}")
+        self._restart(t, f"the service was started anew as process {self.root.pid}")
 
     def _restart(self, t: float, text: str) -> None:
         self._restarts += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from soak.core.records import Event, Sample
 from soak.core.scenario import Target
-from soak.probe import Sense, TreeProbe, find
+from soak.probe import Sense, Watch, senses_of
 from soak.run.target import StartedTarget
 
 
@@ -16,39 +16,32 @@ class SideWatch:
         self.started = started
         self.gone = False
         watched = target.model_copy(update={"process": None, "pid": started.pid}) if started else target
-        self._probe = TreeProbe(side, find(watched), watched) if watched.watched else None
-        self._senses: list[Sense] = []
+        self._senses: list[Sense] = senses_of(side)
+        self._watch = Watch(side, watched, self._senses) if watched.watched else None
 
     def look(self, t: float) -> tuple[list[Sample], list[Event]]:
         """What is seen at `t` seconds since the start of the run."""
-        if self._probe is None:
+        if self._watch is None:
             return [], []
-        samples, events = self._probe.sample(t), self._probe.events(t)
-        for sense in self._senses:
-            samples += sense.look(t, self._probe.members)
-            events += sense.events()
-        if not self.gone and (ended := self._ended()) is not None:
-            self.gone = True
-            events.append(Event(t, "target_exit", self.side, _how(self.side, ended), ended))
+        samples, events = self._watch.look(t)
+        if self.started is not None:  # who started it knows how it ended
+            events = [e for e in events if e.kind != "target_exit"]
+            if not self.gone and (ended := self._ended(self.started)) is not None:
+                events.append(Event(t, "target_exit", self.side, _how(self.side, ended), ended))
+        self.gone = self.gone or any(e.kind == "target_exit" for e in events)
         return samples, events
 
     def close(self) -> None:
         """Let go of everything but the target."""
-        for sense in self._senses:
-            sense.close()
+        if self._watch is not None:
+            self._watch.close()
 
-    def _ended(self) -> dict[str, object] | None:
-        if self.started is not None:
-            ended = self.started.exit()
-            return ended | {"output": self.started.output()[-2000:]} if ended is not None else None
-        if self._probe is not None and not self._probe.alive:
-            return {"code": None, "signal": None, "signal_name": ""}
-        return None
+    def _ended(self, started: StartedTarget) -> dict[str, object] | None:
+        ended = started.exit()
+        return ended | {"output": started.output()[-2000:]} if ended is not None else None
 
 
 def _how(side: str, ended: dict[str, object]) -> str:
     if ended["signal_name"]:
         return f"the {side} was ended by {ended['signal_name']}"
-    if ended["code"] is None:
-        return f"the watched process of the {side} is gone"
     return f"the {side} exited with code {ended['code']}"
