@@ -65,7 +65,7 @@ def write(head: Mapping[str, Any], first: int, looks: list[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it was read; `about` says what is observed, and where."""
+    """An answer as it was read; `about` says what is observed, how often (`every`, s), and where."""
 
     session: str
     now: float
@@ -85,6 +85,7 @@ class Answer:
         if told != FORMAT:
             raise ValueError(f"of another version: it speaks {told[:40]}, this soak {FORMAT}; install the same on both")
         try:
+            float(plain["about"]["every"])
             return cls(
                 session=str(plain["session"]),
                 now=float(plain["now"]),

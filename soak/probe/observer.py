@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from soak import __version__
-from soak.core.errors import SoakError, TargetError
+from soak.core.errors import TargetError
 from soak.core.records import Event
 from soak.core.scenario import Target
 from soak.probe.host import HostProbe
@@ -122,8 +122,7 @@ class Observer:
         try:
             seen, events = self._watch.look(t)
             samples += seen
-        except (OSError, psutil.Error, SoakError, ValueError, LookupError) as error:
-            # what one look could not read is missing from it, and the next may be able to
+        except Exception as error:  # whatever one sense met with must not end the watch; it shows as a gap
             self._note(events, t, f"a look failed: {type(error).__name__}: {error}")
         self.ring.add(Look(t, tuple(samples), tuple(events)).pack())
         self.present.see(samples, events)
