@@ -88,8 +88,9 @@ class Sample:
     """What a probe saw at one moment: values by metric name, in base units; a missing one is absent.
 
     `source` is a side ("candidate": the process tree together), a side and a process
-    ("candidate/4711@8842": pid and start time), or "host". Counters (`process.cpu_seconds`,
-    `process.minor_faults`, ...) are cumulative as the kernel gives them.
+    ("candidate/4711@8842": pid and start time), or a machine: "host" is that of the candidate,
+    "host.reference" that of a reference with an observer, "host.load" that of soak when the candidate has
+    an observer. Counters (`process.cpu_seconds`, `process.minor_faults`, ...) are cumulative as the kernel gives them.
     """
 
     t: float
@@ -103,7 +104,8 @@ class Event:
 
     `kind` is one of: phase, target_started, target_exit, process_started, process_exit, restart,
     oom_kill, worker_lost, worker_joined, worker_refused, split, stall, generator_error, interrupted,
-    error_sample, schedule, clock_step, suspended, torn, note.
+    error_sample, schedule, clock_step, suspended, observer_lost, observer_back, observer_restarted, observer_gap, torn,
+    note.
     """
 
     t: float

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from soak.core.criterion import Criterion
 from soak.core.load import Load
@@ -49,6 +49,49 @@ class Tls(Model):
         return self
 
 
+OBSERVER_TOKEN = "SOAK_OBSERVER_TOKEN"
+"""The environment variable that holds the token of an observer, unless the scenario names another one."""
+
+
+class Observer(Model):
+    """Who watches the process of a target on another machine: `soak observe` runs there."""
+
+    url: Annotated[str, Field(description="where it serves: https://HOST:9645")]
+    token: Annotated[str | None, Field(description="${NAME}: the variable that holds its token")] = None
+    ca: Annotated[str | None, Field(description="PEM: trust these authorities instead of the system's")] = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        try:
+            parts = urlsplit(self.url)
+            whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole or re.search(r"\s", self.url):
+            raise ValueError(f"url: expected https://HOST:PORT or http://..., got {self.url!r}")
+        if parts.query or parts.fragment or parts.username is not None:
+            raise ValueError(f"url: expected a base URL without user, query and fragment, got {self.url!r}")
+        if self.token is not None and not re.fullmatch(r"\$\{[A-Za-z_]\w*\}", self.token):
+            raise ValueError("token: expected ${NAME}, an environment variable: a token stands in no scenario")
+        if self.ca is not None and parts.scheme != "https":
+            raise ValueError("ca: only an https observer has it")
+        return self
+
+    @property
+    def host(self) -> str:
+        """The machine that it watches."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that holds its token."""
+        return self.token[2:-1] if self.token is not None else OBSERVER_TOKEN
+
+
+def _observer(value: object) -> object:
+    return {"url": value} if isinstance(value, str) else value
+
+
 class Target(Model):
     """Where load goes, and which process is watched there."""
 
@@ -58,7 +101,9 @@ class Target(Model):
     port: Annotated[int | None, Field(gt=0, lt=65536, description="watch whoever listens on this port")] = None
     name: Annotated[str | None, Field(min_length=1, description="watch the one process of this name")] = None
     tls: Tls | None = None
-    observer: Later = None
+    observer: Annotated[
+        Observer | None, BeforeValidator(_observer), Field(description="watched by `soak observe` on its own machine")
+    ] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -76,6 +121,8 @@ class Target(Model):
         if parts.scheme == "tcp" and parts.port is None:
             raise ValueError(f"url: expected tcp://HOST:PORT, got {self.url!r}")
         ways = [k for k in ("process", "pid", "port", "name") if getattr(self, k) is not None]
+        if ways and self.observer is not None:
+            raise ValueError(f"{ways[0]}: with an observer, `soak observe` is told there which process it is")
         if len(ways) > 1:
             raise ValueError(f"expected one of process, pid, port and name, got {' and '.join(ways)}")
         return self
@@ -92,9 +139,14 @@ class Target(Model):
         return parts.port or (443 if parts.scheme == "https" else 80)
 
     @property
+    def machine(self) -> str | None:
+        """The machine that it is observed on; None when that is the one soak runs on."""
+        return self.observer.host if self.observer is not None else None
+
+    @property
     def watched(self) -> bool:
         """Whether a process is watched at all."""
-        return any(v is not None for v in (self.process, self.pid, self.port, self.name))
+        return any(v is not None for v in (self.process, self.pid, self.port, self.name, self.observer))
 
 
 class Reference(Target):
@@ -222,7 +274,7 @@ class Scenario(Model):
             if criterion.spec.room in ("memory", "stack", "process", "cpu") and not self.target.watched:
                 faults.append(
                     f"criteria[{i}].metric: {criterion.metric} needs a process to watch: "
-                    "add process, pid, port or name to the target"
+                    "add process, pid, port, name or observer to the target"
                 )
         if (burst := self.phases.burst) is not None:
             if not self.load.open_model:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from soak.core import units
 from soak.core.histogram import Histogram
 from soak.core.inspection import Look, looks
 from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
@@ -30,7 +31,14 @@ FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
 _NOTHING = Series(np.empty(0), np.empty(0))
 _MANY_WINDOWS = 60
 _CPU_WINDOW_S = 2.0
+<<<<<<< ours
 _AROUND_S = 5.0
+=======
+_HOLE_S = 5.0
+_HOLE_LOOKS = 5
+"""A series has a hole where it has no sample for so long, or for so many times its own pace."""
+_UNSEEN_SHARE = 0.05
+>>>>>>> theirs
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,28 @@ class Side:
         inside = finite(found.between(self.start, self.end))
         return inside if len(inside) else None
 
+    def unseen(self, metric: str) -> str:
+        """What is missing of a sampled series, in words, when it is so much that nothing can pass on the rest.
+
+        A hole at the end of the soak is that: a leak may have begun in it. So are holes of a twentieth of it together.
+        """
+        found = self.series(metric)
+        if found is None:
+            return f"{metric} was not seen"
+        t = finite(found).t
+        inside = t[(t >= self.start) & (t < self.end)]
+        if not len(inside):
+            return f"{metric} was not seen"
+        longest = max(_HOLE_S, _HOLE_LOOKS * (float(np.median(np.diff(t))) if len(t) > 1 else self.length))
+        edges = np.concatenate([[self.start], inside, [self.end]])
+        lengths = np.diff(edges)
+        holes = float(np.sum(lengths[lengths > longest]))
+        if lengths[-1] > longest:
+            return f"{metric} was not seen in the last {units.duration(round(float(lengths[-1]), 1))} of the soak"
+        if holes > _UNSEEN_SHARE * self.length:
+            return f"{metric} was not seen for {units.duration(round(holes, 1))} of {units.duration(round(self.length))}"
+        return ""
+
     def blocks(self, metric: str) -> Blocks | None:
         """A series of the soak phase in blocks, summed up as the catalogue says."""
         found = self.soak_series(metric)
@@ -225,10 +255,13 @@ class Side:
         busy = finite(self.recording.host.get("host.cpu", _NOTHING).between(self.start, self.end))
         if len(busy) < 9:
             return 0.0
-        others = busy.v * float(str(self.recording.provenance.get("cores") or 1))
+        others = busy.v * self._cores
+        targets = self.recording.scenario.sides
+        here = targets["candidate"].machine  # where `host` was looked at
         for name in self.recording.sides:
             side = self if name == self.name else Side(name, self.recording, self.start, self.end)
-            for metric in ("process.cpu", "generator.cpu"):
+            mine = ["process.cpu"] if targets[name].machine == here else []
+            for metric in mine + (["generator.cpu"] if here is None else []):
                 used = side.soak_series(metric)
                 if used is not None:
                     workers = self.recording.scenario.load.workers if metric == "generator.cpu" else 1
@@ -239,7 +272,15 @@ class Side:
     @property
     def noisy(self) -> bool:
         """Whether neighbours took so much more of the host that a drift in time cannot be blamed on the target."""
-        return self.neighbours_grew > NOISY_SHARE * float(str(self.recording.provenance.get("cores") or 1))
+        return self.neighbours_grew > NOISY_SHARE * self._cores
+
+    @property
+    def _cores(self) -> float:
+        """How many cores the candidate's machine has."""
+        observers = self.recording.provenance.get("observers")
+        observer = observers.get("candidate") if isinstance(observers, dict) else None
+        found = (observer if isinstance(observer, dict) else self.recording.provenance).get("cores")
+        return float(str(found or 1))
 
     @cached_property
     def instrument_floor(self) -> float:

@@ -6,7 +6,6 @@ Only what needs no Locust is exported here: importing Locust patches the whole p
 from soak.load.fleet import Fleet, Listen, Loss
 from soak.load.plan import Invitation, Plan, digests, schedule_of
 from soak.load.schedule import Part, Schedule
-from soak.load.wire import read_token
 
 __all__ = [
     "Fleet",
@@ -17,6 +16,5 @@ __all__ = [
     "Plan",
     "Schedule",
     "digests",
-    "read_token",
     "schedule_of",
 ]

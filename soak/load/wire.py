@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import msgpack
 
-from soak.core.errors import LoadError
-
-MIN_TOKEN = 16
 BEAT_S = 1.0
 """How often a worker says that it is there."""
 ALONE_S = 4.0
@@ -55,20 +51,3 @@ class Session:
 
     def _proof(self, kind: str, body: bytes) -> bytes:
         return hmac.digest(self._key, kind.encode() + b"\0" + body, hashlib.sha256)
-
-
-def read_token(path: Path) -> str:
-    """The token in a file: its first line. Raises LoadError in plain words."""
-    try:
-        mode = path.stat().st_mode
-        token = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text"
-        raise LoadError(f"token file {path}: cannot be read: {reason}") from None
-    if mode & 0o077:
-        raise LoadError(f"token file {path}: others on this machine may read it; `chmod 600 {path}` first")
-    if len(token) < MIN_TOKEN:
-        raise LoadError(
-            f"token file {path}: a token has {MIN_TOKEN} characters or more; `openssl rand -hex 32` makes one"
-        )
-    return token

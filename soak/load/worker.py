@@ -33,7 +33,7 @@ import locust.runners
 from locust import argument_parser
 from locust.env import Environment
 
-from soak.load.clock import RemoteClock
+from soak.core.clock import RemoteClock
 from soak.load.dispatch import Dispatcher
 from soak.load.engine import Engine
 from soak.load.ledger import Ledger, Report

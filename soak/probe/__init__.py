@@ -4,9 +4,11 @@ from soak.probe.agent import FOLDER_VARIABLE, AgentError, AgentSense, ask, socke
 from soak.probe.find import Root, find
 from soak.probe.host import HostProbe
 from soak.probe.inspection import Inspection, trim
+from soak.probe.remote import RemoteWatch
 from soak.probe.sense import Sense
 from soak.probe.stacks import ThreadStacks
 from soak.probe.tree import TreeProbe
+from soak.probe.watch import Watch, senses_of
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -14,12 +16,15 @@ __all__ = [
     "AgentSense",
     "HostProbe",
     "Inspection",
+    "RemoteWatch",
     "Root",
     "Sense",
     "ThreadStacks",
     "TreeProbe",
+    "Watch",
     "ask",
     "find",
+    "senses_of",
     "socket_of",
     "trim",
 ]

@@ -16,11 +16,12 @@ VMSTAT = Path("/proc/vmstat")
 class HostProbe:
     """CPU shares since the last sample, memory, load average, and pressure stall where the kernel has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str = "host") -> None:
+        self._source = source
         self._before = psutil.cpu_times()
 
     def sample(self, t: float) -> Sample:
-        """One sample of source `host` at `t` seconds since the start of the run."""
+        """One sample at `t` seconds since the start of the run."""
         now, before = psutil.cpu_times(), self._before
         self._before = now
         spent = {field: getattr(now, field) - getattr(before, field) for field in now._fields}
@@ -42,7 +43,7 @@ class HostProbe:
             share = _some_avg10(resource)
             if share is not None:
                 values[f"host.psi_{resource}"] = share
-        return Sample(t, "host", values)
+        return Sample(t, self._source, values)
 
 
 def _oom_kills() -> float | None:

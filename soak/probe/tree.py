@@ -68,7 +68,7 @@ class TreeProbe:
 
     def __init__(self, side: str, root: Root, target: Target) -> None:
         self.side = side
-        self._root = root
+        self.root = root
         self._target = target
         self._seen: dict[tuple[int, int], _Seen] = {}
         self._ended: dict[str, float] = dict.fromkeys(_CUMULATIVE, 0.0)
@@ -94,7 +94,7 @@ class TreeProbe:
     @property
     def alive(self) -> bool:
         """Whether the root is still there."""
-        return self._root.alive
+        return self.root.alive
 
     def sample(self, t: float) -> list[Sample]:
         """One sample of the tree and one of each process, at `t` seconds since the start of the run."""
@@ -112,7 +112,7 @@ class TreeProbe:
     def _sample(self, t: float) -> list[Sample]:
         if not self.alive:
             self._find_again(t)
-        members, zombies = _members(self._root)
+        members, zombies = _members(self.root)
         self.members = tuple(members)
         self._note_zombies(zombies)
         self._note_changes(t, members)
@@ -206,7 +206,7 @@ class TreeProbe:
         except (GoneError, PermissionError):
             return
         group = cgroup_of(membership)
-        if pid == self._root.pid:
+        if pid == self.root.pid:
             self._group, self._pids = group, pids_of(membership)
         if group is not None and group not in self._groups and (kills := group.oom_kills()) is not None:
             self._groups[group] = kills
@@ -267,13 +267,13 @@ class TreeProbe:
         if self._target.port is None and self._target.name is None:
             return
         try:
-            before, self._root = self._root, find(self._target)
+            before, self.root = self.root, find(self._target)
         except TargetError:
             return
         old = next((v for v in self._vacancies if v.seen.stat.pid == before.pid), None)
         self._vacancies.clear()
         told: dict[str, object] = (old.told() if old is not None else {}) | {"root": True, "alike": 1}
-        self._restart(t, f"the service was started anew as process {self._root.pid}", told)
+        self._restart(t, f"the service was started anew as process {self.root.pid}", told)
 
     def _restart(self, t: float, text: str, told: dict[str, object]) -> None:
         self._restarts += 1

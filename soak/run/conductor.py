@@ -48,6 +48,8 @@ _LOOK_S = 15.0
 _LOOK_SHARE = 50  # a live look may cost one part in fifty of the time between two of them
 _DRAIN_GRACE_S = 3.0
 _LOOKS_GRACE_S = 120.0
+_OBSERVER_GRACE_S = 30.0
+_SAY_AFTER_S = 2.0
 _QUIET = ("phase", "schedule", "process_started", "process_exit", "interrupted", "agent", "inspection", "trim")
 """Events that are written down and not said aloud."""
 
@@ -91,7 +93,8 @@ class _Conductor:
         self.phase: PhaseName = "idle_before"
         self.fleets: list[Fleet] = []
         self.watches: list[SideWatch] = []
-        self.host = HostProbe()
+        # "host" is where the candidate runs; with an observer that is elsewhere
+        self.host = HostProbe("host" if self.scenario.target.observer is None else "host.load")
         self.clocks = Clocks()
         self.rss: dict[str, float] = {}
         self.findings: tuple[Finding, ...] = ()
@@ -112,6 +115,8 @@ class _Conductor:
         self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
         self._start_targets()
         self.zero, self.started, self.clocks = monotonic(), time.time(), Clocks()
+        for watch in self.watches:
+            watch.begin(self.zero)
         self.writer = RunWriter.create(self.order.run_file, self._meta())
         self.cleanup.callback(self.writer.close)
         self._start_fleets()
@@ -125,6 +130,7 @@ class _Conductor:
         self._let("idle_after", self.now(), self.now() + scenario.phases.idle_after)
         self._finish_looks()
         self._event(Event(self.now(), "phase", None, "end", {"name": "end"}))
+        self._hear_observers()
         return self._close(begin, until)
 
     def _load(self, begin: float) -> float:
@@ -156,7 +162,7 @@ class _Conductor:
                 self.view.say(f"starting {side}: {target.process.command}")
                 started = StartedTarget(side, target, target.process, self.order.folder, scratch)
                 self.cleanup.callback(started.stop)
-            watch = SideWatch(side, target, started, self.scenario.allocator_s, scratch)
+            watch = SideWatch(side, target, started, self.scenario, self.order.folder, scratch)
             self.cleanup.callback(watch.close)
             self.watches.append(watch)
         self.looks = Looks(self.scenario, [w.agent for w in self.watches], scratch)
@@ -193,7 +199,8 @@ class _Conductor:
             "run": order.run_file.stem,
             "started": self.started,
             "scenario": order.raw,
-            "provenance": provenance(order.scenario, order.text, order.path, order.folder),
+            "provenance": provenance(order.scenario, order.text, order.path, order.folder)
+            | {"observers": {w.side: w.observer for w in self.watches if w.observer is not None}},
         }
 
     def _let(self, name: PhaseName, start: float, end: float) -> None:
@@ -258,6 +265,22 @@ class _Conductor:
             if watch.gone and not was_gone and watch.side == "candidate":
                 self._stop(now)
         self.writer.add_samples(samples)
+
+    def _hear_observers(self) -> None:
+        """Have what observers saw until now, though one may be cut off and need a while to be back."""
+        moment, deadline = monotonic(), monotonic() + _OBSERVER_GRACE_S
+        waited = False
+        while not all(w.complete(moment) for w in self.watches) and self.interrupts < 2 and monotonic() < deadline:
+            if not waited and monotonic() > moment + _SAY_AFTER_S:
+                self.view.say(f"waiting up to {_OBSERVER_GRACE_S:.0f} s for what an observer saw")
+                waited = True
+            time.sleep(_TICK_S)
+        for watch in self.watches:
+            if watch.observer is not None:
+                samples, events = watch.look(self.now())
+                self.writer.add_samples(samples)
+                for event in events:
+                    self._event(event)
 
     def _stop(self, now: float) -> None:
         """End the load; the run goes on to its verdict. All workers have heard of it when it ends."""

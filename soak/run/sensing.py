@@ -1,63 +1,87 @@
-"""The watch over one side: its process tree, and the exit of a target that soak started."""
+"""The watch over one side: its processes, here or through an observer, and the exit of a target that soak started."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from soak.core.records import Event, Sample
-from soak.core.scenario import Target
-from soak.probe import AgentSense, Sense, ThreadStacks, TreeProbe, find
+from soak.core.scenario import Scenario, Target
+from soak.probe import AgentSense, RemoteWatch, Watch, senses_of
 from soak.run.target import StartedTarget
 
 
 class SideWatch:
-    """Samples and events of one side; without a process to watch it is silent."""
+    """Samples and events of one side; without a process to watch it is silent.
+
+    `folder` is the base of the scenario's paths; agents of a target that soak started have their sockets in `scratch`.
+    """
 
     def __init__(
-        self, side: str, target: Target, started: StartedTarget | None, every: float, folder: Path | None
+        self,
+        side: str,
+        target: Target,
+        started: StartedTarget | None,
+        scenario: Scenario,
+        folder: Path,
+        scratch: Path | None,
     ) -> None:
         self.side = side
         self.started = started
         self.gone = False
+        self.agent = AgentSense(side, scenario.allocator_s, scratch)
+        self._watch: Watch | None = None
+        self._remote: RemoteWatch | None = None
         watched = target.model_copy(update={"process": None, "pid": started.pid}) if started else target
-        self._probe = TreeProbe(side, find(watched), watched) if watched.watched else None
-        self.agent = AgentSense(side, every, folder)
-        self._senses: list[Sense] = [ThreadStacks(side), self.agent] if watched.watched else []
+        if target.observer is not None:
+            self._remote = RemoteWatch(side, target.observer, folder, scenario.probe.every)
+        elif watched.watched:
+            self._watch = Watch(side, watched, senses_of(side, self.agent))
+
+    @property
+    def observer(self) -> Mapping[str, object] | None:
+        """What the observer says of itself and its host; None without one."""
+        return None if self._remote is None else {**self._remote.about, "clock_error": self._remote.clock_error}
+
+    def begin(self, zero: float) -> None:
+        """The run began at `zero` (s, monotonic)."""
+        if self._remote is not None:
+            self._remote.begin(zero)
 
     def look(self, t: float) -> tuple[list[Sample], list[Event]]:
-        """What is seen at `t` seconds since the start of the run."""
-        if self._probe is None:
+        """What is seen at `t` seconds since the start of the run, or has come in since the last call."""
+        if self._remote is not None:
+            samples, events = self._remote.look()
+        elif self._watch is not None:
+            samples, events = self._watch.look(t)
+        else:
             return [], []
-        samples, events = self._probe.sample(t), self._probe.events(t)
-        for sense in self._senses:
-            samples += sense.look(t, self._probe.members)
-            events += sense.events()
-        if self.started is not None:
+        if self.started is not None:  # who started it knows how it ended, and hears what it says
             samples.append(Sample(t, self.side, {"stack.recursion_errors": float(self.started.recursion_errors)}))
-        if not self.gone and (ended := self._ended()) is not None:
-            self.gone = True
-            events.append(Event(t, "target_exit", self.side, _how(self.side, ended), ended))
+            events = [e for e in events if e.kind != "target_exit"]
+            if not self.gone and (ended := self._ended(self.started)) is not None:
+                events.append(Event(t, "target_exit", self.side, _how(self.side, ended), ended))
+        self.gone = self.gone or any(e.kind == "target_exit" for e in events)
         return samples, events
+
+    def complete(self, moment: float) -> bool:
+        """Whether all that was seen before `moment` (s, monotonic) is here."""
+        return self._remote is None or self._remote.complete(moment)
 
     def close(self) -> None:
         """Let go of everything but the target."""
-        for sense in self._senses:
-            sense.close()
+        for watch in (self._watch, self._remote):
+            if watch is not None:
+                watch.close()
 
-    def _ended(self) -> dict[str, object] | None:
-        if self.started is not None:
-            if (ended := self.started.exit()) is None:
-                return None
-            said = self.started.overflow_said()
-            return ended | {"output": self.started.output()[-2000:]} | ({"stack_overflow": said} if said else {})
-        if self._probe is not None and not self._probe.alive:
-            return {"code": None, "signal": None, "signal_name": ""}
-        return None
+    def _ended(self, started: StartedTarget) -> dict[str, object] | None:
+        if (ended := started.exit()) is None:
+            return None
+        said = started.overflow_said()
+        return ended | {"output": started.output()[-2000:]} | ({"stack_overflow": said} if said else {})
 
 
-def _how(side: str, ended: dict[str, object]) -> str:
+def _how(side: str, ended: Mapping[str, object]) -> str:
     if ended["signal_name"]:
         return f"the {side} was ended by {ended['signal_name']}"
-    if ended["code"] is None:
-        return f"the watched process of the {side} is gone"
     return f"the {side} exited with code {ended['code']}"

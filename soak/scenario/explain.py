@@ -35,6 +35,8 @@ def _watched(target: Target) -> str:
     for key in ("pid", "port", "name"):
         if getattr(target, key) is not None:
             return f"the process tree of {key} {getattr(target, key)} is watched"
+    if target.observer is not None:
+        return f"the observer at {target.observer.url} watches its process there"
     return "no process is watched, so memory, stack and CPU are not seen"
 
 

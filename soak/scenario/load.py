@@ -81,10 +81,10 @@ def _missing_files(document: Document, folder: Path) -> list[Problem]:
         if not _there(file, folder=False):
             problems.append(place(("load", "locustfile"), document, f"no such file: {file}"))
     for side in ("target", "reference"):
-        for key in ("ca", "cert", "key"):
-            named = document.at((side, "tls", key))
+        for keys in (("tls", "ca"), ("tls", "cert"), ("tls", "key"), ("observer", "ca")):
+            named = document.at((side, *keys))
             if isinstance(named, str) and not _there(folder / named, folder=False):
-                problems.append(place((side, "tls", key), document, f"no such file: {folder / named}"))
+                problems.append(place((side, *keys), document, f"no such file: {folder / named}"))
     for key in ("target", "reference"):
         path = (key, "process", "cwd")
         cwd = document.at(path)

@@ -48,6 +48,8 @@ def json_schema() -> dict[str, Any]:
     _one_of(models["Feed"], "csv", "jsonl", "choose", "random", "sequence", "uuid")
     _one_of(models["Auth"], "bearer", "basic")
     _short(models["Step"], "think")
+    for side in ("Target", "Reference"):
+        _short(models[side], "observer")
     for call in ("Request", "Step"):
         _short(models[call], "body")
         parts = models[call]["properties"]["multipart"]["anyOf"][0]["additionalProperties"]

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.core.errors import LoadError
-from soak.load.wire import Session, nonce, read_token
+from soak.load.wire import Session, nonce
 
 data = st.dictionaries(st.text(max_size=5), st.integers(-(2**31), 2**31) | st.text(max_size=9) | st.binary(max_size=9))
 TOKEN = "t" * 32
@@ -52,24 +49,3 @@ def test_what_was_changed_on_the_way_is_refused() -> None:
 
 def test_a_nonce_is_used_once() -> None:
     assert len({nonce() for _ in range(100)}) == 100
-
-
-@pytest.mark.parametrize(
-    "content, mode, words",
-    [
-        (None, 0o600, "cannot be read"),
-        ("short\n", 0o600, "16 characters or more"),
-        (TOKEN, 0o644, "chmod 600"),
-        (TOKEN, 0o600, None),
-    ],
-)
-def test_a_token_is_a_secret(tmp_path: Path, content: str | None, mode: int, words: str | None) -> None:
-    path = tmp_path / "token"
-    if content is not None:
-        path.write_text(content)
-        path.chmod(mode)
-    if words is None:
-        assert read_token(path) == TOKEN
-    else:
-        with pytest.raises(LoadError, match=words):
-            read_token(path)

@@ -50,8 +50,8 @@ def keys(model: type[BaseModel]) -> set[str]:
 def test_the_template_explains_every_key_that_is_supported():
     text = template()
     for model in (
-        models.Scenario, models.Command, models.Target, models.Tls, models.Load, models.Phases, models.BurstPhase,
-        models.Probe,
+        models.Scenario, models.Command, models.Target, models.Tls, models.Observer, models.Load, models.Phases,
+        models.BurstPhase, models.Probe,
         models.Criterion, traffic.Request, traffic.Journey, traffic.Step, traffic.Capture, traffic.Think,
         traffic.Lognormal, traffic.Feed, traffic.Auth, traffic.Basic, traffic.FilePart, Pattern, RateStep,
     ):  # fmt: skip

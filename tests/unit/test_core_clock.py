@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.load.clock import RemoteClock
+from soak.core.clock import RemoteClock
 
 delays = st.floats(0.0, 0.5)
 

@@ -1,0 +1,96 @@
+"""The present state of what an observer watches, in Prometheus' text format.
+
+Names follow its conventions (https://prometheus.io/docs/practices/naming/): base units, `_total` on what only rises.
+A value is shown until a newer one comes, since costly looks are rare, but not beyond the life of the service.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from soak.core.metrics import METRICS
+from soak.core.records import Event, Sample
+from soak.probe.message import TARGET
+
+_RISING = (
+    "process.cpu_seconds",
+    "process.minor_faults",
+    "process.major_faults",
+    "process.restarts",
+    "cgroup.oom_kills",
+    "probe.cpu_seconds",
+)
+_SUFFIX = {"bytes": "bytes", "ratio": "ratio", "time": "seconds"}
+_UNIT = (
+    (re.compile(r"memory\.|cgroup\.memory|stack\.(limit|thread_limit)|host\.memory"), "bytes"),
+    (re.compile(r"host\.psi_"), "ratio"),
+)
+"""Of values that are no metric of a criterion."""
+
+
+class Present:
+    """The last values that were seen of the target's tree and of its host, and how often what happened."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, float]] = {"host": {}, TARGET: {}}
+        self._happened: Counter[str] = Counter()
+        self._looks = 0
+        self._lock = threading.Lock()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        self.alive = False
+        """Whether the target was there at the last look."""
+
+    def see(self, samples: Sequence[Sample], events: Iterable[Event]) -> None:
+        """Take in a look."""
+        with self._lock:
+            self._looks += 1
+            alive = any("process.processes" in s.values for s in samples if s.source == TARGET)
+            renewed = False
+            for event in events:
+                self._happened[event.kind] += 1
+                renewed = renewed or event.kind in ("restart", "target_exit")
+            if renewed or not alive:
+                self._values[TARGET] = {}
+            self.alive = alive
+            for sample in samples:
+                if sample.source in self._values:
+                    self._values[sample.source].update(sample.values)
+
+    def text(self, accept: str) -> tuple[bytes, str]:
+        """The text, in the format that the `Accept` header of a scraper asks for, and its content type."""
+        encode, kind = choose_encoder(accept)
+        return encode(self._registry), kind
+
+    def collect(self) -> Iterator[Metric]:
+        """The values as prometheus_client's registry asks for them."""
+        with self._lock:
+            values = {**self._values["host"], **self._values[TARGET]}
+            happened, looks, alive = dict(self._happened), self._looks, self.alive
+        yield GaugeMetricFamily("soak_target_up", "whether the watched process is there", value=float(alive))
+        yield CounterMetricFamily("soak_observer_looks", "looks taken", value=looks)
+        events = CounterMetricFamily("soak_observer_events", "what happened, by its kind", labels=["kind"])
+        for kind, count in sorted(happened.items()):
+            events.add_metric([kind], count)
+        yield events
+        for name, value in sorted(values.items()):
+            yield _family(name, value)
+
+
+def _family(name: str, value: float) -> Metric:
+    known = METRICS.get(name)
+    base = "soak_" + re.sub(r"[^a-z0-9]+", "_", name.lower())
+    meaning = known.meaning if known is not None else f"{name} as the kernel gives it"
+    if name in _RISING:
+        return CounterMetricFamily(base, meaning, value=value)
+    unit = _SUFFIX.get(known.dimension) if known is not None else None
+    if unit is None:
+        unit = next((u for pattern, u in _UNIT if pattern.match(name)), None)
+    return GaugeMetricFamily(f"{base}_{unit}" if unit else base, meaning, value=value)
