@@ -45,6 +45,10 @@ ADVICE: Mapping[str, str] = {
     "fd_leak": "List them (ls -l /proc/PID/fd): what is many times there is opened and not closed on some path.",
     "thread_leak": "Dump the stacks of all threads (py-spy dump, jstack, gdb): the many alike are never joined.",
     "connection_leak": "List them (ss -tanp): connections left open to one peer mean a client that is not closed.",
+    "child_leak": (
+        "List them (ps --ppid PID): live ones alike are started and never ended; <defunct> ones have ended, and their "
+        "parent must wait for them (waitpid, subprocess.wait, or SIGCHLD ignored)."
+    ),
     "latency_drift": (
         "Profile the endpoint at the end of a soak and at its start (py-spy record, perf): what takes a larger share "
         "works on data that grows. Look for scans of lists and for queries without an index."

@@ -1,4 +1,4 @@
-"""Causes that show in what a process holds: memory, descriptors, threads, connections."""
+"""Causes that show in the memory of a process."""
 
 from __future__ import annotations
 
@@ -7,26 +7,18 @@ from dataclasses import replace
 import numpy as np
 
 from soak.core import units
-from soak.core.units import Dimension
 from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
 from soak.judge.classify import cause_of_growth
-from soak.judge.growing import growth as _growth
-from soak.judge.growing import per_request as _per_request
+from soak.judge.growing import goes_on, growth, idle, per_request
 from soak.judge.matters import Gate
 from soak.judge.side import Side
 from soak.judge.stats.blocks import FLOOR_BLOCKS
-from soak.judge.stats.trend import Trend, late_slope
+from soak.judge.stats.trend import Trend
 
 MEMORY = Gate(relative=0.03, absolute=1024 * 1024)
-COUNT = Gate(relative=0.10, absolute=10)
 
 _STILL_FILLING = 0.5
-_HELD = (
-    ("fd_leak", "process.fds", "open file descriptors"),
-    ("thread_leak", "process.threads", "threads"),
-    ("connection_leak", "process.connections", "connections"),
-)
 
 
 def memory(side: Side) -> list[Finding]:
@@ -50,7 +42,7 @@ def memory(side: Side) -> list[Finding]:
 def _severity(side: Side, metric: str, fitted: Trend) -> Severity | None:
     """Information only, if it rose once or has stopped rising."""
     severity = MEMORY.severity(fitted)
-    if severity == "fail" and (fitted.shape == "step" or not _goes_on(side, metric, fitted)):
+    if severity == "fail" and (fitted.shape == "step" or not goes_on(side, metric, fitted)):
         return "info"
     return severity
 
@@ -60,8 +52,8 @@ def _rose(side: Side, metric: str, fitted: Trend) -> list[str]:
     return [
         f"the floor of {what} rose from {units.size(fitted.first)} to {units.size(fitted.last)} "
         f"in {units.duration(round(side.length))} of soak",
-        *_per_request(side, fitted),
-        *_idle(side, metric),
+        *per_request(side, fitted),
+        *idle(side, metric),
     ]
 
 
@@ -69,7 +61,7 @@ def _grows(side: Side, metric: str, fitted: Trend) -> Finding:
     cause = cause_of_growth(side, fitted)
     evidence = [*_rose(side, metric, fitted), *cause.evidence]
     room, what = _memory_room(side)
-    finding = _growth(cause.name, metric, side, fitted, cause.words, "bytes", evidence, room, what)
+    finding = growth(cause.name, metric, side, fitted, cause.words, "bytes", evidence, room, what)
     return replace(finding, confidence=cause.confidence, location=cause.location)
 
 
@@ -83,12 +75,6 @@ def _is_stack(side: Side, fitted: Trend) -> bool:
     deeper = [side.trend(metric) for metric in ("stack.high_water", "stack.thread_high_water")]
     risen = [d.growth for d in deeper if d is not None and d.low > 0]
     return bool(risen) and fitted.growth - sum(risen) < MEMORY.bar(fitted)
-
-
-def _goes_on(side: Side, metric: str, fitted: Trend) -> bool:
-    """Whether the last third still grows at a fair part of the fitted rate: a leak does not tire."""
-    blocks = side.blocks(metric)
-    return blocks is not None and late_slope(blocks.t, blocks.v, 1 / 3) > 0.25 * fitted.slope
 
 
 def _filled(side: Side, metric: str, fitted: Trend) -> list[Finding]:
@@ -122,33 +108,6 @@ def _cache_fill(side: Side, metric: str, fitted: Trend | None, evidence: list[st
         start=side.start,
         end=side.end,
     )
-
-
-def held(side: Side) -> list[Finding]:
-    """Descriptors, threads and connections that are opened and never given back."""
-    findings = []
-    for cause, metric, words in _HELD:
-        fitted = side.trend(metric)
-        if fitted is None or COUNT.severity(fitted) != "fail" or fitted.shape == "step":
-            continue
-        if not _goes_on(side, metric, fitted):
-            continue
-        evidence = [f"{words} rose from {fitted.first:.0f} to {fitted.last:.0f}", *_idle(side, metric)]
-        findings.append(_growth(cause, metric, side, fitted, f"{words} grow", "count", evidence, None, ""))
-    return findings
-
-
-def _idle(side: Side, metric: str) -> list[str]:
-    """What idle-before and idle-after say: what load took and did not give back."""
-    dimension: Dimension = "bytes" if metric.startswith("memory") else "count"
-    before = side.mean_of(metric, side.recording.phase("idle_before"))
-    after = side.mean_of(metric, side.recording.phase("idle_after"))
-    if before is None or after is None:
-        return []
-    return [
-        f"idle before the load it stood at {units.show(before, dimension)}, idle after it at "
-        f"{units.show(after, dimension)}"
-    ]
 
 
 def _memory_room(side: Side) -> tuple[float | None, str]:

@@ -7,7 +7,13 @@ from soak.core.units import Dimension
 from soak.core.verdict import Finding
 from soak.judge.advice import ADVICE
 from soak.judge.side import Side
-from soak.judge.stats.trend import Trend
+from soak.judge.stats.trend import Trend, late_slope
+
+
+def goes_on(side: Side, metric: str, fitted: Trend) -> bool:
+    """Whether the last third still grows at a fair part of the fitted rate: a leak does not tire."""
+    blocks = side.blocks(metric)
+    return blocks is not None and late_slope(blocks.t, blocks.v, 1 / 3) > 0.25 * fitted.slope
 
 
 def growth(
@@ -61,3 +67,16 @@ def per_request(side: Side, fitted: Trend) -> list[str]:
         return []
     each = fitted.slope / (side.done / side.length)
     return [f"that is {units.size(each)} for each request done"] if each > 0 else []
+
+
+def idle(side: Side, metric: str) -> list[str]:
+    """What idle-before and idle-after say: what load took and did not give back."""
+    dimension: Dimension = "bytes" if metric.startswith("memory") else "count"
+    before = side.mean_of(metric, side.recording.phase("idle_before"))
+    after = side.mean_of(metric, side.recording.phase("idle_after"))
+    if before is None or after is None:
+        return []
+    return [
+        f"idle before the load it stood at {units.show(before, dimension)}, idle after it at "
+        f"{units.show(after, dimension)}"
+    ]

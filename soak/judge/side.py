@@ -31,14 +31,11 @@ FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
 _NOTHING = Series(np.empty(0), np.empty(0))
 _MANY_WINDOWS = 60
 _CPU_WINDOW_S = 2.0
-<<<<<<< ours
 _AROUND_S = 5.0
-=======
 _HOLE_S = 5.0
 _HOLE_LOOKS = 5
 """A series has a hole where it has no sample for so long, or for so many times its own pace."""
 _UNSEEN_SHARE = 0.05
->>>>>>> theirs
 
 
 @dataclass(frozen=True)
@@ -182,7 +179,8 @@ class Side:
         if lengths[-1] > longest:
             return f"{metric} was not seen in the last {units.duration(round(float(lengths[-1]), 1))} of the soak"
         if holes > _UNSEEN_SHARE * self.length:
-            return f"{metric} was not seen for {units.duration(round(holes, 1))} of {units.duration(round(self.length))}"
+            whole = units.duration(round(self.length))
+            return f"{metric} was not seen for {units.duration(round(holes, 1))} of the {whole} of soak"
         return ""
 
     def blocks(self, metric: str) -> Blocks | None:

@@ -14,7 +14,8 @@ from soak.core import units
 from soak.core.metrics import QUANTILES
 from soak.core.records import Clock, Recording
 from soak.core.verdict import CriterionResult, Finding, Percentiles, Result, SideVerdict, Verdict
-from soak.judge import causes_event, causes_memory, causes_recovery, causes_stack, causes_time
+from soak.judge import causes_event, causes_held, causes_memory, causes_recovery, causes_stack, causes_time
+from soak.judge.causes_memory import memory_metric
 from soak.judge.criteria import judge_criterion
 from soak.judge.side import Side
 from soak.judge.sight import latency_sight, memory_sight
@@ -28,7 +29,7 @@ CAUSES: tuple[Rule, ...] = (
     causes_stack.stack,
     causes_stack.depth,
     causes_stack.recursion_limit,
-    causes_memory.held,
+    causes_held.held,
     causes_time.latency,
     causes_time.cpu,
     causes_time.errors,
@@ -57,7 +58,11 @@ def judge(recording: Recording) -> Verdict:
     findings = sorted((_tolerate(f, growth) for f in verdicts["candidate"].findings), key=_urgency)
     own = replace(verdicts["candidate"], findings=tuple(findings))
     reference = verdicts.get("reference")
-    open_ = [*_incomplete(recording, end - start, interrupted), *causes_recovery.unsettled(candidate)]
+    open_ = [
+        *_incomplete(recording, end - start, interrupted),
+        *causes_recovery.unsettled(candidate),
+        *_blind(candidate),
+    ]
     result, reasons = _decide(results, own, open_)
     return Verdict(
         run=recording.run,
@@ -154,6 +159,14 @@ def _incomplete(recording: Recording, soaked: float, interrupted: bool) -> list[
     if recording.finished:
         return []
     return [e.text for e in recording.events if e.kind == "torn"] or ["the run was cut off before its end"]
+
+
+def _blind(side: Side) -> list[str]:
+    """Why the watch over the process was no watch: what nobody saw is not healthy."""
+    if side.length <= 0 or not side.recording.scenario.sides[side.name].watched:
+        return []
+    unseen = side.unseen(memory_metric(side))
+    return [f"the process was not watched all the time: {unseen}"] if unseen else []
 
 
 def _headline(

@@ -35,6 +35,13 @@ _ALL = [
     Specimen("stall", "freezes for 1 s in every 10 s", (), sickness.Stall),
     Specimen("crash", "serves well, then dies by SIGSEGV", ("crash",), sickness.Crash),
     Specimen("no_recovery", "retries itself to death after a burst", ("no_recovery",), sickness.NoRecovery),
+    Specimen("hang", "serves well, then waits for a lock that it holds", ("hang",), sickness.Hang),
+    Specimen("restart", "dies again and again under a supervisor", ("restart",), sickness.Restart),
+    Specimen("fd_leak", "opens files and never closes them", ("fd_leak",), sickness.FdLeak),
+    Specimen("thread_leak", "starts threads that never end", ("thread_leak",), sickness.ThreadLeak),
+    Specimen("connection_leak", "connects and never hangs up", ("connection_leak",), sickness.ConnectionLeak),
+    Specimen("child_leak", "starts helpers and never ends them", ("child_leak",), sickness.ChildLeak),
+    Specimen("zombies", "starts helpers and never waits for their end", ("child_leak",), sickness.Zombies),
 ]
 
 SPECIMENS: Mapping[str, Specimen] = {s.name: s for s in _ALL}

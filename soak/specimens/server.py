@@ -121,6 +121,8 @@ def main() -> None:
         sickness = SPECIMENS[name].make(**given)
     except ValueError as error:
         parser.error(str(error))
-    uvicorn.run(
-        shop(sickness), host=host, port=number, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+    sickness.run(
+        lambda: uvicorn.run(
+            shop(sickness), host=host, port=number, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        )
     )

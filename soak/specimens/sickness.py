@@ -7,14 +7,19 @@ The numbers are chosen for some 100 requests a second and a soak of two minutes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import mmap
 import os
 import signal
+import socket
+import subprocess
 import sys
+import threading
 import time
 from array import array
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 
@@ -31,6 +36,10 @@ class Healthy:
         """Called with the item of every request, in its own task; False is answered with 503."""
         self.touch(item)
         return True
+
+    def run(self, serve: Callable[[], None]) -> None:
+        """Called once, by the program itself, to serve."""
+        serve()
 
 
 class Leak(Healthy):
@@ -206,3 +215,108 @@ class NoRecovery(Healthy):
             if wait <= self.patience:
                 return True
         return False
+
+
+class Hang(Healthy):
+    """Serves well, then takes a lock that it holds already, at request number `after`: no answer ever again.
+
+    Connections are still accepted, by the kernel. SIGTERM still ends it.
+    """
+
+    def __init__(self, after: int = 3000) -> None:
+        self.left = after
+
+    def touch(self, item: int) -> None:
+        self.left -= 1
+        if self.left <= 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a handler in Python would wait for the lock too
+            lock = threading.Lock()
+            with lock, lock:
+                pass
+
+
+class FdLeak(Healthy):
+    """Opens a file at one request in `every`, and never closes it."""
+
+    def __init__(self, every: int = 20) -> None:
+        self.every, self.touched = every, 0
+
+    def touch(self, item: int) -> None:
+        self.touched += 1
+        if self.touched % self.every == 0:
+            self.take()
+
+    def take(self) -> None:
+        """Take one more of what is never given back."""
+        os.open(os.devnull, os.O_RDONLY)
+
+
+class ThreadLeak(FdLeak):
+    """Starts a thread at one request in `every` that waits for ever."""
+
+    def take(self) -> None:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+class ConnectionLeak(FdLeak):
+    """Connects to a listener of its own at one request in `every`; neither end ever hangs up."""
+
+    def __init__(self, every: int = 40) -> None:
+        super().__init__(every)
+        self.ends: list[socket.socket] = []
+
+    def start(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+
+    def take(self) -> None:
+        self.ends.append(socket.create_connection(self.listener.getsockname()))
+        self.ends.append(self.listener.accept()[0])
+
+
+class ChildLeak(FdLeak):
+    """Starts a helper at one request in `every` and never ends it. Helpers end with their parent."""
+
+    def __init__(self, every: int = 50) -> None:
+        super().__init__(every)
+        self.helpers: list[subprocess.Popen[bytes]] = []
+
+    def take(self) -> None:
+        self.helpers.append(subprocess.Popen(["cat"], stdin=subprocess.PIPE))  # reads until its parent is gone
+
+
+class Zombies(FdLeak):
+    """Starts a helper at one request in `every` that ends at once, and never waits for it."""
+
+    def take(self) -> None:
+        os.posix_spawnp("true", ["true"], os.environ)
+
+
+class Restart(Healthy):
+    """Is a supervisor and its server: the server dies at request number `after`, the supervisor starts another.
+
+    That takes `pause` seconds, in which nobody listens.
+    """
+
+    def __init__(self, after: int = 800, pause: float = 0.5) -> None:
+        self.left, self.pause = after, pause
+
+    def touch(self, item: int) -> None:
+        self.left -= 1
+        if self.left <= 0:
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+    def run(self, serve: Callable[[], None]) -> None:
+        while True:
+            child = os.fork()
+            if child == 0:
+                serve()
+                os._exit(0)
+            signal.signal(signal.SIGTERM, lambda *_, child=child: self._end(child))
+            os.waitpid(child, 0)
+            time.sleep(self.pause)
+
+    def _end(self, child: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,101 @@
+"""Causes that show in what a process opens or starts and never gives back: descriptors, threads, connections, children.
+
+One leak shows in several counts: a connection is a descriptor too, and a child brings threads and descriptors of its
+own. Each is told once, by what it is, with the other counts as evidence.
+"""
+
+from __future__ import annotations
+
+from soak.core import units
+from soak.core.verdict import Finding
+from soak.judge.growing import goes_on, growth, idle
+from soak.judge.matters import Gate
+from soak.judge.side import Side
+from soak.judge.stats.trend import Trend
+
+COUNT = Gate(relative=0.10, absolute=10)
+
+_HELD = {
+    "process.processes": ("child_leak", "child processes"),
+    "process.zombies": ("child_leak", "ended children that nobody waited for"),
+    "process.threads": ("thread_leak", "threads"),
+    "process.connections": ("connection_leak", "connections"),
+    "process.fds": ("fd_leak", "open file descriptors"),
+}
+"""By metric: the cause, and what grows."""
+
+_OF_A_CHILD = 32
+"""Threads, descriptors or connections that a child may bring with it without being a leak of their own."""
+_SAME = 0.7
+"""Of the growth of descriptors: from which on it is connections that leak, and below 1 - this something else."""
+
+
+def held(side: Side) -> list[Finding]:
+    """Descriptors, threads, connections and children that only ever become more."""
+    leaks = {metric: fitted for metric in _HELD if (fitted := _leak(side, metric)) is not None}
+    with_it = _explained(leaks)
+    return [_finding(side, metric, leaks, with_it) for metric in leaks if metric not in with_it]
+
+
+def _leak(side: Side, metric: str) -> Trend | None:
+    fitted = side.trend(metric)
+    if fitted is None or COUNT.severity(fitted) != "fail" or fitted.shape == "step":
+        return None
+    return fitted if goes_on(side, metric, fitted) else None
+
+
+def _explained(leaks: dict[str, Trend]) -> dict[str, str]:
+    """Counts that grow only because another one does: which, and because of which."""
+    found = {}
+    children = leaks.get("process.processes")
+    for metric in ("process.threads", "process.connections", "process.fds"):
+        if children is not None and metric in leaks and leaks[metric].growth <= _OF_A_CHILD * children.growth:
+            found[metric] = "process.processes"
+    if "process.fds" in leaks and "process.connections" in leaks and not found:
+        share = leaks["process.connections"].growth / leaks["process.fds"].growth
+        if share >= _SAME:
+            found["process.fds"] = "process.connections"
+        elif share < 1 - _SAME:
+            found["process.connections"] = "process.fds"
+    return found
+
+
+def _finding(side: Side, metric: str, leaks: dict[str, Trend], with_it: dict[str, str]) -> Finding:
+    cause, words = _HELD[metric]
+    fitted = leaks[metric]
+    evidence = [f"{words} rose from {fitted.first:.0f} to {fitted.last:.0f}", *_rate(side, fitted, words)]
+    for other in (m for m, root in with_it.items() if root == metric):
+        also = leaks[other]
+        evidence.append(f"{_HELD[other][1]} grew with them, from {also.first:.0f} to {also.last:.0f}")
+    evidence += idle(side, metric)
+    room, limit = _room(side, metric)
+    return growth(cause, metric, side, fitted, f"{words} grow", "count", evidence, room, limit)
+
+
+def _rate(side: Side, fitted: Trend, words: str) -> list[str]:
+    """How many requests it takes for one more."""
+    if not side.done or side.length <= 0 or fitted.slope <= 0:
+        return []
+    each = side.done / side.length / fitted.slope
+    if each >= 1.5:
+        return [f"one more for every {each:.0f} requests done"]
+    return [f"{1 / each:.2g} {words} more for each request done"]
+
+
+def _room(side: Side, metric: str) -> tuple[float | None, str]:
+    """How many more there can be, and what ends there."""
+    if metric in ("process.fds", "process.connections"):
+        room, limit = side.soak_series("process.fds_room"), side.soak_series("process.fds_limit")
+        if room is None or limit is None:
+            return None, ""
+        return float(room.v[-1]), f"the limit of {units.show(float(limit.v[-1]), 'count')} open files of a process"
+    rooms = []
+    for used, limit_of, what in (
+        ("cgroup.pids", "pids.limit", "the control group's limit of {} processes and threads"),
+        ("process.threads", "process.threads_limit", "its user's limit of {} processes and threads"),
+    ):
+        taken, most = side.soak_series(used), side.soak_series(limit_of)
+        if taken is not None and most is not None:
+            allowed = float(most.v[-1])
+            rooms.append((allowed - float(taken.v[-1]), what.format(units.show(allowed, "count"))))
+    return min(rooms) if rooms else (None, "")
