@@ -46,7 +46,7 @@ def _leak(side: Side, metric: str) -> Trend | None:
 
 def _explained(leaks: dict[str, Trend]) -> dict[str, str]:
     """Counts that grow only because another one does: which, and because of which."""
-    found = {}
+    found: dict[str, str] = {}
     children = leaks.get("process.processes")
     for metric in ("process.threads", "process.connections", "process.fds"):
         if children is not None and metric in leaks and leaks[metric].growth <= _OF_A_CHILD * children.growth:
