@@ -26,7 +26,21 @@ def _targets(scenario: Scenario) -> str:
         lines.append(_wrap("Both sides get the very same arrivals at the same time.", "  "))
     if scenario.target.watched:
         lines.append(_wrap(f"Processes are looked at every {units.duration(scenario.probe.every)}.", "  "))
+    if any(t.process is not None and t.process.agent for t in scenario.sides.values()):
+        lines.append(_wrap(_inside(scenario), "  "))
     return "\n".join(lines)
+
+
+def _inside(scenario: Scenario) -> str:
+    """What is looked at from inside, where the target is Python."""
+    text = f"Python is asked from inside every {units.duration(scenario.allocator_s)}"
+    if (window := scenario.probe.window) is None:
+        return text + "; its allocations are not tracked."
+    again = f", every {units.duration(window.every)}" if window.every else ""
+    return (
+        f"{text}; its allocations are tracked for {units.duration(scenario.inspection_s)} early{again} and late in the "
+        "soak, and when something is suspected. What is slower meanwhile is not judged."
+    )
 
 
 def _watched(target: Target) -> str:

@@ -26,10 +26,10 @@ class Specimen:
 
 _ALL = [
     Specimen("healthy", "nothing is wrong", (), sickness.Healthy),
-    Specimen("leak", "keeps a record of every request for ever", ("memory_growth",), sickness.Leak),
+    Specimen("leak", "keeps a record of every request for ever", ("object_leak",), sickness.Leak),
     Specimen("cache_fill", "fills a bounded cache, then levels off", (), sickness.CacheFill),
     Specimen("gc_sawtooth", "leaves cycles that the garbage collector frees in waves", (), sickness.GcSawtooth),
-    Specimen("fragmentation", "fills the heap with holes too small to use", ("memory_growth",), sickness.Fragmentation),
+    Specimen("fragmentation", "fills the heap with holes too small to use", ("fragmentation",), sickness.Fragmentation),
     Specimen("recursion", "recurses through C, deeper and deeper", ("stack_growth",), sickness.Recursion),
     Specimen("quadratic", "does more work the more it has sold", ("cpu_drift", "latency_drift"), sickness.Quadratic),
     Specimen("stall", "freezes for 1 s in every 10 s", (), sickness.Stall),
