@@ -172,9 +172,8 @@ def main() -> int:
     low, high = wilson(len(pairs) - right, len(pairs))
     print(f"\n{machine()}, seed {asked.seed}\n\n{matrix(pairs)}\n")
     share = right / len(pairs)
-    print(
-        f"{right} of {len(pairs)} right: {100 * share:.1f} % (95 % interval {100 * (1 - high):.0f} to {100 * (1 - low):.0f} %)"
-    )
+    span = f"{100 * (1 - high):.0f} to {100 * (1 - low):.0f} %"
+    print(f"{right} of {len(pairs)} right: {100 * share:.1f} % (95 % interval {span})")
     return int(share < BAR)
 
 
