@@ -71,10 +71,20 @@ def memory_metric(side: Side) -> str:
 
 
 def _is_stack(side: Side, fitted: Trend) -> bool:
-    """Whether what grows is a stack: then memory only repeats what the stack says."""
-    deeper = [side.trend(metric) for metric in ("stack.high_water", "stack.thread_high_water")]
-    risen = [d.growth for d in deeper if d is not None and d.low > 0]
-    return bool(risen) and fitted.growth - sum(risen) < MEMORY.bar(fitted)
+    """Whether what grows is a stack, or those of all threads: then memory only repeats what the stack says.
+
+    Only the deepest of a thread is known: the others may be as deep as that.
+    """
+    threads = side.soak_series("process.threads")
+    explained = 0.0
+    for metric, count in (
+        ("stack.high_water", 1.0),
+        ("stack.thread_high_water", float(threads.v[-1]) if threads is not None else 1.0),
+    ):
+        deeper = side.trend(metric)
+        if deeper is not None and deeper.low > 0:
+            explained += count * deeper.growth
+    return explained > 0 and fitted.growth - explained < MEMORY.bar(fitted)
 
 
 def _filled(side: Side, metric: str, fitted: Trend) -> list[Finding]:
