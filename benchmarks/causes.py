@@ -89,7 +89,7 @@ def cases(seed: int) -> list[Case]:
     add("arenas", "pymalloc_fragmentation", arenas, every=(250, 400), keep=(30, 50))
     add("retention", "retention", "uvicorn gthread waitress", more=(300_000, 600_000), every=(50, 90))
     add("recursion", "stack_growth", "uvicorn gthread waitress", per_link=(10, 20))
-    add("deep_calls", "recursion_limit", "uvicorn gthread", per_link=(2, 4))
+    add("deep_calls", "recursion_limit", "uvicorn gthread", per_link=(1, 2))
     add("leak", "memory_growth", "uvicorn waitress", agent=False, per_request=(1500, 6000))
     return made
 
