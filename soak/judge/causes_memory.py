@@ -75,7 +75,7 @@ def memory_metric(side: Side) -> str:
 def _is_stack(side: Side, fitted: Trend) -> bool:
     """Whether what grows is a stack, or those of all threads: then memory only repeats what the stack says.
 
-    Only the deepest of a thread is known: the others may be as deep as that. Python's frames lie in stacks of their own.
+    Only the deepest of a thread is known: the others may be as deep. Python's frames lie in stacks of their own.
     """
     threads = side.soak_series("process.threads")
     many = float(threads.v[-1]) if threads is not None else 1.0
