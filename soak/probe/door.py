@@ -81,7 +81,7 @@ class Door:
     def _body(self, answer: urllib3.BaseHTTPResponse, sent: float) -> bytes:
         body = bytearray()
         try:
-            for piece in answer.stream(65_536):
+            while piece := answer.read1(65_536):  # read() would wait for all of them, however slowly they drip
                 body += piece
                 if monotonic() - sent > 2 * PATIENCE_S or len(body) > _MOST_BYTES:
                     raise DoorError("takes too long, or says too much")
