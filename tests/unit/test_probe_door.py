@@ -17,7 +17,7 @@ from soak.core.scenario import Observer
 from soak.probe import door
 from soak.probe.door import Door, DoorError
 from soak.probe.message import write
-from tests.unit.observing import answered, answering
+from tests.unit.observing import Reply, answered, answering
 
 GOOD = write({"session": "s", "now": 5.0, "next": 1, "about": {"every": 1.0}}, 1, [])
 OK = answered(200, GOOD)
@@ -95,9 +95,6 @@ def test_nobody_there() -> None:
 
 
 def test_one_that_hangs_is_not_waited_for() -> None:
-    def hang(_: BaseHTTPRequestHandler) -> None:
-        sleep(1.5)
-
     with answering(hang) as (url, _):
         assert refusal(url) == "does not answer within 0.5 s"
 
@@ -122,13 +119,6 @@ def test_one_that_says_too_much_is_left(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_an_answer_that_breaks_off() -> None:
-    def half(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000")
-        handler.end_headers()
-        handler.wfile.write(GOOD)
-        handler.close_connection = True
-
     with answering(half) as (url, _):
         assert "hangs up" in refusal(url)
 
@@ -150,12 +140,32 @@ def test_what_is_no_http_at_all() -> None:
         thread.join()
 
 
-def test_after_a_failure_it_asks_again_over_a_new_connection() -> None:
-    replies = iter([answered(401), OK])
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+
+
+def half(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(GOOD)
+    handler.close_connection = True
+
+
+def hang(_: BaseHTTPRequestHandler) -> None:
+    sleep(1.5)
+
+
+@pytest.mark.parametrize("bad", [answered(401), answered(200, b"what"), hang_up, half, hang])
+def test_after_any_failure_it_can_be_asked_again(bad: Reply) -> None:
+    replies = iter([OK, bad, bad, OK, OK])
     with answering(lambda handler: next(replies)(handler)) as (url, _):
         asking = Door(Observer(url=url), Path())
-        with pytest.raises(DoorError):
-            asking.ask()
+        asking.ask()
+        for _ in range(2):
+            with pytest.raises(DoorError):
+                asking.ask()
+        assert asking.ask()[0].session == "s"
         assert asking.ask()[0].session == "s"
         asking.close()
 
