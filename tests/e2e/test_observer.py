@@ -72,21 +72,13 @@ def test_an_observer_that_is_cut_off_misses_nothing(
     certificates(tmp_path, "10.78.0.2")
     secret = token(tmp_path)
     monkeypatch.setenv("OBSERVER_OF_TWO", secret.read_text())
-    serve = (
-        "--listen",
-        "10.78.0.2:9645",
-        "--token-file",
-        str(secret),
-        "--tls-cert",
-        "cert.pem",
-        "--tls-key",
-        "key.pem",
-    )
+    serve = ("--listen", "10.78.0.2:9645", "--token-file", str(secret))
+    keys = ("--tls-cert", "cert.pem", "--tls-key", "key.pem")
     door = '{url: "https://10.78.0.2:9645", token: "${OBSERVER_OF_TWO}", ca: ca.pem}'
     file = scenario(tmp_path, WATCHED.format(host="10.77.0.2", port=18080, observer=door, soak=75))
     with specimen(tmp_path, "leak", "--host", "10.77.0.2", "--port", "18080", inside=there) as target:
         until(lambda: listens(target.pid, 18080))
-        with command(tmp_path, "observe", "--port", "18080", *serve, inside=(*there, *ahead)) as observer:
+        with command(tmp_path, "observe", "--port", "18080", *serve, *keys, inside=(*there, *ahead)) as observer:
             observing(observer)
             with command(tmp_path, "run", str(file), "--json", "--allow-host", "10.77.0.2", inside=here) as run:
                 until(lambda: soaking(tmp_path, 25), 90)
