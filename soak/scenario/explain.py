@@ -31,6 +31,9 @@ def _targets(scenario: Scenario) -> str:
         lines.append(_wrap("Both sides get the very same arrivals at the same time.", "  "))
     if scenario.target.watched:
         lines.append(_wrap(f"Processes are looked at every {units.duration(scenario.probe.every)}.", "  "))
+    if scenario.probe.attach is not None:
+        text = f"{scenario.probe.attach} stops a Python without an agent for 1 to 3 s in the warm-up, to let one in."
+        lines.append(_wrap(text, "  "))
     if any(t.process is not None and t.process.agent for t in scenario.sides.values()):
         lines.append(_wrap(_inside(scenario), "  "))
     if any(t.observer is not None for t in scenario.sides.values()):
