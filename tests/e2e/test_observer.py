@@ -88,6 +88,8 @@ def test_an_observer_that_is_cut_off_misses_nothing(
                 outcome = ended(run, tmp_path, 200)
     assert outcome.causes() & {"object_leak", "memory_growth"}, outcome.show()
     assert outcome.verdict["verdict"] == "fail"
+    assert all(f["location"] is None for f in outcome.verdict["findings"])  # nothing is tracked through an observer
+    assert "seen from outside only" not in outcome.out  # its agent was heard
     recording = read(outcome.run_file)
     lost, back = (next(e for e in recording.events if e.kind == k) for k in ("observer_lost", "observer_back"))
     assert back.t - lost.t > CUT_S - 6, outcome.show()  # a question that was under way is given up after 5 s
