@@ -165,3 +165,21 @@ def test_a_target_that_dies_on_its_own_machine_is_a_crash(tmp_path: Path) -> Non
     (gone,) = [e for e in recording.events if e.kind == "target_exit"]
     assert gone.text == "the watched process of the candidate is gone"
     assert outcome.verdict["soak_s"] < 30  # it did not go on loading a hole
+
+
+def test_a_run_whose_observer_died_cannot_pass(tmp_path: Path) -> None:
+    port, door = free_port(), free_port()
+    url = f"http://127.0.0.1:{door}"
+    file = scenario(tmp_path, WATCHED.format(host="127.0.0.1", port=port, observer=url, soak=30))
+    with specimen(tmp_path, "healthy", "--port", str(port)) as target:
+        until(lambda: listens(target.pid, port))
+        with command(tmp_path, "observe", "--port", str(port), "--listen", f"127.0.0.1:{door}") as observer:
+            observing(observer)
+            with command(tmp_path, "run", str(file), "--json") as run:
+                until(lambda: soaking(tmp_path, 10), 60)
+                observer.kill()
+                outcome = ended(run, tmp_path)
+    assert outcome.code == 3, outcome.show()
+    (reason,) = [r for r in outcome.verdict["reasons"] if "not watched all the time" in r]
+    assert "of the soak" in reason
+    assert "waiting up to 30 s for what an observer saw" in outcome.err
