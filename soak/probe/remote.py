@@ -162,6 +162,7 @@ class RemoteWatch:
             self._tell(
                 received, "note", f"the clock of the observer at {self._url} jumped: was a machine suspended?", {}
             )
+        self.about = answer.about  # the root too: a restart that this observer saw is not to be told by the next
         self._clock.exchange(sent, answer.now, received)
         lost = answer.first - self._last - 1
         for number, look in enumerate(answer.looks, answer.first):
@@ -185,7 +186,6 @@ class RemoteWatch:
             self._counters.count_restart()
             text = f"the service was started anew as process {process} while its observer was away"
             self._tell(received, "restart", text, {})
-        self.about = answer.about
 
     def _place(self, look: Look, lost: int) -> None:
         """Put a look on the time axis of the run; looks from before it, or of a time that was seen, are left out."""

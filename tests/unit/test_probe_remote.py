@@ -193,6 +193,20 @@ def test_a_service_that_was_started_anew_while_its_observer_was_away_was_restart
     assert "process 8" in restart.text
 
 
+def test_a_restart_that_was_seen_is_not_told_again_by_the_next_observer() -> None:
+    fake = Fake()
+    with watching(fake) as seen:
+        fake.see(process_restarts=0.0)
+        fake.root = "8@99"
+        fake.see(Event(fake.now, "restart", "target", "anew", {}), process_restarts=1.0)
+        seen.hear(2)
+        fake.renew("second")
+        fake.see(process_restarts=0.0)
+        seen.hear(3)
+    assert seen.values("process.restarts") == [0, 1, 1]
+    assert [e.kind for e in seen.events] == ["restart", "observer_restarted"]
+
+
 def test_the_end_of_the_target_is_the_run_s_own_event() -> None:
     fake = Fake()
     with watching(fake, "reference") as seen:
