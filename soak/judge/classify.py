@@ -180,7 +180,11 @@ def _given_back(side: Side) -> float | None:
 def _unknown(side: Side) -> Cause:
     text = "seen from outside only: an object leak, a native leak and growing fragmentation cannot be told apart"
     more = "an agent inside would tell (`soak exec`, or `import soak.agent` in the target)"
+    # an observer met the agent before the run began: then there is no event of it
     asked = any(e.kind == "agent" and e.side == side.name for e in side.recording.events)
-    if asked:
+    if "memory.live" in side.data.series:
+        text = "an object leak, a native leak and growing fragmentation cannot be told apart yet"
+        more = "the agent inside was asked too seldom for a trend of what is live: a longer soak would tell"
+    elif asked or "agent.cpu_seconds" in side.data.series:
         more = "the agent inside could not tell what is live: its allocator is not one that it can ask"
     return Cause("memory_growth", "memory grows", (text, more), "low")

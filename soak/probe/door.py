@@ -60,7 +60,6 @@ class Door:
             received = monotonic()
             body = self._body(answer, sent)
         except (HTTPError, OSError, ValueError) as error:
-            self._pool.close()  # a connection that failed once is not to be trusted with the next question
             raise DoorError(_reason(error)) from None
         if answer.status == 401:
             what = f"refuses the token in ${self._variable}" if self._token else f"wants a token in ${self._variable}"
@@ -81,12 +80,12 @@ class Door:
     def _body(self, answer: urllib3.BaseHTTPResponse, sent: float) -> bytes:
         body = bytearray()
         try:
-            for piece in answer.stream(65_536):
+            while piece := answer.read1(65_536):  # read() would wait for all of them, however slowly they drip
                 body += piece
                 if monotonic() - sent > 2 * PATIENCE_S or len(body) > _MOST_BYTES:
                     raise DoorError("takes too long, or says too much")
         except BaseException:
-            answer.close()
+            answer.close()  # with its connection: the next question has a new one
             raise
         answer.release_conn()
         return bytes(body)

@@ -12,6 +12,7 @@ ones before have given way. Of another session than the asker's, the looks begin
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,12 +81,13 @@ class Answer:
         try:
             plain = json.loads(body)
             told = str(plain["format"])
-        except (ValueError, TypeError, KeyError, LookupError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             raise ValueError("not a soak observer") from None
         if told != FORMAT:
             raise ValueError(f"of another version: it speaks {told[:40]}, this soak {FORMAT}; install the same on both")
         try:
-            float(plain["about"]["every"])
+            if not math.isfinite(float(plain["now"])) or not float(plain["about"]["every"]) > 0:
+                raise ValueError
             return cls(
                 session=str(plain["session"]),
                 now=float(plain["now"]),
@@ -94,5 +96,5 @@ class Answer:
                 about=dict(plain["about"]),
                 looks=tuple(Look.read(look) for look in plain["looks"]),
             )
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
             raise ValueError(f"not a soak observer, although it says {FORMAT}") from None

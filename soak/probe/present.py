@@ -10,6 +10,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from time import process_time
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -24,12 +25,17 @@ _RISING = (
     "process.minor_faults",
     "process.major_faults",
     "process.restarts",
-    "cgroup.oom_kills",
     "probe.cpu_seconds",
+    "agent.cpu_seconds",
+    "agent.recursion_errors",
+    "gc.collections",
+    "gc.full_collections",
+    "gc.uncollectable",
+    "host.oom_kills",
 )
 _SUFFIX = {"bytes": "bytes", "ratio": "ratio", "time": "seconds"}
 _UNIT = (
-    (re.compile(r"memory\.|cgroup\.memory|stack\.(limit|thread_limit)|host\.memory"), "bytes"),
+    (re.compile(r"memory\.|cgroup\.memory|stack\.(limit|thread_limit)|host\.memory|python\.live"), "bytes"),
     (re.compile(r"host\.psi_"), "ratio"),
 )
 """Of values that are no metric of a criterion."""
@@ -76,6 +82,7 @@ class Present:
             happened, looks, alive = dict(self._happened), self._looks, self.alive
         yield GaugeMetricFamily("soak_target_up", "whether the watched process is there", value=float(alive))
         yield CounterMetricFamily("soak_observer_looks", "looks taken", value=looks)
+        yield CounterMetricFamily("soak_observer_cpu_seconds", "CPU time of the observer itself", value=process_time())
         events = CounterMetricFamily("soak_observer_events", "what happened, by its kind", labels=["kind"])
         for kind, count in sorted(happened.items()):
             events.add_metric([kind], count)
@@ -87,7 +94,7 @@ class Present:
 def _family(name: str, value: float) -> Metric:
     known = METRICS.get(name)
     base = "soak_" + re.sub(r"[^a-z0-9]+", "_", name.lower())
-    meaning = known.meaning if known is not None else f"{name} as the kernel gives it"
+    meaning = known.meaning if known is not None else f"{name}, as it was seen"
     if name in _RISING:
         return CounterMetricFamily(base, meaning, value=value)
     unit = _SUFFIX.get(known.dimension) if known is not None else None

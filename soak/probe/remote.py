@@ -30,7 +30,17 @@ _HOLE_S = 5.0
 """No look for so long, or for five times the observer's pace, is said."""
 _JUMP_S = 0.25
 """Crystals drift apart by 50 ppm or so: by this in more than an hour."""
-_CUMULATIVE = ("process.cpu_seconds", "process.minor_faults", "process.major_faults", "process.restarts")
+_CUMULATIVE = (
+    "process.cpu_seconds",
+    "process.minor_faults",
+    "process.major_faults",
+    "process.restarts",
+    "agent.recursion_errors",
+    "agent.cpu_seconds",
+    "gc.collections",
+    "gc.full_collections",
+    "gc.uncollectable",
+)
 
 
 class RemoteWatch:
@@ -152,6 +162,7 @@ class RemoteWatch:
             self._tell(
                 received, "note", f"the clock of the observer at {self._url} jumped: was a machine suspended?", {}
             )
+        self.about = answer.about  # the root too: a restart that this observer saw is not to be told by the next
         self._clock.exchange(sent, answer.now, received)
         lost = answer.first - self._last - 1
         for number, look in enumerate(answer.looks, answer.first):
@@ -175,7 +186,6 @@ class RemoteWatch:
             self._counters.count_restart()
             text = f"the service was started anew as process {process} while its observer was away"
             self._tell(received, "restart", text, {})
-        self.about = answer.about
 
     def _place(self, look: Look, lost: int) -> None:
         """Put a look on the time axis of the run; looks from before it, or of a time that was seen, are left out."""
@@ -219,11 +229,11 @@ class _Counters:
     def __init__(self) -> None:
         self._add: dict[str, float] = {}
         self._last: dict[str, float] = {"process.restarts": 0.0}
-        self._fresh = True
+        self._fresh = set(_CUMULATIVE)
 
     def renew(self) -> None:
         """The next values are those of another observer."""
-        self._fresh = True
+        self._fresh = set(_CUMULATIVE)
 
     def count_restart(self) -> None:
         """The service was started anew, and no observer saw it."""
@@ -235,13 +245,13 @@ class _Counters:
             return sample.values
         values = dict(sample.values)
         for name in values.keys() & set(_CUMULATIVE):
-            if self._fresh:
+            if name in self._fresh:
                 behind = self._last.get(name, values[name]) - values[name]
                 # an observer that is older than the run has counted what is not the run's
                 self._add[name] = behind if name == "process.restarts" else max(0.0, behind)
             values[name] += self._add.get(name, 0.0)
             self._last[name] = values[name]
-        self._fresh = False
+        self._fresh -= values.keys()  # what agents say comes in samples of its own
         return values
 
 

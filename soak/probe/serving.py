@@ -66,8 +66,8 @@ def observe(settings: Settings, say: Callable[[str], None]) -> None:
         scheme = "https" if settings.tls_cert is not None else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         root = observer.head()["about"]["root"].partition("@")[0]
-        say(f"observing {settings.watched} (process {root}) at {scheme}://{host}:{settings.port}; Ctrl-C ends it")
-        asyncio.run(_serve(application(observer, token), doors, settings))
+        text = f"observing {settings.watched} (process {root}) at {scheme}://{host}:{settings.port}; Ctrl-C ends it"
+        asyncio.run(_serve(application(observer, token), doors, settings, lambda: say(text)))
 
 
 def application(observer: Observer, token: str | None) -> ASGIApp:
@@ -77,11 +77,11 @@ def application(observer: Observer, token: str | None) -> ASGIApp:
         after = request.query_params.get("after")
         if after is not None and not (after.isdecimal() and len(after) < 16):
             return PlainTextResponse("after: expected the number of a look\n", 400)
-        head = observer.head()
-        if after is None:
-            return Response(write(head, head["next"], []), media_type="application/json")
         known = request.query_params.get("session") in (None, observer.session)
-        first, looks = observer.ring.since(int(after) + 1 if known else 0, _PAGE_BYTES)
+        first, looks = observer.ring.since(int(after) + 1 if known and after else 0, _PAGE_BYTES)
+        head = observer.head()  # after the looks: none of them is of the future
+        if after is None:
+            first, looks = head["next"], []
         return Response(write(head, first, looks), media_type="application/json")
 
     async def metrics(request: Request) -> Response:
@@ -121,7 +121,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(app: ASGIApp, doors: list[socket.socket], settings: Settings) -> None:
+async def _serve(app: ASGIApp, doors: list[socket.socket], settings: Settings, ready: Callable[[], None]) -> None:
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # what a stranger sends is no news
     server = _Server(
         uvicorn.Config(
@@ -145,6 +145,7 @@ async def _serve(app: ASGIApp, doors: list[socket.socket], settings: Settings) -
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end)
+    ready()
     await server.serve(doors)
 
 
@@ -201,6 +202,7 @@ def _bound(family: socket.AddressFamily, at: tuple[str, int]) -> socket.socket:
         if family == socket.AF_INET6:
             door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         door.bind(at)
+        door.listen(_AT_ONCE)  # whoever comes before the loop runs waits
     except OSError as error:
         door.close()
         raise SoakError(f"--listen: cannot listen at {at[0]} port {at[1]}: {error.strerror}") from None

@@ -11,6 +11,11 @@ from soak.core.scenario import Scenario, Target
 from soak.core.traffic import Journey
 from soak.scenario.sight import sight
 
+_THROUGH_OBSERVER = (
+    "Through an observer nothing is done to the process: its allocations are not tracked and malloc_trim is not asked "
+    "for, so a leak is seen but not its place in the code. What an agent says is seen where the service has one."
+)
+
 
 def explain(scenario: Scenario, folder: Path = Path()) -> str:
     """The scenario as a person would tell it, in 80 columns; `folder` is the base of its relative paths."""
@@ -31,6 +36,8 @@ def _targets(scenario: Scenario) -> str:
         lines.append(_wrap(text, "  "))
     if any(t.process is not None and t.process.agent for t in scenario.sides.values()):
         lines.append(_wrap(_inside(scenario), "  "))
+    if any(t.observer is not None for t in scenario.sides.values()):
+        lines.append(_wrap(_THROUGH_OBSERVER, "  "))
     return "\n".join(lines)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -133,30 +132,6 @@ def test_a_late_worker_takes_its_share_and_a_stranger_does_not(tmp_path: Path) -
     assert {y.worker for y in tallies} == {"worker-0", "late"}
     assert sum(y.done for y in tallies if y.worker == "late") > 50
     assert "worker refused" in outcome.err
-
-
-@pytest.fixture
-def hosts() -> Iterator[tuple[str, str]]:
-    """Two hosts with a cable between them: 10.77.0.1 and 10.77.0.2."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("needs root and iproute2 to make two hosts")
-    one, two = (f"soak{os.getpid()}{side}" for side in "ab")
-
-    def ip(*arguments: str) -> None:
-        subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-    try:
-        ip("netns", "add", one)
-        ip("netns", "add", two)
-        ip("link", "add", "cable0", "netns", one, "type", "veth", "peer", "name", "cable1", "netns", two)
-        for host, cable, address in ((one, "cable0", "10.77.0.1/24"), (two, "cable1", "10.77.0.2/24")):
-            ip("-n", host, "addr", "add", address, "dev", cable)
-            ip("-n", host, "link", "set", "lo", "up")
-            ip("-n", host, "link", "set", cable, "up")
-        yield one, two
-    finally:
-        for host in (one, two):
-            subprocess.run(["ip", "netns", "del", host], check=False, capture_output=True)
 
 
 def test_a_worker_on_another_host_is_cut_off_and_comes_back(tmp_path: Path, hosts: tuple[str, str]) -> None:

@@ -18,6 +18,7 @@ from soak.run.target import StartedTarget
 from tests.e2e.harness import free_port
 from tests.making import recording, scenario, side
 from tests.unit.judging import LOOSE, changed, failing, the
+from tests.unit.observing import Fake, answering
 
 SERVER = """
 import socket, sys, threading, time
@@ -132,3 +133,42 @@ time.sleep(600)
     assert counts[0] == 0
     assert counts == sorted(counts)
     assert counts[-1] == 3
+
+
+def test_a_side_with_an_observer_is_seen_through_it(tmp_path: Path) -> None:
+    fake = Fake(ahead=100.0)
+    with answering(fake.reply) as (url, _):
+        target = Target.model_validate({"url": "http://127.0.0.1:1", "observer": url})
+        spec = scenario(target=target.model_dump(exclude_none=True))
+        watch = SideWatch("candidate", target, None, spec, tmp_path, None)
+        try:
+            assert watch.observer is not None
+            assert watch.observer["root"] == "7@1"
+            watch.begin(time.monotonic())
+            fake.see(memory_rss=5.0)
+            fake.see(Event(fake.now, "target_exit", "target", "gone", {}), source="host", host_load=1.0)
+            moment = time.monotonic()
+            deadline = moment + 20
+            while not watch.complete(moment):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            samples, events = watch.look(1.0)
+        finally:
+            watch.close()
+    assert [(s.source, dict(s.values)) for s in samples] == [
+        ("candidate", {"memory.rss": 5.0}),
+        ("host", {"host.load": 1.0}),  # the host is the target's, not the one that sends load
+    ]
+    assert [e.kind for e in events] == ["target_exit"]
+    assert watch.gone
+    assert not watch.agent.present  # nothing is ordered from agents through an observer
+
+
+def test_a_side_that_nobody_watches_is_silent_and_complete(tmp_path: Path) -> None:
+    target = Target(url="http://127.0.0.1:1")
+    watch = SideWatch("candidate", target, None, scenario(), tmp_path, None)
+    watch.begin(0.0)
+    assert watch.look(1.0) == ([], [])
+    assert watch.complete(time.monotonic())
+    assert watch.observer is None
+    watch.close()

@@ -54,6 +54,14 @@ def test_the_closed_model_promises_no_counts():
     assert "depends on the target" in text
 
 
+def test_what_is_not_done_through_an_observer_is_said():
+    target = {"url": "http://127.0.0.1:8000", "observer": "https://shop.staging:9645"}
+    text = " ".join(explain(scenario(target=target)).split())
+    assert "the observer at https://shop.staging:9645 watches its process there" in text
+    assert "its allocations are not tracked and malloc_trim is not asked for" in text
+    assert "Through an observer" not in " ".join(explain(scenario()).split())
+
+
 def test_unwatched_processes_are_said_to_be_unseen():
     text = " ".join(explain(scenario(target={"url": "http://127.0.0.1:8000"})).split())
     assert "no process is watched, so memory, stack and CPU are not seen" in text
