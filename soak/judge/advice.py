@@ -58,6 +58,11 @@ ADVICE: Mapping[str, str] = {
     "error_drift": "Read the errors above and the target's log from the second half: something runs out or fills up.",
     "throughput_loss": "Lower the rate until all arrivals are served to find its capacity, or give it more workers.",
     "crash": "Read its last output above; for a signal, run it with core dumps on (ulimit -c unlimited).",
+    "hang": (
+        "Do not restart it yet: dump the stacks of all its threads (py-spy dump --pid PID, jstack, or gdb -p PID "
+        "-batch -ex 'thread apply all bt') twice, some seconds apart. The same locks in both: a deadlock; one place "
+        "that runs: a loop. In state D, /proc/PID/stack names what the kernel waits for. Give every wait a timeout."
+    ),
     "oom_kill": "Raise the memory limit only if the growth above levels off; if it does not, find the leak first.",
     "restart": "Read the target's log at these times. If its workers recycle by design, say so with a criterion.",
     "no_recovery": (
