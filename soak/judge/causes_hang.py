@@ -102,11 +102,12 @@ def hangs(side: Side) -> list[Hang]:
     tallies = [y for y in whole.tallies if died is None or y.start + y.length <= died]
     found = []
     for stretch, lasting in _mute(whole, tallies):
-        bad = sum(map(_bad, stretch))
-        trusted = len({whole.marks.number(y) for y in stretch}) * whole.marks.step
+        judged = [y for y in stretch if whole.marks.number(y) not in whole.marks.unjudged]
+        bad = sum(map(_bad, judged))
+        trusted = len({whole.marks.number(y) for y in judged}) * whole.marks.step
         if trusted < max(_LEAST_S, _TIMEOUTS * side.recording.scenario.load.timeout) or bad < _MANY:
             continue
-        first, last = stretch[0].start, max(y.start + y.length for y in stretch)
+        first, last = judged[0].start, max(y.start + y.length for y in stretch)
         before = [y for y in tallies if y.start < first]
         failed, done = sum(map(_bad, before)), sum(y.done for y in before)
         if done and (failed / (failed + done)) ** bad < _CHANCE and _waited(side, first, last) >= _MOST * bad:
@@ -115,7 +116,7 @@ def hangs(side: Side) -> list[Hang]:
 
 
 def _mute(whole: Side, tallies: list[Tally]) -> Iterator[tuple[list[Tally], bool]]:
-    """Runs of trusted intervals without an answer, and whether one is the last; an answer ends one, trusted or not."""
+    """Runs of intervals without an answer, and whether one is the last."""
     by_number: dict[int, list[Tally]] = {}
     for y in tallies:
         by_number.setdefault(whole.marks.number(y), []).append(y)
@@ -125,7 +126,7 @@ def _mute(whole: Side, tallies: list[Tally]) -> Iterator[tuple[list[Tally], bool
             if run:
                 yield run, False
             run = []
-        elif number not in whole.marks.unjudged:
+        else:
             run += by_number[number]
     if run:
         yield run, True
@@ -155,7 +156,8 @@ def _state(side: Side, hung: Hang) -> list[str]:
     told = []
     count = _median(now, "process.processes")
     if count is not None:
-        told.append(f"it lives: {count:.0f} processes, {_median(now, 'process.threads') or 0:.0f} threads")
+        threads = _median(now, "process.threads") or 0.0
+        told.append(f"it lives: processes: {count:.0f}, threads: {threads:.0f}")
     cores, usual = _median(now, "process.cpu"), _median(before, "process.cpu")
     stuck = _median(now, "process.threads_stuck") or 0.0
     if stuck >= 1:

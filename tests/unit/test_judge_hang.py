@@ -79,7 +79,7 @@ def test_one_that_never_answers_again_hangs_and_that_comes_first() -> None:
 def test_what_it_does_meanwhile_is_told(series: dict[str, Shape], said: str) -> None:
     evidence = "\n".join(the(judged(series=series), "hang").evidence)
     assert said in evidence
-    assert "it lives: 1 processes, 4 threads" in evidence
+    assert "it lives: processes: 1, threads: 4" in evidence
 
 
 def test_one_that_came_back_hung_nevertheless() -> None:
