@@ -64,7 +64,15 @@ ADVICE: Mapping[str, str] = {
         "that runs: a loop. In state D, /proc/PID/stack names what the kernel waits for. Give every wait a timeout."
     ),
     "oom_kill": "Raise the memory limit only if the growth above levels off; if it does not, find the leak first.",
-    "restart": "Read the target's log at these times. If its workers recycle by design, say so with a criterion.",
+    "restart": (
+        "Read the target's log at these times, and what its supervisor says of the end (journalctl, kubectl describe): "
+        "a signal asks for a core dump (ulimit -c unlimited), a code for a traceback, SIGKILL for a look at memory. A "
+        "pool that is meant to recycle must let a worker finish what it has accepted."
+    ),
+    "recycling": (
+        "Nothing to mend if workers recycle by design (max_requests and its like). What that covers up, such as a "
+        "leak, a soak without it would show."
+    ),
     "no_recovery": (
         "Look at what still goes on when the burst is over: retries that make retries, a queue of work whose askers "
         "are gone, locks, a pool that is never given back. Bound the queue, drop what is too late, back off retries."

@@ -1,4 +1,4 @@
-"""Causes that happen at one moment: exits, kills, restarts."""
+"""Causes that happen at one moment: exits and kills."""
 
 from __future__ import annotations
 
@@ -103,33 +103,6 @@ def oom(side: Side) -> list[Finding]:
             title=f"the kernel killed a process for want of memory ({len(events)} times)",
             evidence=tuple(e.text for e in events[:3]),
             advice=ADVICE["oom_kill"],
-            start=events[0].t,
-            end=events[-1].t,
-        )
-    ]
-
-
-def restart(side: Side) -> list[Finding]:
-    """Processes of the target that were replaced while it was under load."""
-    begun = side.recording.phase("warmup")
-    events = [
-        e
-        for e in side.recording.events
-        if e.kind == "restart" and e.side == side.name and begun is not None and e.t >= begun.start
-    ]
-    if not events:
-        return []
-    root = [e for e in events if "service was started anew" in e.text]
-    return [
-        Finding(
-            cause="restart",
-            metric="process.restarts",
-            endpoint=None,
-            # a pool that replaces its workers may be meant to; a whole service that starts anew is not
-            severity="fail" if root else "warning",
-            title=f"processes of the target were replaced under load ({len(events)} times)",
-            evidence=tuple(e.text for e in events[:3]),
-            advice=ADVICE["restart"],
             start=events[0].t,
             end=events[-1].t,
         )

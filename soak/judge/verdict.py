@@ -20,6 +20,7 @@ from soak.judge import (
     causes_held,
     causes_memory,
     causes_recovery,
+    causes_restart,
     causes_stack,
     causes_time,
 )
@@ -30,7 +31,7 @@ from soak.judge.sight import latency_sight, memory_sight
 from soak.judge.validity import remarks, validity
 
 Rule = Callable[[Side], list[Finding]]
-EVENT_CAUSES: tuple[Rule, ...] = (causes_event.crash, causes_event.oom, causes_hang.hang, causes_event.restart)
+EVENT_CAUSES: tuple[Rule, ...] = (causes_event.crash, causes_event.oom, causes_hang.hang, causes_restart.restart)
 SOAK_CAUSES: tuple[Rule, ...] = (
     causes_memory.memory,
     causes_stack.stack,
