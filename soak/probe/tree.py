@@ -16,6 +16,7 @@ from soak.core.scenario import Target
 from soak.probe import procfs
 from soak.probe.budget import Meter, Pace
 from soak.probe.cgroup import Cgroup, PidsGroup, cgroup_of, pids_of
+from soak.probe.ending import Endings
 from soak.probe.find import Root, find
 from soak.probe.procfs import GoneError, Stat
 
@@ -75,6 +76,9 @@ class TreeProbe:
         self._restarts = 0
         self._vacancies: list[_Vacancy] = []
         self._zombies: dict[tuple[int, int], int] = {}
+        self._endings = Endings()
+        self.root_status: int | None = None
+        """How the last root that ended did so, as wait(2) has it; None where that is not known."""
         self._states: dict[str, float] = {}
         self._events: list[Event] = []
         self._peak = 0.0
@@ -108,6 +112,10 @@ class TreeProbe:
         """What happened to the tree since the last call."""
         events, self._events = self._events, []
         return events
+
+    def close(self) -> None:
+        """Let go of everything but the processes."""
+        self._endings.close()
 
     def _sample(self, t: float) -> list[Sample]:
         if not self.alive:
@@ -242,7 +250,12 @@ class TreeProbe:
             gone = self._seen.pop(key)
             for name in _CUMULATIVE:
                 self._ended[name] += gone.values.get(name, 0.0)
-            how = how_ended(self._zombies[key]) if key in self._zombies else ""
+            status = self._endings.of(*key)
+            if key in self._zombies:
+                status = self._zombies[key] or None  # 0 also where the kernel hides it
+            how = how_ended(status) if status is not None else ""
+            if key[0] == self.root.pid:
+                self.root_status = status
             self._vacancies.append(_Vacancy(t, gone, how))
             text = f"process {key[0]} ({gone.stat.name}) ended{f': {how}' if how else ''}"
             self._events.append(Event(t, "process_exit", self.side, text, {"pid": key[0]}))
@@ -250,6 +263,7 @@ class TreeProbe:
         for key in [k for k in now if k not in self._seen]:
             stat = now[key]
             self._seen[key] = _Seen(stat, t)
+            self._endings.hold(*key)
             self._join_groups(stat.pid)
             if first:
                 continue
@@ -281,11 +295,11 @@ class TreeProbe:
 
 
 def how_ended(status: int) -> str:
-    """The status of wait(2) in words; empty for one that is not known, which looks like a good end."""
+    """The status of wait(2) in words."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         return f"by {signal.Signals(number).name}" if number in set(signal.Signals) else f"by signal {number}"
-    return f"with code {os.WEXITSTATUS(status)}" if status else ""
+    return f"with code {os.WEXITSTATUS(status)}"
 
 
 def _limits(pid: int) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -183,6 +184,21 @@ def test_a_replacement_says_whom_it_replaces_and_what_that_one_was_like() -> Non
         assert (event.data["root"], event.data["alike"], event.data["name"]) == (False, 1, first.name)
         assert float(str(event.data["rss"])) > 1e6
         assert float(str(event.data["since"])) < float(str(event.data["ended"])) <= t
+
+
+def test_a_child_that_its_parent_waits_for_at_once_says_how_it_ended_too() -> None:
+    code = f"{CHILD}\na = p()\nREADY\nsys.stdin.readline(); a.send_signal(11); a.wait(); READY\n{SLEEP}"
+    with running(code) as process:
+        probe = probe_of(process)
+        until(probe, lambda v: v["process.processes"] == 2)
+        poke(process)
+        _, t = until(probe, lambda v: v["process.processes"] == 1, 5.0)
+        (ended,) = [e for e in probe.events(t) if e.kind == "process_exit"]
+        probe.close()
+        if tuple(map(int, platform.release().split(".")[:2])) >= (6, 15):
+            assert ended.text.endswith("ended: by SIGSEGV")
+        else:
+            assert ended.text.endswith("ended")
 
 
 def test_limits_are_those_of_the_process_that_is_nearest_to_them() -> None:
