@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +18,11 @@ from soak.core.errors import TargetError
 from soak.core.records import Sample
 from soak.core.scenario import Target
 from soak.probe import Root, TreeProbe, find
+from soak.probe.cgroup import ROOT as CGROUPS
 from soak.probe.tree import MAX_PROCESSES
 from tests.e2e.harness import free_port
 
+V1, V2 = CGROUPS / "memory", CGROUPS
 SLEEP = "import time\nwhile True: time.sleep(0.05)"
 CHILD = f"import subprocess, sys; p = lambda: subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
 
@@ -294,3 +298,44 @@ def test_series_of_their_own_are_bounded() -> None:
         samples = probe_of(p).sample(0.0)
         assert tree(samples)["process.processes"] == MAX_PROCESSES + 6
         assert len(samples) == MAX_PROCESSES + 1
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A memory control group of 48 MiB, of version 1 or 2, where this machine lets one be made."""
+    for top, limit in ((V1, "memory.limit_in_bytes"), (V2, "memory.max")):
+        folder = top / f"soak-test-{os.getpid()}"
+        try:
+            folder.mkdir()
+        except OSError:
+            continue
+        try:
+            (folder / limit).write_text(str(48 * 2**20))
+        except OSError:  # its parent does not hand this controller down
+            folder.rmdir()
+            continue
+        yield folder
+        for _ in range(50):
+            with suppress(OSError):
+                folder.rmdir()
+                return
+            time.sleep(0.1)
+        return
+    pytest.skip("no control group with a memory limit can be made here")
+
+
+def test_a_real_kill_for_want_of_memory_is_seen_with_limit_and_usage(small_group: Path) -> None:
+    eat = "sys.stdin.readline(); keep = []\nwhile True: keep.append(b'x' * 1_000_000)"
+    with running(f"import os\nopen({str(small_group / 'cgroup.procs')!r}, 'w').write('0')\nREADY\n{eat}") as process:
+        probe = probe_of(process)
+        values = tree(probe.sample(0.0))
+        assert values["memory.limit"] == 48 * 2**20
+        assert 0 < values["cgroup.memory"] <= 48 * 2**20
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.wait(20) == -signal.SIGKILL
+        assert probe.sample(1.0) == []
+        (kill,) = [e for e in probe.events(1.0) if e.kind == "oom_kill"]
+        assert kill.data["count"] == 1
+        probe.close()
