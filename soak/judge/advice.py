@@ -69,10 +69,6 @@ ADVICE: Mapping[str, str] = {
         "a signal asks for a core dump (ulimit -c unlimited), a code for a traceback, SIGKILL for a look at memory. A "
         "pool that is meant to recycle must let a worker finish what it has accepted."
     ),
-    "recycling": (
-        "Nothing to mend if workers recycle by design (max_requests and its like). What that covers up, such as a "
-        "leak, a soak without it would show."
-    ),
     "no_recovery": (
         "Look at what still goes on when the burst is over: retries that make retries, a queue of work whose askers "
         "are gone, locks, a pool that is never given back. Bound the queue, drop what is too late, back off retries."
@@ -80,3 +76,9 @@ ADVICE: Mapping[str, str] = {
     "noisy_host": "Soak on a host of its own, or beside a reference, so that what both suffer is not blamed on one.",
     "generator_saturated": "Give the load more workers (load.workers) or another machine, and soak again.",
 }
+
+RECYCLING = (
+    "Nothing to mend if workers recycle by design (max_requests and its like). What that covers up, such as a leak, a "
+    "soak without it would show."
+)
+"""The next step after a restart that is only told."""

@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 from soak.core import units
 from soak.core.records import Event
 from soak.core.verdict import Finding, Severity
-from soak.judge.advice import ADVICE
+from soak.judge.advice import ADVICE, RECYCLING
 from soak.judge.side import Side
 from soak.judge.stats.proportion import share_rose
 
@@ -80,7 +80,7 @@ def _finding(side: Side, events: Sequence[Event]) -> Finding:
         severity=severity,
         title=title,
         evidence=(_ends(events), *words, *_lives(events), *(e.text for e in events[:3])),
-        advice=ADVICE["restart" if severity != "info" else "recycling"],
+        advice=RECYCLING if severity == "info" else ADVICE["restart"],
         start=events[0].t,
         end=events[-1].t,
     )
@@ -88,8 +88,8 @@ def _finding(side: Side, events: Sequence[Event]) -> Finding:
 
 def _ill(event: Event) -> bool:
     """Whether it ended as nobody means a process to end."""
-    how = str(event.data.get("how", ""))
-    return how not in _MEANT and ("by SIG" in how or _lived(event) is None or (_lived(event) or 0.0) >= _HELPER_S)
+    how, lived = str(event.data.get("how", "")), _lived(event)
+    return how not in _MEANT and (how.startswith("by ") or lived is None or lived >= _HELPER_S)
 
 
 def _cost(side: Side, events: Sequence[Event]) -> tuple[list[Event], list[str]]:
