@@ -12,6 +12,7 @@ import pytest
 
 from soak import runfile
 from soak.specimens.catalogue import SPECIMENS
+from tests.cgroups import memory_group
 from tests.e2e.harness import Outcome, free_port, scenario, shipped, soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
@@ -105,6 +106,26 @@ def test_a_pool_that_recycles_its_workers_is_no_crash_loop(tmp_path: Path) -> No
     found = finding(outcome, "restart")
     assert "restart" not in outcome.causes(), outcome.show()
     assert int(str(re.findall(r"(\d+) times", str(found["title"]))[0])) >= 3, outcome.show()
+
+
+def test_a_leak_in_a_small_control_group_ends_by_oom_kill_and_is_no_crash(tmp_path: Path) -> None:
+    port = free_port()
+    with memory_group(128 * 2**20) as group:
+        command = (
+            f'sh -c "echo 0 > {group}/cgroup.procs; '
+            f'exec {{python}} -m soak.specimens leak --per-request 100KiB --port {port}"'
+        )
+        file = scenario(
+            tmp_path,
+            f"name: small\ntarget:\n  url: http://127.0.0.1:{port}\n  process: {{command: '{command}'}}\n"
+            "load: {rate: 100/s, requests: [{get: '/items/{random:1-50}'}]}\n"
+            "phases: {warmup: 2s, soak: 30s}\ncriteria: [{metric: errors.ratio, below: 20%}]\n",
+        )
+        outcome = soak(tmp_path, "run", str(file), "--json")
+    assert outcome.code == 1, outcome.show()
+    assert "crash" not in outcome.causes(), outcome.show()
+    assert outcome.verdict["findings"][0]["cause"] == "oom_kill", outcome.show()
+    assert "of a limit (memory.max) of 128 MiB" in str(finding(outcome, "oom_kill")["evidence"])
 
 
 def test_a_server_that_stays_overloaded_after_a_burst_fails_for_it(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
@@ -18,11 +17,10 @@ from soak.core.errors import TargetError
 from soak.core.records import Sample
 from soak.core.scenario import Target
 from soak.probe import Root, TreeProbe, find
-from soak.probe.cgroup import ROOT as CGROUPS
 from soak.probe.tree import MAX_PROCESSES
+from tests.cgroups import memory_group
 from tests.e2e.harness import free_port
 
-V1, V2 = CGROUPS / "memory", CGROUPS
 SLEEP = "import time\nwhile True: time.sleep(0.05)"
 CHILD = f"import subprocess, sys; p = lambda: subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
 
@@ -300,33 +298,12 @@ def test_series_of_their_own_are_bounded() -> None:
         assert len(samples) == MAX_PROCESSES + 1
 
 
-@pytest.fixture
-def small_group() -> Iterator[Path]:
-    """A memory control group of 48 MiB, of version 1 or 2, where this machine lets one be made."""
-    for top, limit in ((V1, "memory.limit_in_bytes"), (V2, "memory.max")):
-        folder = top / f"soak-test-{os.getpid()}"
-        try:
-            folder.mkdir()
-        except OSError:
-            continue
-        try:
-            (folder / limit).write_text(str(48 * 2**20))
-        except OSError:  # its parent does not hand this controller down
-            folder.rmdir()
-            continue
-        yield folder
-        for _ in range(50):
-            with suppress(OSError):
-                folder.rmdir()
-                return
-            time.sleep(0.1)
-        return
-    pytest.skip("no control group with a memory limit can be made here")
-
-
-def test_a_real_kill_for_want_of_memory_is_seen_with_limit_and_usage(small_group: Path) -> None:
+def test_a_real_kill_for_want_of_memory_is_seen_with_limit_and_usage() -> None:
     eat = "sys.stdin.readline(); keep = []\nwhile True: keep.append(b'x' * 1_000_000)"
-    with running(f"import os\nopen({str(small_group / 'cgroup.procs')!r}, 'w').write('0')\nREADY\n{eat}") as process:
+    with (
+        memory_group(48 * 2**20) as group,
+        running(f"import os\nopen({str(group / 'cgroup.procs')!r}, 'w').write('0')\nREADY\n{eat}") as process,
+    ):
         probe = probe_of(process)
         values = tree(probe.sample(0.0))
         assert values["memory.limit"] == 48 * 2**20
