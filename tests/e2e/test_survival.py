@@ -99,8 +99,8 @@ def test_a_pool_that_recycles_its_workers_is_no_crash_loop(tmp_path: Path) -> No
     file = scenario(
         tmp_path,
         f"name: recycling\ntarget:\n  url: http://127.0.0.1:{port}\n  process: {{command: '{command}'}}\n"
-        "load: {rate: 60/s, requests: [{get: /}]}\n"
-        "phases: {warmup: 3s, soak: 30s}\ncriteria: [{metric: errors.ratio, below: 20%}]\n",
+        "load: {rate: 100/s, requests: [{get: /}]}\n"
+        "phases: {warmup: 2s, soak: 20s}\ncriteria: [{metric: errors.ratio, below: 20%}]\n",
     )
     outcome = soak(tmp_path, "run", str(file), "--json")
     found = finding(outcome, "restart")
