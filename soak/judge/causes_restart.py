@@ -117,9 +117,8 @@ def _cost(side: Side, events: Sequence[Event]) -> tuple[list[Event], list[str]]:
 def _around(side: Side, event: Event) -> tuple[float, float]:
     """From before its end, which a look saw only afterwards, until after its successor was seen (s)."""
     slack = side.recording.scenario.probe.every + side.recording.scenario.interval_s
-    ended = event.data.get("ended")
-    first = float(ended) if isinstance(ended, (int, float)) else event.t
-    return first - slack, event.t + slack
+    vacant = event.data.get("vacant")
+    return event.t - (float(vacant) if isinstance(vacant, (int, float)) else 0.0) - slack, event.t + slack
 
 
 def _between(side: Side, stretches: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -164,7 +163,5 @@ def _lives(events: Sequence[Event]) -> list[str]:
 
 
 def _lived(event: Event) -> float | None:
-    since, ended = event.data.get("since"), event.data.get("ended")
-    if isinstance(since, (int, float)) and isinstance(ended, (int, float)):
-        return float(ended) - float(since)
-    return None
+    lived = event.data.get("lived")
+    return float(lived) if isinstance(lived, (int, float)) else None

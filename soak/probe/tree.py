@@ -46,14 +46,15 @@ class _Vacancy:
     seen: _Seen
     how: str
 
-    def told(self) -> dict[str, object]:
-        """What the event of its replacement says of it: who it was, how long it lived (s), how much memory it had."""
+    def told(self, t: float) -> dict[str, object]:
+        """What the event of its replacement at `t` says of it: who it was, how it ended, how long it lived and how
+        long its place was vacant (s; no moments, since an observer has a clock of its own), how much memory it had."""
         stat, values = self.seen.stat, self.seen.values
         told: dict[str, object] = {
             "of": f"{stat.pid}@{stat.started}",
             "name": stat.name,
-            "since": self.seen.since,
-            "ended": self.t,
+            "lived": self.t - self.seen.since,
+            "vacant": t - self.t,
             "how": self.how,
         }
         return told | ({"rss": values["memory.rss"]} if "memory.rss" in values else {})
@@ -273,7 +274,7 @@ class TreeProbe:
             if vacancy is not None:
                 self._vacancies.remove(vacancy)
                 alike = sum(s.name == stat.name and s.parent == stat.parent for s in members)
-                told = vacancy.told() | {"root": False, "alike": alike}
+                told = vacancy.told(t) | {"root": False, "alike": alike}
                 self._restart(t, f"process {stat.pid} ({stat.name}) took the place of one that ended", told)
 
     def _find_again(self, t: float) -> None:
@@ -286,7 +287,7 @@ class TreeProbe:
             return
         old = next((v for v in self._vacancies if v.seen.stat.pid == before.pid), None)
         self._vacancies.clear()
-        told: dict[str, object] = (old.told() if old is not None else {}) | {"root": True, "alike": 1}
+        told: dict[str, object] = (old.told(t) if old is not None else {}) | {"root": True, "alike": 1}
         self._restart(t, f"the service was started anew as process {self.root.pid}", told)
 
     def _restart(self, t: float, text: str, told: dict[str, object]) -> None:

@@ -56,7 +56,7 @@ class Watch:
 
 def gone(side: str, t: float, status: int | None = None) -> Event:
     """The watched process is no more; `status` says how it ended, as wait(2) has it, where that is known."""
-    data: dict[str, object] = {"code": None, "signal": None, "signal_name": ""}
+    data: dict[str, object] = {"code": None, "signal": None, "signal_name": "", "status": status}
     how = ""
     if status is not None:
         how = f": it ended {how_ended(status)}"

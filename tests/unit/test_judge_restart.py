@@ -19,8 +19,8 @@ def replaced(t: float, how: str = "", lived: float = 8.0, **more: Any) -> Event:
     data = {
         "name": "worker",
         "how": how,
-        "since": t - 1 - lived,
-        "ended": t - 1,
+        "lived": lived,
+        "vacant": 1.0,
         "rss": 30e6,
         "root": False,
         "alike": 4,

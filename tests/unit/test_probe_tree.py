@@ -185,7 +185,8 @@ def test_a_replacement_says_whom_it_replaces_and_what_that_one_was_like() -> Non
         assert event.data["of"] == f"{first.pid}@{first.started}"
         assert (event.data["root"], event.data["alike"], event.data["name"]) == (False, 1, first.name)
         assert float(str(event.data["rss"])) > 1e6
-        assert float(str(event.data["since"])) < float(str(event.data["ended"])) <= t
+        assert float(str(event.data["lived"])) > 0
+        assert 0 <= float(str(event.data["vacant"])) < t
 
 
 def test_a_child_that_its_parent_waits_for_at_once_says_how_it_ended_too() -> None:
