@@ -164,6 +164,9 @@ def _state(side: Side, hung: Hang) -> list[str]:
         told.append(
             f"{stuck:.0f} threads are stuck in the kernel (state D), where no signal reaches them: a disk or a mount"
         )
+    stopped = _median(now, "process.threads_stopped") or 0.0
+    if stopped >= 1:
+        told.append(f"{stopped:.0f} threads are stopped (state T): by SIGSTOP or a debugger; SIGCONT lets them go on")
     if cores is not None:
         told.append(_cpu(cores, usual, _median(now, "process.threads_running")))
     return told

@@ -315,12 +315,16 @@ def _limits(pid: int) -> dict[str, float]:
 
 
 def _states(members: list[Stat]) -> dict[str, float]:
-    """How many threads run, and how many are stuck in the kernel where no signal reaches them."""
+    """How many threads run, are stuck in the kernel where no signal reaches them, or were stopped by a signal."""
     found: Counter[str] = Counter()
     for stat in members:
         with contextlib.suppress(GoneError):
             found += procfs.thread_states(stat.pid)
-    return {"process.threads_running": float(found["R"]), "process.threads_stuck": float(found["D"])}
+    return {
+        "process.threads_running": float(found["R"]),
+        "process.threads_stuck": float(found["D"]),
+        "process.threads_stopped": float(found["T"] + found["t"]),
+    }
 
 
 def _both_fds(seen: _Seen) -> bool:

@@ -74,6 +74,10 @@ def test_one_that_never_answers_again_hangs_and_that_comes_first() -> None:
             {"process.threads_stuck": lambda t: np.where(t > 60, 3.0, 0.0)},
             "3 threads are stuck in the kernel (state D)",
         ),
+        (
+            {"process.threads_stopped": lambda t: np.where(t > 60, 2.0, 0.0)},
+            "2 threads are stopped (state T)",
+        ),
     ],
 )
 def test_what_it_does_meanwhile_is_told(series: dict[str, Shape], said: str) -> None:

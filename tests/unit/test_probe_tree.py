@@ -204,6 +204,16 @@ def test_a_child_that_its_parent_waits_for_at_once_says_how_it_ended_too() -> No
             assert ended.text.endswith("ended")
 
 
+def test_threads_that_are_stopped_are_told_apart() -> None:
+    with running(f"READY\n{SLEEP}") as process:
+        probe = probe_of(process)
+        assert tree(probe.sample(0.0))["process.threads_stopped"] == 0
+        process.send_signal(signal.SIGSTOP)
+        values, _ = until(probe, lambda v: v["process.threads_stopped"] == 1, 5.0)
+        assert values["process.threads_running"] == 0
+        process.send_signal(signal.SIGCONT)
+
+
 def test_limits_are_those_of_the_process_that_is_nearest_to_them() -> None:
     code = """
 import os, resource, subprocess
