@@ -13,6 +13,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from soak.core import units
 from soak.core.records import Tally
@@ -99,13 +100,18 @@ def hangs(side: Side) -> list[Hang]:
     whole = Side(side.name, side.recording, begun, side.end)
     died = min((e.t for e in side.recording.events if e.kind == "target_exit" and e.side == side.name), default=None)
     # what was due in the interval that it died in may have failed of that
-    tallies = [y for y in whole.tallies if died is None or y.start + y.length <= died]
+    tallies = [
+        y for y in side.data.tallies if begun <= y.start < side.end and (died is None or y.start + y.length <= died)
+    ]
+    least = max(_LEAST_S, _TIMEOUTS * side.recording.scenario.load.timeout)
     found = []
-    for stretch, lasting in _mute(whole, tallies):
+    for stretch, lasting in _mute(tallies):
+        if sum(map(_bad, stretch)) < _MANY:  # marks take their time: only what may be a hang is worth it
+            continue
         judged = [y for y in stretch if whole.marks.number(y) not in whole.marks.unjudged]
         bad = sum(map(_bad, judged))
         trusted = len({whole.marks.number(y) for y in judged}) * whole.marks.step
-        if trusted < max(_LEAST_S, _TIMEOUTS * side.recording.scenario.load.timeout) or bad < _MANY:
+        if trusted < least or bad < _MANY:
             continue
         first, last = judged[0].start, max(y.start + y.length for y in stretch)
         before = [y for y in tallies if y.start < first]
@@ -115,19 +121,17 @@ def hangs(side: Side) -> list[Hang]:
     return found
 
 
-def _mute(whole: Side, tallies: list[Tally]) -> Iterator[tuple[list[Tally], bool]]:
-    """Runs of intervals without an answer, and whether one is the last."""
-    by_number: dict[int, list[Tally]] = {}
-    for y in tallies:
-        by_number.setdefault(whole.marks.number(y), []).append(y)
+def _mute(tallies: list[Tally]) -> Iterator[tuple[list[Tally], bool]]:
+    """Runs of moments without an answer from any worker, and whether one is the last."""
     run: list[Tally] = []
-    for number in sorted(by_number):
-        if any(y.done for y in by_number[number]):
+    for _, found in groupby(sorted(tallies, key=lambda y: y.start), key=lambda y: round(y.start, 3)):
+        together = list(found)
+        if any(y.done for y in together):
             if run:
                 yield run, False
             run = []
         else:
-            run += by_number[number]
+            run += together
     if run:
         yield run, True
 
@@ -137,8 +141,9 @@ def _bad(y: Tally) -> int:
 
 
 def _waited(side: Side, start: float, end: float) -> int:
-    """How many arrivals ran into their timeout, with or without a connection."""
-    return sum(w.histogram.total for w in side.data.merged("latency", "timeout", None, start, end))
+    """How many arrivals at most ran into their timeout, connected or not: by windows, which may be wider."""
+    windows = side.data.merged("latency", "timeout", None, 0.0, end)
+    return sum(w.histogram.total for w in windows if w.start + w.length > start)
 
 
 def _at(side: Side, t: float) -> str:
