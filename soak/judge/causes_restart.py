@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from soak.core import units
 from soak.core.records import Event
@@ -21,9 +20,6 @@ from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE, RECYCLING
 from soak.judge.side import Side
 from soak.judge.stats.proportion import share_rose
-
-Counts = npt.NDArray[np.int_]
-Masks = npt.NDArray[np.bool_]
 
 LOOP = 3
 """So many bad replacements of one role are a loop."""
@@ -66,7 +62,7 @@ def _is_root(event: Event) -> bool:
 def _finding(side: Side, events: Sequence[Event]) -> Finding:
     events = sorted(events, key=lambda e: e.t)
     costly, words = _cost(side, events)
-    bad = [e for e in events if e in costly or _ill(e)]
+    bad = [e for e, cost in zip(events, costly, strict=True) if cost or _ill(e)]
     root, name, times = _is_root(events[0]), str(events[0].data.get("name", "")), len(events)
     severity: Severity = "info"
     if len(bad) >= LOOP or root:  # nobody means a whole service to start anew
@@ -98,36 +94,38 @@ def _ill(event: Event) -> bool:
     return how not in _MEANT and (how.startswith("by ") or lived is None or lived >= _HELPER_S)
 
 
-def _cost(side: Side, events: Sequence[Event]) -> tuple[list[Event], list[str]]:
-    """The replacements around which requests failed, and that in words; none where failures are not more frequent.
+def _cost(side: Side, events: Sequence[Event]) -> tuple[list[bool], list[str]]:
+    """Around which replacements requests failed, and that in words; none where failures are not more frequent.
 
     By the accounts of single intervals: windows of latencies are packed in a long run, and are minutes wide.
     """
+    none = [False] * len(events)
     kept = sorted((y for y in side.tallies if side.marks.number(y) not in side.marks.all), key=lambda y: y.start)
     if not kept:
-        return [], []
-    starts, ends = np.array([y.start for y in kept]), np.array([y.start + y.length for y in kept])
+        return none, []
+    starts, length = np.array([y.start for y in kept]), side.marks.step
     bad = np.array([y.failed + y.unserved + y.lost for y in kept])
     total = bad + np.array([y.done for y in kept])
     near = []
+    touched = np.zeros(len(kept), dtype=bool)
     for event in events:
-        a, b = _around(side, event)
-        near.append((starts < b) & (ends > a))
-    touched = np.any(near, axis=0)
-    around, rest = _part(bad, total, touched), _part(bad, total, ~touched)
+        begin, end = _around(side, event)
+        stretch = slice(*np.searchsorted(starts, [begin - length, end]))
+        near.append((int(bad[stretch].sum()), int(total[stretch].sum())))
+        touched[stretch] = True
+    around = int(bad[touched].sum()), int(total[touched].sum())
+    rest = int(bad[~touched].sum()), int(total[~touched].sum())
+    bar = _ALL_OVER
     if rest[1] >= _FEW:
         bar = max(_SHARE, 2 * _share(rest))
         if share_rose(rest, around) > _CHANCE:
-            return [], []
-    else:
-        bar = _ALL_OVER
-    costly = [e for e, mask in zip(events, near, strict=True) if _share(_part(bad, total, mask)) >= bar]
-    if 2 * len(costly) < len(events):
-        return [], []
+            return none, []
+    costly = [_share(part) >= bar for part in near]
+    if 2 * sum(costly) < len(events):
+        return none, []
     beside = f" ({units.percent(_share(rest))} otherwise)" if rest[1] else ""
-    return costly, [
-        f"requests failed around {len(costly)} of {len(events)} of them: {units.percent(_share(around))} there{beside}"
-    ]
+    share = units.percent(_share(around))
+    return costly, [f"requests failed around {sum(costly)} of {len(events)} of them: {share} there{beside}"]
 
 
 def _around(side: Side, event: Event) -> tuple[float, float]:
@@ -135,10 +133,6 @@ def _around(side: Side, event: Event) -> tuple[float, float]:
     slack = side.recording.scenario.probe.every
     vacant = event.data.get("vacant")
     return event.t - (float(vacant) if isinstance(vacant, (int, float)) else 0.0) - slack, event.t + slack
-
-
-def _part(bad: Counts, total: Counts, mask: Masks) -> tuple[int, int]:
-    return int(bad[mask].sum()), int(total[mask].sum())
 
 
 def _share(part: tuple[int, int]) -> float:
