@@ -58,8 +58,17 @@ ADVICE: Mapping[str, str] = {
     "error_drift": "Read the errors above and the target's log from the second half: something runs out or fills up.",
     "throughput_loss": "Lower the rate until all arrivals are served to find its capacity, or give it more workers.",
     "crash": "Read its last output above; for a signal, run it with core dumps on (ulimit -c unlimited).",
+    "hang": (
+        "Do not restart it yet: dump the stacks of all its threads (py-spy dump --pid PID, jstack, or gdb -p PID "
+        "-batch -ex 'thread apply all bt') twice, some seconds apart. The same locks in both: a deadlock; one place "
+        "that runs: a loop. In state D, /proc/PID/stack names what the kernel waits for. Give every wait a timeout."
+    ),
     "oom_kill": "Raise the memory limit only if the growth above levels off; if it does not, find the leak first.",
-    "restart": "Read the target's log at these times. If its workers recycle by design, say so with a criterion.",
+    "restart": (
+        "Read the target's log at these times, and what its supervisor says of the end (journalctl, kubectl describe): "
+        "a signal asks for a core dump (ulimit -c unlimited), a code for a traceback, SIGKILL for a look at memory. A "
+        "pool that is meant to recycle must let a worker finish what it has accepted."
+    ),
     "no_recovery": (
         "Look at what still goes on when the burst is over: retries that make retries, a queue of work whose askers "
         "are gone, locks, a pool that is never given back. Bound the queue, drop what is too late, back off retries."
@@ -67,3 +76,9 @@ ADVICE: Mapping[str, str] = {
     "noisy_host": "Soak on a host of its own, or beside a reference, so that what both suffer is not blamed on one.",
     "generator_saturated": "Give the load more workers (load.workers) or another machine, and soak again.",
 }
+
+RECYCLING = (
+    "Nothing to mend if workers recycle by design (max_requests and its like). What that covers up, such as a leak, a "
+    "soak without it would show."
+)
+"""The next step after a restart that is only told."""

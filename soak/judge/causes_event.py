@@ -1,4 +1,4 @@
-"""Causes that happen at one moment: exits, kills, restarts."""
+"""Causes that happen at one moment: exits and kills."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ _FILLING = 0.5
 """Share of a stack from which on a segmentation fault is put down to it; stacks of 512 KiB that ran over had been
 seen at 0.65 to 0.70 of it one look before."""
 _FULL = 0.9
+_NEAR_S = 5.0
+"""An end and the count of kills that it is part of may be seen by different looks."""
 
 
 def crash(side: Side) -> list[Finding]:
     """The target ended although nobody asked it to: of a stack that ran out, where that can be told, or a crash."""
     for event in side.recording.events:
         if event.kind == "target_exit" and event.side == side.name:
+            if _by_sigkill(event) and any(
+                f.start is not None and f.end is not None and f.start - _NEAR_S <= event.t <= f.end + _NEAR_S
+                for f in oom(side)
+            ):
+                return []  # it was killed for want of memory, and that is told
             return [_exhaustion(side, event) or _ended("crash", "process.restarts", event.text, side, event, [])]
     return []
 
@@ -90,47 +97,68 @@ def _filled(side: Side, mark: str, limit: str, end: float) -> tuple[float, str] 
 
 
 def oom(side: Side) -> list[Finding]:
-    """The kernel killed a process of the target's control group."""
-    events = [e for e in side.recording.events if e.kind == "oom_kill" and e.side == side.name]
+    """The kernel killed a process of the target for want of memory: its control group counted it, or the host did."""
+    counted = [e for e in side.recording.events if e.kind == "oom_kill" and e.side == side.name]
+    events = counted or _killed_on_host(side)
     if not events:
         return []
+    times = sum(int(n) if isinstance(n := e.data.get("count"), (int, float)) else 1 for e in events)
+    title = f"the kernel killed a process for want of memory ({times} times)"
+    if not counted:
+        title = f"the kernel very likely killed a process for want of memory ({times} times)"
+    evidence = [f"{e.text}{_memory_at(side, e.t)}" for e in events[:3]]
+    if not counted:
+        evidence.append("no control group of it could be read, but the host's count of such kills rose at that moment")
     return [
         Finding(
             cause="oom_kill",
             metric="memory.rss",
             endpoint=None,
             severity="fail",
-            title=f"the kernel killed a process for want of memory ({len(events)} times)",
-            evidence=tuple(e.text for e in events[:3]),
+            title=title,
+            evidence=tuple(evidence),
             advice=ADVICE["oom_kill"],
             start=events[0].t,
             end=events[-1].t,
+            confidence=None if counted else "medium",
         )
     ]
 
 
-def restart(side: Side) -> list[Finding]:
-    """Processes of the target that were replaced while it was under load."""
-    begun = side.recording.phase("warmup")
-    events = [
-        e
-        for e in side.recording.events
-        if e.kind == "restart" and e.side == side.name and begun is not None and e.t >= begun.start
-    ]
-    if not events:
+def _killed_on_host(side: Side) -> list[Event]:
+    """Ends by SIGKILL at a moment when the host's count of out-of-memory kills rose."""
+    kills = side.recording.host.get("host.oom_kills")
+    sides = side.recording.scenario.sides
+    if kills is None or sides[side.name].machine != sides["candidate"].machine:
         return []
-    root = [e for e in events if "service was started anew" in e.text]
-    return [
-        Finding(
-            cause="restart",
-            metric="process.restarts",
-            endpoint=None,
-            # a pool that replaces its workers may be meant to; a whole service that starts anew is not
-            severity="fail" if root else "warning",
-            title=f"processes of the target were replaced under load ({len(events)} times)",
-            evidence=tuple(e.text for e in events[:3]),
-            advice=ADVICE["restart"],
-            start=events[0].t,
-            end=events[-1].t,
-        )
-    ]
+    found = []
+    for event in side.recording.events:
+        if event.side == side.name and _by_sigkill(event):
+            near = kills.between(event.t - _NEAR_S, event.t + _NEAR_S)
+            if len(near) and near.v[-1] > near.v[0]:
+                found.append(event)
+    return found
+
+
+def _by_sigkill(event: Event) -> bool:
+    if event.kind == "target_exit":
+        return event.data.get("signal_name") == "SIGKILL"
+    return event.kind == "restart" and event.data.get("how") == "by SIGKILL"
+
+
+def _memory_at(side: Side, t: float) -> str:
+    """What the target and its control group used when they were last looked at before `t` (s), and the limit."""
+    parts = []
+    for metric, words in (
+        ("memory.rss", "the target had {} resident"),
+        ("cgroup.memory", "its control group used {}"),
+        ("memory.limit", "of a limit (memory.max) of {}"),
+    ):
+        found = side.series(metric)
+        seen = found.between(0.0, t) if found is not None else None
+        if seen is not None and len(seen):
+            parts.append((float(seen.t[-1]), words.format(units.size(float(seen.v[-1])))))
+    if not parts:
+        return ""
+    age = units.duration(round(max(0.0, t - parts[0][0]), 1))
+    return f"; when last looked at, {age} before, {', '.join(words for _, words in parts)}"

@@ -1,7 +1,7 @@
 """Causes that show in what a process opens or starts and never gives back: descriptors, threads, connections, children.
 
-One leak shows in several counts: a connection is a descriptor too, and a child brings threads and descriptors of its
-own. Each is told once, by what it is, with the other counts as evidence.
+One leak shows in several counts: a connection is a descriptor too, a child brings threads and descriptors of its own,
+and all of them take memory. Each is told once, by what it is, with the rest as evidence.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from soak.core import units
 from soak.core.verdict import Finding
 from soak.judge.growing import goes_on, growth, idle
 from soak.judge.matters import Gate
-from soak.judge.side import Side
+from soak.judge.side import Side, finite
 from soak.judge.stats.trend import Trend
 
 COUNT = Gate(relative=0.10, absolute=10)
@@ -26,8 +26,14 @@ _HELD = {
 
 _OF_A_CHILD = 32
 """Threads, descriptors or connections that a child may bring with it without being a leak of their own."""
+_OWN = 0.5
+"""Of the growth of memory: when the processes that were there all the time make less of it, it is the new ones."""
+_LAST_S = 5.0
 _SAME = 0.7
 """Of the growth of descriptors: from which on it is connections that leak, and below 1 - this something else."""
+
+_MEMORY_OF = {"process.threads": 128 * 1024.0, "process.connections": 128 * 1024.0, "process.fds": 16 * 1024.0}
+"""Bytes that one may take for its stack and buffers: memory that grows by no more for each grows because of it."""
 
 
 def held(side: Side) -> list[Finding]:
@@ -35,6 +41,34 @@ def held(side: Side) -> list[Finding]:
     leaks = {metric: fitted for metric in _HELD if (fitted := _leak(side, metric)) is not None}
     with_it = _explained(leaks)
     return [_finding(side, metric, leaks, with_it) for metric in leaks if metric not in with_it]
+
+
+def holds_memory(side: Side, metric: str, grown: Trend) -> bool:
+    """Whether memory (by `metric`) grows only because threads, connections, descriptors or children do."""
+    return any(_holds(side, held, metric, grown) for held in _HELD if _leak(side, held) is not None)
+
+
+def _holds(side: Side, held: str, metric: str, grown: Trend) -> bool:
+    fitted = side.trend(held)
+    if fitted is None or held == "process.zombies":  # what has ended has no memory
+        return False
+    if held != "process.processes":
+        return grown.growth <= fitted.growth * _MEMORY_OF[held]
+    own = _of_the_old(side, metric)  # children may be of any size: it is enough that no other process grows
+    return own is not None and own < _OWN * grown.growth
+
+
+def _of_the_old(side: Side, metric: str) -> float | None:
+    """Bytes by which the processes grew that were there during the whole soak; None when there is none."""
+    grown = []
+    for series in side.data.processes.values():
+        found = series.get(metric)
+        if found is None or not len(found) or found.t[0] > side.start:
+            continue
+        inside = finite(found.between(side.start, side.end))
+        if len(inside) and inside.t[-1] >= side.end - _LAST_S:
+            grown.append(float(inside.v[-1] - inside.v[0]))
+    return sum(grown) if grown else None
 
 
 def _leak(side: Side, metric: str) -> Trend | None:
@@ -67,9 +101,21 @@ def _finding(side: Side, metric: str, leaks: dict[str, Trend], with_it: dict[str
     for other in (m for m, root in with_it.items() if root == metric):
         also = leaks[other]
         evidence.append(f"{_HELD[other][1]} grew with them, from {also.first:.0f} to {also.last:.0f}")
-    evidence += idle(side, metric)
+    evidence += [*_memory(side, metric, fitted), *idle(side, metric)]
     room, limit = _room(side, metric)
     return growth(cause, metric, side, fitted, f"{words} grow", "count", evidence, room, limit)
+
+
+def _memory(side: Side, metric: str, fitted: Trend) -> list[str]:
+    """The memory that grows with them, when that is why it grows."""
+    for memory in ("memory.anon", "memory.rss"):
+        grown = side.trend(memory)
+        if grown is not None:
+            if grown.low <= 0 or not _holds(side, metric, memory, grown):
+                return []
+            each = units.size(grown.growth / fitted.growth)
+            return [f"memory grew with them, by {units.size(grown.growth)}: {each} each"]
+    return []
 
 
 def _rate(side: Side, fitted: Trend, words: str) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from soak.core import units
 from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
+from soak.judge.causes_held import holds_memory
 from soak.judge.classify import cause_of_growth
 from soak.judge.growing import goes_on, growth, idle, per_request
 from soak.judge.matters import Gate
@@ -33,7 +34,11 @@ def memory(side: Side) -> list[Finding]:
     if severity != "fail":
         live = side.trend("memory.live")
         if live is not None and _severity(side, "memory.live", live) == "fail":
+            if holds_memory(side, "memory.live", live):
+                return []
             return [_grows(side, "memory.live", live)]
+    if severity == "fail" and holds_memory(side, metric, fitted):
+        return []  # threads or children leak, and memory only repeats it
     if severity is None:
         return _filled(side, metric, fitted)
     if severity == "info":

@@ -14,7 +14,16 @@ from soak.core import units
 from soak.core.metrics import QUANTILES
 from soak.core.records import Clock, Recording
 from soak.core.verdict import CriterionResult, Finding, Percentiles, Result, SideVerdict, Verdict
-from soak.judge import causes_event, causes_held, causes_memory, causes_recovery, causes_stack, causes_time
+from soak.judge import (
+    causes_event,
+    causes_hang,
+    causes_held,
+    causes_memory,
+    causes_recovery,
+    causes_restart,
+    causes_stack,
+    causes_time,
+)
 from soak.judge.causes_memory import memory_metric
 from soak.judge.criteria import judge_criterion
 from soak.judge.side import Side
@@ -22,9 +31,8 @@ from soak.judge.sight import latency_sight, memory_sight
 from soak.judge.validity import remarks, validity
 
 Rule = Callable[[Side], list[Finding]]
-EVENT_CAUSES: tuple[Rule, ...] = (causes_event.crash, causes_event.oom, causes_event.restart)
-CAUSES: tuple[Rule, ...] = (
-    *EVENT_CAUSES,
+EVENT_CAUSES: tuple[Rule, ...] = (causes_event.crash, causes_event.oom, causes_hang.hang, causes_restart.restart)
+SOAK_CAUSES: tuple[Rule, ...] = (
     causes_memory.memory,
     causes_stack.stack,
     causes_stack.depth,
@@ -38,7 +46,7 @@ CAUSES: tuple[Rule, ...] = (
     causes_time.host,
 )
 
-HARD = ("crash", "stack_exhaustion", "oom_kill")
+HARD = ("crash", "stack_exhaustion", "oom_kill", "hang")
 _QS = list(QUANTILES.values())
 _ORDER = {"fail": 0, "warning": 1, "info": 2}
 _LATENCY_CAUSES = ("latency_drift", "latency_step")
@@ -85,8 +93,12 @@ def judge(recording: Recording) -> Verdict:
 
 
 def _side_verdict(side: Side) -> SideVerdict:
-    rules = CAUSES if side.length > 0 else EVENT_CAUSES
-    findings = [f for rule in rules for f in rule(side)]
+    findings = [f for rule in EVENT_CAUSES for f in rule(side)]
+    healthy = causes_hang.before_hang(side)
+    if healthy.length > 0:
+        findings += [f for rule in SOAK_CAUSES for f in rule(healthy)]
+    told = causes_hang.explained(side)
+    findings = [f for f in findings if f.cause not in told]
     return SideVerdict(
         findings=tuple(sorted(findings, key=_urgency)),
         validity=validity(side),

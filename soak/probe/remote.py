@@ -207,7 +207,7 @@ class RemoteWatch:
             Sample(s.t - shift, _renamed(s.source, self.side), self._counters.carried_on(s)) for s in look.samples
         ]
         events = [
-            gone(self.side, e.t - shift)
+            gone(self.side, e.t - shift, _status(e))
             if e.kind == "target_exit"
             else replace(e, t=e.t - shift, side=self.side if e.side == TARGET else e.side)
             for e in look.events
@@ -253,6 +253,12 @@ class _Counters:
             self._last[name] = values[name]
         self._fresh -= values.keys()  # what agents say comes in samples of its own
         return values
+
+
+def _status(event: Event) -> int | None:
+    """How the process ended, as wait(2) has it, if its observer knows."""
+    status = event.data.get("status")
+    return status if isinstance(status, int) else None
 
 
 def _renamed(source: str, side: str) -> str:

@@ -16,6 +16,7 @@ from soak.core.scenario import Target
 from soak.probe import procfs
 from soak.probe.budget import Meter, Pace
 from soak.probe.cgroup import Cgroup, PidsGroup, cgroup_of, pids_of
+from soak.probe.ending import Endings
 from soak.probe.find import Root, find
 from soak.probe.procfs import GoneError, Stat
 
@@ -45,14 +46,15 @@ class _Vacancy:
     seen: _Seen
     how: str
 
-    def told(self) -> dict[str, object]:
-        """What the event of its replacement says of it: who it was, how long it lived (s), how much memory it had."""
+    def told(self, t: float) -> dict[str, object]:
+        """What the event of its replacement at `t` says of it: who it was, how it ended, how long it lived and how
+        long its place was vacant (s; no moments, since an observer has a clock of its own), how much memory it had."""
         stat, values = self.seen.stat, self.seen.values
         told: dict[str, object] = {
             "of": f"{stat.pid}@{stat.started}",
             "name": stat.name,
-            "since": self.seen.since,
-            "ended": self.t,
+            "lived": self.t - self.seen.since,
+            "vacant": t - self.t,
             "how": self.how,
         }
         return told | ({"rss": values["memory.rss"]} if "memory.rss" in values else {})
@@ -75,6 +77,9 @@ class TreeProbe:
         self._restarts = 0
         self._vacancies: list[_Vacancy] = []
         self._zombies: dict[tuple[int, int], int] = {}
+        self._endings = Endings()
+        self.root_status: int | None = None
+        """How the last root that ended did so, as wait(2) has it; None where that is not known."""
         self._states: dict[str, float] = {}
         self._events: list[Event] = []
         self._peak = 0.0
@@ -108,6 +113,10 @@ class TreeProbe:
         """What happened to the tree since the last call."""
         events, self._events = self._events, []
         return events
+
+    def close(self) -> None:
+        """Let go of everything but the processes."""
+        self._endings.close()
 
     def _sample(self, t: float) -> list[Sample]:
         if not self.alive:
@@ -242,7 +251,12 @@ class TreeProbe:
             gone = self._seen.pop(key)
             for name in _CUMULATIVE:
                 self._ended[name] += gone.values.get(name, 0.0)
-            how = how_ended(self._zombies[key]) if key in self._zombies else ""
+            status = self._endings.of(*key)
+            if key in self._zombies:
+                status = self._zombies[key] or None  # 0 also where the kernel hides it
+            how = how_ended(status) if status is not None else ""
+            if key[0] == self.root.pid:
+                self.root_status = status
             self._vacancies.append(_Vacancy(t, gone, how))
             text = f"process {key[0]} ({gone.stat.name}) ended{f': {how}' if how else ''}"
             self._events.append(Event(t, "process_exit", self.side, text, {"pid": key[0]}))
@@ -250,6 +264,7 @@ class TreeProbe:
         for key in [k for k in now if k not in self._seen]:
             stat = now[key]
             self._seen[key] = _Seen(stat, t)
+            self._endings.hold(*key)
             self._join_groups(stat.pid)
             if first:
                 continue
@@ -259,7 +274,7 @@ class TreeProbe:
             if vacancy is not None:
                 self._vacancies.remove(vacancy)
                 alike = sum(s.name == stat.name and s.parent == stat.parent for s in members)
-                told = vacancy.told() | {"root": False, "alike": alike}
+                told = vacancy.told(t) | {"root": False, "alike": alike}
                 self._restart(t, f"process {stat.pid} ({stat.name}) took the place of one that ended", told)
 
     def _find_again(self, t: float) -> None:
@@ -272,7 +287,7 @@ class TreeProbe:
             return
         old = next((v for v in self._vacancies if v.seen.stat.pid == before.pid), None)
         self._vacancies.clear()
-        told: dict[str, object] = (old.told() if old is not None else {}) | {"root": True, "alike": 1}
+        told: dict[str, object] = (old.told(t) if old is not None else {}) | {"root": True, "alike": 1}
         self._restart(t, f"the service was started anew as process {self.root.pid}", told)
 
     def _restart(self, t: float, text: str, told: dict[str, object]) -> None:
@@ -281,11 +296,11 @@ class TreeProbe:
 
 
 def how_ended(status: int) -> str:
-    """The status of wait(2) in words; empty for one that is not known, which looks like a good end."""
+    """The status of wait(2) in words."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         return f"by {signal.Signals(number).name}" if number in set(signal.Signals) else f"by signal {number}"
-    return f"with code {os.WEXITSTATUS(status)}" if status else ""
+    return f"with code {os.WEXITSTATUS(status)}"
 
 
 def _limits(pid: int) -> dict[str, float]:
@@ -300,12 +315,16 @@ def _limits(pid: int) -> dict[str, float]:
 
 
 def _states(members: list[Stat]) -> dict[str, float]:
-    """How many threads run, and how many are stuck in the kernel where no signal reaches them."""
+    """How many threads run, are stuck in the kernel where no signal reaches them, or were stopped by a signal."""
     found: Counter[str] = Counter()
     for stat in members:
         with contextlib.suppress(GoneError):
             found += procfs.thread_states(stat.pid)
-    return {"process.threads_running": float(found["R"]), "process.threads_stuck": float(found["D"])}
+    return {
+        "process.threads_running": float(found["R"]),
+        "process.threads_stuck": float(found["D"]),
+        "process.threads_stopped": float(found["T"] + found["t"]),
+    }
 
 
 def _both_fds(seen: _Seen) -> bool:

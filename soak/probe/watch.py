@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 
 from soak.core.records import Event, Sample
@@ -10,7 +12,7 @@ from soak.probe.agent import AgentSense
 from soak.probe.find import Root, find
 from soak.probe.sense import Sense
 from soak.probe.stacks import ThreadStacks
-from soak.probe.tree import TreeProbe
+from soak.probe.tree import TreeProbe, how_ended
 
 
 def senses_of(side: str, agent: AgentSense) -> list[Sense]:
@@ -42,16 +44,26 @@ class Watch:
             self._gone = False
         elif not self._gone:
             self._gone = True
-            events.append(gone(self.side, t))
+            events.append(gone(self.side, t, self._tree.root_status))
         return samples, events
 
     def close(self) -> None:
         """Let go of everything but the processes."""
+        self._tree.close()
         for sense in self._senses:
             sense.close()
 
 
-def gone(side: str, t: float) -> Event:
-    """The watched process is no more; only whoever started it knows how it ended."""
-    data = {"code": None, "signal": None, "signal_name": ""}
-    return Event(t, "target_exit", side, f"the watched process of the {side} is gone", data)
+def gone(side: str, t: float, status: int | None = None) -> Event:
+    """The watched process is no more; `status` says how it ended, as wait(2) has it, where that is known."""
+    data: dict[str, object] = {"code": None, "signal": None, "signal_name": "", "status": status}
+    how = ""
+    if status is not None:
+        how = f": it ended {how_ended(status)}"
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
+            data |= {"signal": number, "signal_name": name}
+        else:
+            data |= {"code": os.WEXITSTATUS(status)}
+    return Event(t, "target_exit", side, f"the watched process of the {side} is gone{how}", data)

@@ -26,7 +26,16 @@ from soak.report.chart import Chart
 from soak.report.charts import charts, endpoints
 from soak.report.criteria import criterion_rows
 
-_EVERYWHERE = ("crash", "stack_exhaustion", "oom_kill", "restart", "no_recovery", "noisy_host", "generator_saturated")
+_EVERYWHERE = (
+    "crash",
+    "stack_exhaustion",
+    "oom_kill",
+    "hang",
+    "restart",
+    "no_recovery",
+    "noisy_host",
+    "generator_saturated",
+)
 """Causes that explain any chart, and so mark each."""
 _DRAWN = ("target_exit", "restart", "oom_kill", "worker_lost", "generator_error", "interrupted", "torn")
 _QUIET = ("phase", "schedule")

@@ -91,9 +91,10 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def shipped(folder: Path, name: str, **phases: str) -> Path:
-    """A copy of a shipped scenario in `folder`, on free ports, with some phases of other lengths."""
+def shipped(folder: Path, name: str, options: str = "", **phases: str) -> Path:
+    """A copy of a shipped scenario in `folder`, on free ports, with `options` and with some phases of other lengths."""
     text = (ROOT / "scenarios" / f"{name}.yaml").read_text()
+    text = text.replace(f"soak.specimens {name}", f"soak.specimens {name} {options}".rstrip())
     for port in sorted(set(re.findall(r"\b187\d\d\b", text))):
         text = text.replace(port, str(free_port()))
     for phase, length in phases.items():

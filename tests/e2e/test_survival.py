@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import platform
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from soak import runfile
+from soak.specimens.catalogue import SPECIMENS
+from tests.cgroups import memory_group
 from tests.e2e.harness import Outcome, free_port, scenario, shipped, soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
@@ -21,6 +27,105 @@ def balanced(outcome: Outcome) -> bool:
 def finding(outcome: Outcome, cause: str) -> dict[str, object]:
     (found,) = [f for f in outcome.verdict["findings"] if f["cause"] == cause]
     return found
+
+
+# the options that make it sick within a shorter soak, and how long the phases are
+SOAKS: dict[str, tuple[str, dict[str, str]]] = {
+    "hang": ("--after 1500", {"warmup": "5s", "soak": "35s"}),
+    "restart": ("--after 500", {"warmup": "5s", "soak": "35s"}),
+    "fd_leak": ("--every 10", {"warmup": "5s", "soak": "45s"}),
+    "thread_leak": ("--every 20", {"warmup": "5s", "soak": "45s"}),
+    "connection_leak": ("--every 20", {"warmup": "5s", "soak": "45s"}),
+    "child_leak": ("--every 30", {"warmup": "5s", "soak": "45s"}),
+    "zombies": ("--every 20", {"warmup": "5s", "soak": "45s"}),
+}
+AT_ONCE = 4
+
+
+@pytest.fixture(scope="module")
+def survivals(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Outcome]]:
+    """Gives the outcome of a specimen by name. They run a few at once: none of them is about microseconds."""
+    asked = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    pool = ThreadPoolExecutor(AT_ONCE)
+
+    def run(folder: Path, name: str) -> Outcome:
+        options, phases = SOAKS[name]
+        return soak(folder, "run", str(shipped(folder, name, options, **phases)), "--json")
+
+    # pytest makes folders in one thread only
+    running = {name: pool.submit(run, tmp_path_factory.mktemp(name), name) for name in SOAKS if name in asked}
+    yield lambda name: running[name].result()
+    pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("name", SOAKS)
+def test_what_it_dies_of_in_the_end_has_its_one_name(survivals: Callable[[str], Outcome], name: str) -> None:
+    outcome = survivals(name)
+    (cause,) = SPECIMENS[name].causes
+    assert outcome.code == 1, outcome.show()
+    assert outcome.causes() == {cause}, outcome.show()
+    assert outcome.verdict["findings"][0]["cause"] == cause, outcome.show()
+    assert finding(outcome, cause)["advice"]
+    assert balanced(outcome), outcome.show()
+
+
+@pytest.mark.parametrize("name", ["hang"])
+def test_a_hang_says_since_when_and_that_it_waits(survivals: Callable[[str], Outcome], name: str) -> None:
+    found = finding(survivals(name), "hang")
+    recording = runfile.read(survivals(name).run_file)
+    answered = [y.start + y.length for y in recording.sides["candidate"].tallies if y.done]
+    assert found["start"] == pytest.approx(max(answered))
+    assert "its CPU is idle" in str(found["evidence"])
+
+
+@pytest.mark.parametrize("name", ["restart"])
+def test_a_crash_loop_says_how_often_and_what_it_costs(survivals: Callable[[str], Outcome], name: str) -> None:
+    found = finding(survivals(name), "restart")
+    assert "every" in str(found["title"])
+    assert "requests failed around" in str(found["evidence"])
+    if tuple(map(int, platform.release().split(".")[:2])) >= (6, 15):
+        assert "by SIGSEGV" in str(found["evidence"])
+
+
+def test_a_pool_that_recycles_its_workers_is_no_crash_loop(tmp_path: Path) -> None:
+    pytest.importorskip("gunicorn")
+    port = free_port()
+    (tmp_path / "shop.py").write_text(
+        "def app(environ, start):\n    start('200 OK', [('Content-Length', '2')])\n    return [b'ok']\n"
+    )
+    command = f"{{python}} -m gunicorn shop:app --bind 127.0.0.1:{port} --workers 2 --threads 4 --max-requests 200"
+    file = scenario(
+        tmp_path,
+        f"name: recycling\ntarget:\n  url: http://127.0.0.1:{port}\n  process: {{command: '{command}'}}\n"
+        "load: {rate: 100/s, requests: [{get: /}]}\n"
+        "phases: {warmup: 2s, soak: 20s}\ncriteria: [{metric: errors.ratio, below: 20%}]\n",
+    )
+    outcome = soak(tmp_path, "run", str(file), "--json")
+    found = finding(outcome, "restart")
+    assert "restart" not in outcome.causes(), outcome.show()
+    assert int(str(re.findall(r"(\d+) times", str(found["title"]))[0])) >= 3, outcome.show()
+
+
+def test_a_leak_in_a_small_control_group_ends_by_oom_kill_and_is_no_crash(tmp_path: Path) -> None:
+    port = free_port()
+    with memory_group(128 * 2**20) as group:
+        command = (
+            f'sh -c "echo 0 > {group}/cgroup.procs; '
+            f'exec {{python}} -m soak.specimens leak --per-request 100KiB --port {port}"'
+        )
+        file = scenario(
+            tmp_path,
+            f"name: small\ntarget:\n  url: http://127.0.0.1:{port}\n  process: {{command: '{command}'}}\n"
+            "load: {rate: 100/s, requests: [{get: '/items/{random:1-50}'}]}\n"
+            "phases: {warmup: 2s, soak: 30s}\ncriteria: [{metric: errors.ratio, below: 20%}]\n",
+        )
+        outcome = soak(tmp_path, "run", str(file), "--json")
+    assert outcome.code == 1, outcome.show()
+    assert "crash" not in outcome.causes(), outcome.show()
+    assert outcome.verdict["findings"][0]["cause"] == "oom_kill", outcome.show()
+    assert "of a limit (memory.max) of 128 MiB" in str(finding(outcome, "oom_kill")["evidence"])
 
 
 def test_a_server_that_stays_overloaded_after_a_burst_fails_for_it(tmp_path: Path) -> None:

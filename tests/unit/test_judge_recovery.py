@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from soak.core.records import Phase, Recording
+from soak.core.records import Phase, Recording, Series
 from soak.core.verdict import Verdict
 from soak.judge import judge
 from tests.making import MIB, Shape, recording, scenario, side
@@ -95,3 +95,15 @@ def test_what_the_burst_took_and_what_stayed_is_told_and_proves_nothing() -> Non
     assert "threads: 4 before the burst, 140 at most, and 140 still in the end" in notes
     assert "heaps and pools often keep" in notes
     assert "file descriptors" not in notes
+
+
+@pytest.mark.parametrize(
+    "changes,result",
+    [({"latency": after(99, 0.005, 0.1)}, "inconclusive"), ({"failed_share": after(99, 0.0, 0.9)}, "fail")],
+)
+def test_a_busy_host_excuses_slowness_and_not_that_most_requests_fail(changes: dict[str, Any], result: str) -> None:
+    whole = bursting(**changes)
+    t = np.arange(0.0, END, 1.0)
+    busy = Series(t, np.where(t > OVER, 0.9, 0.1))
+    verdict = judge(changed(whole, host={**whole.host, "host.cpu": busy}))
+    assert verdict.verdict == result, verdict.headline

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from soak.core.records import Sample
 from soak.core.scenario import Target
 from soak.probe import Root, TreeProbe, find
 from soak.probe.tree import MAX_PROCESSES
+from tests.cgroups import memory_group
 from tests.e2e.harness import free_port
 
 SLEEP = "import time\nwhile True: time.sleep(0.05)"
@@ -182,7 +185,33 @@ def test_a_replacement_says_whom_it_replaces_and_what_that_one_was_like() -> Non
         assert event.data["of"] == f"{first.pid}@{first.started}"
         assert (event.data["root"], event.data["alike"], event.data["name"]) == (False, 1, first.name)
         assert float(str(event.data["rss"])) > 1e6
-        assert float(str(event.data["since"])) < float(str(event.data["ended"])) <= t
+        assert float(str(event.data["lived"])) > 0
+        assert 0 <= float(str(event.data["vacant"])) < t
+
+
+def test_a_child_that_its_parent_waits_for_at_once_says_how_it_ended_too() -> None:
+    code = f"{CHILD}\na = p()\nREADY\nsys.stdin.readline(); a.send_signal(11); a.wait(); READY\n{SLEEP}"
+    with running(code) as process:
+        probe = probe_of(process)
+        until(probe, lambda v: v["process.processes"] == 2)
+        poke(process)
+        _, t = until(probe, lambda v: v["process.processes"] == 1, 5.0)
+        (ended,) = [e for e in probe.events(t) if e.kind == "process_exit"]
+        probe.close()
+        if tuple(map(int, platform.release().split(".")[:2])) >= (6, 15):
+            assert ended.text.endswith("ended: by SIGSEGV")
+        else:
+            assert ended.text.endswith("ended")
+
+
+def test_threads_that_are_stopped_are_told_apart() -> None:
+    with running(f"READY\n{SLEEP}") as process:
+        probe = probe_of(process)
+        assert tree(probe.sample(0.0))["process.threads_stopped"] == 0
+        process.send_signal(signal.SIGSTOP)
+        values, _ = until(probe, lambda v: v["process.threads_stopped"] == 1, 5.0)
+        assert values["process.threads_running"] == 0
+        process.send_signal(signal.SIGCONT)
 
 
 def test_limits_are_those_of_the_process_that_is_nearest_to_them() -> None:
@@ -278,3 +307,23 @@ def test_series_of_their_own_are_bounded() -> None:
         samples = probe_of(p).sample(0.0)
         assert tree(samples)["process.processes"] == MAX_PROCESSES + 6
         assert len(samples) == MAX_PROCESSES + 1
+
+
+def test_a_real_kill_for_want_of_memory_is_seen_with_limit_and_usage() -> None:
+    eat = "sys.stdin.readline(); keep = []\nwhile True: keep.append(b'x' * 1_000_000)"
+    with (
+        memory_group(48 * 2**20) as group,
+        running(f"import os\nopen({str(group / 'cgroup.procs')!r}, 'w').write('0')\nREADY\n{eat}") as process,
+    ):
+        probe = probe_of(process)
+        values = tree(probe.sample(0.0))
+        assert values["memory.limit"] == 48 * 2**20
+        assert 0 < values["cgroup.memory"] <= 48 * 2**20
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.wait(20) == -signal.SIGKILL
+        assert probe.sample(1.0) == []
+        (kill,) = [e for e in probe.events(1.0) if e.kind == "oom_kill"]
+        assert kill.data["count"] == 1
+        probe.close()

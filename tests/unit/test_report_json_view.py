@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from soak.judge.advice import ADVICE
 from soak.report import json_view
 from tests.unit import report_making as made
 
@@ -23,6 +24,11 @@ def document() -> dict[str, Any]:
 
 def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(json_view.schema())
+
+
+def test_every_cause_that_the_judge_may_name_is_in_the_schema() -> None:
+    text = json.dumps(json_view.schema())
+    assert [cause for cause in ADVICE if f'"{cause}"' not in text] == []
 
 
 @pytest.mark.parametrize("verdict", [made.verdict(), made.passed(), made.verdict(verdict="invalid", interrupted=True)])
