@@ -9,7 +9,7 @@ import numpy as np
 from soak.core import units
 from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
-from soak.judge.classify import cause_of_growth
+from soak.judge.classify import cause_of_growth, garbage_is_live
 from soak.judge.growing import goes_on, growth, idle, per_request
 from soak.judge.matters import Gate
 from soak.judge.side import Side
@@ -22,13 +22,13 @@ _STILL_FILLING = 0.5
 
 
 def memory(side: Side) -> list[Finding]:
-    """Resident anonymous memory that grows, with its cause; or what is live, where an agent sees it grow first."""
+    """Resident anonymous memory that grows, with its cause; or what is live, where that is seen to grow first."""
     metric = memory_metric(side)
     fitted = side.trend(metric)
     if fitted is None or _is_stack(side, fitted):
         return []
     severity = _severity(side, metric, fitted)
-    if severity != "fail":
+    if severity != "fail" and not garbage_is_live(side):
         live = side.trend("memory.live")
         if live is not None and _severity(side, "memory.live", live) == "fail":
             return [_grows(side, "memory.live", live)]
