@@ -221,8 +221,8 @@ def _given_back(side: Side) -> float | None:
 def _unknown(side: Side) -> Cause:
     text = "seen from outside only: an object leak, a native leak and growing fragmentation cannot be told apart"
     more = (
-        "an agent inside would tell (`soak exec`, or `import soak.agent` in the target), or a door of its own, if it is "
-        "Redis or runs on Go or the JVM (target.scrape)"
+        "an agent inside would tell (`soak exec`, or `import soak.agent` in the target), or a door of its own "
+        "(target.scrape), if it is Redis or runs on Go or the JVM"
     )
     if _asked(side, "agent"):
         more = "the agent inside could not tell what is live: its allocator is not one that it can ask"
