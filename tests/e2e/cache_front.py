@@ -3,8 +3,8 @@
     python cache_front.py PORT REDIS_PORT scattered|whole
 
 The values get larger, from one of jemalloc's size classes to the next; what is held in all stays the same. `scattered`
-keeps every tenth of the old values for good, so hardly a page of its size class ever comes free; `whole` keeps none, so that
-whole pages do.
+keeps every tenth of the old values for good, so hardly a page of their size class ever comes free; `whole` keeps none,
+so that whole pages do.
 """
 
 from __future__ import annotations

@@ -278,3 +278,31 @@ def test_series_of_their_own_are_bounded() -> None:
         samples = probe_of(p).sample(0.0)
         assert tree(samples)["process.processes"] == MAX_PROCESSES + 6
         assert len(samples) == MAX_PROCESSES + 1
+
+
+def test_connections_are_counted_again_when_descriptors_come_or_go_and_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = """
+import socket, time
+server = socket.create_server(('127.0.0.1', 0)); READY
+sys.stdin.readline(); kept = [socket.create_connection(server.getsockname()) for _ in range(3)]; READY
+time.sleep(60)
+"""
+    counted: list[float] = []
+    with running(code) as process:
+        probe = probe_of(process)
+        count = probe._count_connections
+
+        def counting() -> None:
+            counted.append(now)
+            count()
+
+        monkeypatch.setattr(probe, "_count_connections", counting)
+        for now in (0.0, 20.0, 25.0):
+            before = tree(probe.sample(now))
+        poke(process)
+        for now in (28.0, 29.0, 57.9, 58.0):
+            after = tree(probe.sample(now))
+    assert counted == [0.0, 28.0, 58.0]
+    assert after["process.connections"] - before["process.connections"] == 3
