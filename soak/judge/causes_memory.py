@@ -62,7 +62,8 @@ def _grows(side: Side, metric: str, fitted: Trend) -> Finding:
     evidence = [*_rose(side, metric, fitted), *cause.evidence]
     room, what = _memory_room(side)
     finding = growth(cause.name, metric, side, fitted, cause.words, "bytes", evidence, room, what)
-    return replace(finding, confidence=cause.confidence, location=cause.location)
+    advice = cause.advice or finding.advice
+    return replace(finding, confidence=cause.confidence, location=cause.location, advice=advice)
 
 
 def memory_metric(side: Side) -> str:

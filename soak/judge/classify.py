@@ -31,17 +31,23 @@ _LARGE_HOLE = 256 * 1024
 _PER_OBJECT = 256 * 1024
 """Bytes: if a new object stands for more than this, objects are not what grows."""
 _FEW_COLLECTIONS = 3
+_BOUND_THE_DATA = (
+    "Look at what writes keys and never removes them (redis-cli --bigkeys, OBJECT IDLETIME). Give them an expiry, or it a "
+    "maxmemory with a policy; or reckon with the growth above when you size it."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A cause with the words of its title, the evidence, how sure it is, and the place in the code if known."""
+    """A cause with the words of its title, the evidence, how sure it is, the place in the code if known, and advice
+    where that of the cause does not fit."""
 
     name: str
     words: str
     evidence: tuple[str, ...]
     confidence: Confidence
     location: str | None = None
+    advice: str | None = None
 
 
 def garbage_is_live(side: Side) -> bool:
@@ -121,8 +127,14 @@ def _data(side: Side, growth: float, told: str, share: float) -> Cause | None:
     else:
         text = "neither its keys nor their values grow with it: look at its clients' buffers, scripts and replicas"
         return Cause("memory_growth", "what it holds beside its data grows: memory grows", (told, text), "medium")
-    text = "that is data it was given to keep, and no leak of its own: bound it (expiry, maxmemory) or reckon with it"
-    return Cause("memory_growth", "the data that it holds grows: memory grows", (told, more, text), _confidence(share))
+    text = "that is data it was given to keep, and no leak of its own"
+    return Cause(
+        "memory_growth",
+        "the data that it holds grows: memory grows",
+        (told, more, text),
+        _confidence(share),
+        advice=_BOUND_THE_DATA,
+    )
 
 
 def _leak(side: Side, growth: float, told: str, share: float) -> Cause:

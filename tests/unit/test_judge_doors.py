@@ -68,6 +68,7 @@ def test_more_keys_are_data_and_not_a_leak() -> None:
     finding = the(verdict, "memory_growth")
     assert failing(verdict) == ["memory_growth"]
     assert finding.title.startswith("the data that it holds grows")
+    assert "maxmemory" in finding.advice
     assert re.search(r"it holds 4\d,\d{3} keys more, (9\d\d B|1 KiB|1\.0\d KiB) each", text(finding))
 
 
