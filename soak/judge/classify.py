@@ -32,8 +32,8 @@ _PER_OBJECT = 256 * 1024
 """Bytes: if a new object stands for more than this, objects are not what grows."""
 _FEW_COLLECTIONS = 3
 _BOUND_THE_DATA = (
-    "Look at what writes keys and never removes them (redis-cli --bigkeys, OBJECT IDLETIME). Give them an expiry, or it a "
-    "maxmemory with a policy; or reckon with the growth above when you size it."
+    "Look at what writes keys and never removes them (redis-cli --bigkeys, OBJECT IDLETIME). Give them an expiry, or "
+    "Redis a maxmemory with a policy; or reckon with the growth above when you size it."
 )
 
 
@@ -142,13 +142,10 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
     blocks = side.trend("python.blocks")
     if blocks is None:
         words = "what the program holds grows"
-        confidence = _confidence(share)
         if garbage_is_live(side):
-            evidence.append(
-                "garbage that the JVM has not collected yet counts as live: look at its heap after a full GC"
-            )
-            confidence = "low"
-        return Cause("object_leak", words, (told, *evidence), confidence, location)
+            text = "garbage that the JVM has not collected yet counts as live: look at its heap after a full collection"
+            return Cause("memory_growth", f"{words}: memory grows", (told, text), "low")
+        return Cause("object_leak", words, (told, *evidence), _confidence(share), location)
     objects = blocks.growth if blocks.low > 0 else 0.0
     if objects * _PER_OBJECT < growth:
         text = "the number of Python's objects does not grow with it, so native code holds it"

@@ -98,7 +98,7 @@ def test_a_go_program_that_holds_more_leaks_objects_and_its_goroutines_are_count
 
 def test_a_jvm_that_holds_more_may_hold_garbage() -> None:
     series = {"memory_live": rising(40, 39), "memory_retained": rising(2, 0), "jvm_nonheap": rising(30, 0)}
-    finding = the(grown(**series), "object_leak")
+    finding = the(grown(**series), "memory_growth")
     assert finding.confidence == "low"
     assert "garbage that the JVM has not collected" in text(finding)
 
