@@ -26,8 +26,8 @@ from soak.core.token import read_token
 from soak.core.verdict import Verdict
 from soak.judge import judge
 from soak.load import Invitation, Listen
-from soak.report import FORMATS, render
-from soak.run import Order, conduct, serve, view_for
+from soak.report import FORMATS, SHOWN, render, write_flamegraph
+from soak.run import Order, agent_environment, conduct, serve, view_for
 from soak.scenario import (
     Loaded,
     explain,
@@ -234,6 +234,25 @@ def worker(master: str, token_file: Path, name: str | None, folder: Path, allowe
     serve(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
 
 
+@main.command(
+    "exec",
+    cls=_Verb,
+    epilog="Example: soak exec -- gunicorn --workers 4 shop:app",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec_(command: tuple[str, ...]) -> NoReturn:
+    """Start COMMAND with the agent in every Python of it; then `soak run` or `soak observe` sees it from inside.
+
+    A target that soak starts itself (target.process) has it already.
+    """
+    environment = os.environ | agent_environment(os.environ, None)
+    try:
+        os.execvpe(command[0], list(command), environment)
+    except OSError as error:
+        raise SoakError(f"cannot start {command[0]!r}: {error.strerror}") from None
+
+
 @_verb("soak observe --port 8000 --listen 0.0.0.0:9645 --token-file token --tls-cert cert.pem --tls-key key.pem")
 @click.option("--port", type=click.IntRange(1, 65535), help="Watch whoever listens on this port.")
 @click.option("--pid", type=click.IntRange(1), help="Watch this process.")
@@ -284,14 +303,33 @@ def judge_(run_ref: str, as_json: bool, runs_folder: Path | None) -> NoReturn:
     raise SystemExit(verdict.exit_code)
 
 
-@_verb("soak report latest --format html --output report.html")
+@_verb("soak report latest --format html --output report.html   |   soak report latest --flamegraph")
 @click.argument("run_ref", metavar="RUN")
 @click.option("--format", "view", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option("--flamegraph", is_flag=True, help="Write the allocations of a window as memray's flame graph (HTML).")
+@click.option("--show", type=click.Choice(list(SHOWN)), default="held", show_default=True, help="With --flamegraph.")
+@click.option("--window", metavar="NAME", help="With --flamegraph: which one.  [default: the candidate's last]")
 @_runs_folder
-def report(run_ref: str, view: str, output: Path | None, runs_folder: Path | None) -> None:
+def report(
+    run_ref: str,
+    view: str,
+    output: Path | None,
+    flamegraph: bool,
+    show: str,
+    window: str | None,
+    runs_folder: Path | None,
+) -> None:
     """Render a run for people or for CI."""
-    recording = runfile.read(runfile.resolve(run_ref, runs_folder or runfile.folder()))
+    path = runfile.resolve(run_ref, runs_folder or runfile.folder())
+    if window is not None and not flamegraph:
+        raise click.UsageError("--window goes with --flamegraph")
+    if flamegraph:
+        page = output or path.with_name(f"{path.stem}-flamegraph.html")
+        name = write_flamegraph(path, window, show, page)
+        click.echo(f"wrote {page}: allocations of {name}", err=True)
+        return
+    recording = runfile.read(path)
     text = render(recording, judge(recording), view)
     if output is None:
         click.echo(text)

@@ -1,4 +1,4 @@
-"""What the collector tracks, by type, and the containers that hold most: a look for suspects only.
+"""What the collector tracks, by type, and the containers and buffers that hold most: a look for suspects only.
 
 `gc.get_objects` stops all Python threads while it lists them: some 20 ns an object. The list is then counted in
 pieces between which others run.
@@ -16,6 +16,10 @@ MOST_BLOCKS = 5_000_000
 """With more objects than this a look would stop the host for too long."""
 _LEAST_ITEMS = 100
 _CONTAINERS = (list, dict, set, deque, OrderedDict)
+_LARGE = 64 * 1024
+_AT_ONCE = 500
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class whose __sizeof__ may be the host's own code
+_HAS_GC = 1 << 14
 
 
 def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
@@ -33,8 +37,9 @@ def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
     large.sort(reverse=True)
     chosen = [objects[index] for _, index in large[:containers]]
     total = len(objects)
+    buffers = _buffers(objects)[:containers]
     del objects, held, large
-    names = _holders(chosen)
+    names = _holders([*chosen, *(held for _, held in buffers)])
     return {
         "total": total,
         "types": {_type_name(kind): count for kind, count in counts.most_common(types)},
@@ -42,7 +47,25 @@ def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
             {"id": id(held), "type": type(held).__name__, "items": len(held), "name": names.get(id(held), "")}
             for held in chosen
         ],
+        "buffers": [
+            {"id": id(held), "type": type(held).__name__, "bytes": size, "name": names.get(id(held), "")}
+            for size, held in buffers
+        ],
     }
+
+
+def _buffers(objects: list[Any]) -> list[tuple[int, Any]]:
+    """Large objects that hold bytes and nothing else (bytearray, array, numpy's): the collector does not track them."""
+    plain: dict[type, bool] = {}
+    found: dict[int, tuple[int, Any]] = {}
+    for start in range(0, len(objects), _AT_ONCE):
+        for held in gc.get_referents(*objects[start : start + _AT_ONCE]):
+            kind = type(held)
+            if kind not in plain:
+                plain[kind] = kind.__module__ == "array" or not kind.__flags__ & (_HEAP_TYPE | _HAS_GC)
+            if plain[kind] and (size := held.__sizeof__()) >= _LARGE:
+                found[id(held)] = size, held
+    return sorted(found.values(), key=lambda item: item[0], reverse=True)
 
 
 def _type_name(kind: type) -> str:

@@ -31,8 +31,6 @@ class Criterion(Model):
             near = get_close_matches(self.metric, METRICS, 3, 0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else "expected a name such as latency.p99 or memory.rss"
             raise ValueError(f"metric: unknown metric {self.metric[:60]!r}; {hint}")
-        if not spec.measured:
-            raise ValueError(f"metric: {self.metric}: not supported yet")
         if self.endpoint is not None and not spec.per_endpoint:
             raise ValueError(f"endpoint: {self.metric} is not measured by endpoint")
         given = [k for k in ("below", "above", "growth_below") if getattr(self, k) is not None]

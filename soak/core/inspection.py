@@ -43,6 +43,16 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Buffer:
+    """A large object that holds bytes and nothing else, and what holds it."""
+
+    identity: int
+    type: str
+    bytes: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """A function that was hot: shares of the samples of busy threads that it was in, and that it was innermost in.
 
@@ -86,6 +96,7 @@ class Look:
     objects: int
     types: Mapping[str, int]
     containers: tuple[Container, ...]
+    buffers: tuple[Buffer, ...]
     functions: tuple[Function, ...]
     samples: int
     counted: str
@@ -119,6 +130,7 @@ def _look(event: Event) -> Look:
         objects=int(heap.get("total", 0)),
         types=heap.get("types", {}),
         containers=tuple(Container(c["id"], c["type"], c["items"], c["name"]) for c in heap.get("containers", ())),
+        buffers=tuple(Buffer(b["id"], b["type"], b["bytes"], b["name"]) for b in heap.get("buffers", ())),
         functions=tuple(_functions(hot.get("functions", ()), calls.get("rates", ()))),
         samples=int(hot.get("samples", 0)),
         counted=str(calls.get("threads", "none")),

@@ -1,8 +1,4 @@
-"""The catalogue of metrics: every name a criterion, a chart or a finding may use.
-
-A metric that is listed but not `measured` yet is known to the scenario reader, which then says
-"not supported yet" instead of "unknown".
-"""
+"""The catalogue of metrics: every name a criterion, a chart or a finding may use."""
 
 from __future__ import annotations
 
@@ -39,7 +35,6 @@ class Metric:
     dimension: Dimension
     shape: Shape
     meaning: str
-    measured: bool = True
     per_endpoint: bool = False
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -201,6 +201,10 @@ class Phases(Model):
         return self.warmup if self.warmup is not None else min(self.soak / 10, 300.0)
 
 
+Debugger = Literal["gdb", "lldb"]
+ATTACH_WARMUP_S = 15.0
+
+
 class Allocations(Model):
     """Windows in which memray tracks every allocation of a Python target."""
 
@@ -230,6 +234,11 @@ class Probe(Model):
     trim: Annotated[bool, Field(description="at the very end, have glibc give back what is free, to see how much")] = (
         False
     )
+
+    attach: Annotated[
+        Debugger | None,
+        Field(description="brings the agent into a running Python, which it stops for 1-3 s"),
+    ] = None
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -289,6 +298,11 @@ class Scenario(Model):
                 )
             elif burst.rate is not None and self.load.rate is not None and burst.rate <= self.load.rate:
                 faults.append("phases.burst.rate: expected more than load.rate")
+        if self.probe.attach is not None and (self.phases.warmup_s < ATTACH_WARMUP_S or not self.target.watched):
+            faults.append(
+                f"probe.attach: needs a process to watch here and a warm-up of {ATTACH_WARMUP_S:.0f}s or more: the "
+                "debugger gets in where the process allocates, so under load"
+            )
         for key, side in (("target", self.target), ("reference", self.reference)):
             if side is not None and side.url.startswith("tcp") and self.load.locustfile is None:
                 faults.append(f"{key}.url: a tcp:// target needs load.locustfile: soak itself speaks HTTP")

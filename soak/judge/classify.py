@@ -147,6 +147,11 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
             return Cause("memory_growth", f"{words}: memory grows", (told, text), "low")
         return Cause("object_leak", words, (told, *evidence), _confidence(share), location)
     objects = blocks.growth if blocks.low > 0 else 0.0
+    buffered, grown = inside.buffers(side)
+    if buffered >= _MOST * growth:
+        place = f", allocated at {_short(location)}" if location else ""
+        words = f"few objects grow without end{place}: memory grows"
+        return Cause("object_leak", words, (told, *grown, *evidence), _confidence(share), location)
     if objects * _PER_OBJECT < growth:
         text = "the number of Python's objects does not grow with it, so native code holds it"
         return Cause("native_leak", "native memory leaks", (told, text, *evidence), _confidence(share), location)

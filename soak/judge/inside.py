@@ -32,6 +32,21 @@ def containers(side: Side) -> list[str]:
     return [text for _, text in sorted(grown, reverse=True)[:_MOST]]
 
 
+def buffers(side: Side) -> tuple[float, list[str]]:
+    """By how many bytes the large buffers of a process grew from the first look to the last, and those in words."""
+    first, last = _ends(side)
+    if first is None or last is None:
+        return 0.0, []
+    before = {b.identity: b.bytes for b in first.buffers}
+    grown = sorted(((b.bytes - before.get(b.identity, 0), b) for b in last.buffers), key=lambda g: g[0], reverse=True)
+    words = [
+        f"the {b.type} {b.name or 'without a name'} grew by {units.size(more)} to {units.size(b.bytes)}"
+        for more, b in grown[:_MOST]
+        if more > 0
+    ]
+    return float(sum(more for more, _ in grown if more > 0)), words
+
+
 def types(side: Side) -> str:
     """The types of which most new objects are, in words; empty when hardly any are."""
     first, last = _ends(side)

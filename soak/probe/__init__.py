@@ -1,6 +1,7 @@
 """Senses: what a process tree and its host look like from outside, and what an agent inside says."""
 
 from soak.probe.agent import FOLDER_VARIABLE, AgentError, AgentSense, ask, socket_of
+from soak.probe.attach import Attach
 from soak.probe.find import Root, find
 from soak.probe.host import HostProbe
 from soak.probe.inspection import Inspection, trim
@@ -15,6 +16,7 @@ __all__ = [
     "FOLDER_VARIABLE",
     "AgentError",
     "AgentSense",
+    "Attach",
     "HostProbe",
     "Inspection",
     "RemoteWatch",

@@ -1,6 +1,7 @@
 """The verdict for people and for their tools: text, JSON, HTML, JUnit and Markdown, one file a view."""
 
+from soak.report.flamegraph import SHOWN, write_flamegraph
 from soak.report.json_view import schema
 from soak.report.render import FORMATS, render
 
-__all__ = ["FORMATS", "render", "schema"]
+__all__ = ["FORMATS", "SHOWN", "render", "schema", "write_flamegraph"]

@@ -3,5 +3,6 @@
 from soak.run.conductor import Order, conduct
 from soak.run.progress import view_for
 from soak.run.serving import serve
+from soak.run.target import agent_environment
 
-__all__ = ["Order", "conduct", "serve", "view_for"]
+__all__ = ["Order", "agent_environment", "conduct", "serve", "view_for"]

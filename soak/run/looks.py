@@ -13,7 +13,7 @@ from pathlib import Path
 from soak.core.records import PhaseName
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding
-from soak.probe import AgentSense, Inspection, trim
+from soak.probe import AgentSense, Attach, Inspection, trim
 
 _SUSPECTS = ("memory_growth", "object_leak", "native_leak", "fragmentation", "pymalloc_fragmentation", "retention")
 _HOT_S = 5.0
@@ -32,6 +32,7 @@ class Looks:
         self._seconds = scenario.inspection_s
         self._hot = min(_HOT_S, scenario.phases.soak / 15)
         self._soak = scenario.phases.soak
+        self._debugger = scenario.probe.attach
         self._plan: list[float] = []
         self._last = -math.inf
         self._suspected = False
@@ -41,6 +42,8 @@ class Looks:
         """A phase begins `at` seconds since the start of the run."""
         for sense in self._senses:
             sense.force = phase in ("idle_before", "idle_after")
+            if self._debugger is not None and phase == "warmup":
+                sense.order(Attach(self._debugger))
         if phase == "soak":
             took = self._hot + self._seconds + _OVERHEAD_S
             early, late = at + min(0.05 * self._soak, 60.0), at + self._soak - took

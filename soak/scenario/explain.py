@@ -30,7 +30,24 @@ def _targets(scenario: Scenario) -> str:
         if target.scrape is not None:
             what = f"The {side} is asked for its own figures at {target.scrape.name}"
             lines.append(_wrap(f"{what} every {units.duration(scenario.allocator_s)}.", "  "))
+    if scenario.probe.attach is not None:
+        text = f"{scenario.probe.attach} stops a Python without an agent for 1 to 3 s in the warm-up, to let one in."
+        lines.append(_wrap(text, "  "))
+    if any(t.process is not None and t.process.agent for t in scenario.sides.values()):
+        lines.append(_wrap(_inside(scenario), "  "))
     return "\n".join(lines)
+
+
+def _inside(scenario: Scenario) -> str:
+    """What is looked at from inside, where the target is Python."""
+    text = f"Python is asked from inside every {units.duration(scenario.allocator_s)}"
+    if (window := scenario.probe.window) is None:
+        return text + "; its allocations are not tracked."
+    again = f", every {units.duration(window.every)}" if window.every else ""
+    return (
+        f"{text}; its allocations are tracked for {units.duration(scenario.inspection_s)} early{again} and late in the "
+        "soak, and when something is suspected. What is slower meanwhile is not judged."
+    )
 
 
 def _watched(target: Target) -> str:

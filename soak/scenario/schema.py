@@ -31,7 +31,7 @@ def json_schema() -> dict[str, Any]:
     models["Criterion"]["properties"]["metric"] = {
         "title": "metric",
         "description": "what is judged",
-        "oneOf": [{"const": m.name, "description": m.meaning} for m in METRICS.values() if m.measured],
+        "oneOf": [{"const": m.name, "description": m.meaning} for m in METRICS.values()],
     }
     for key, description in _LIMITS.items():
         models["Criterion"]["properties"][key]["description"] = description

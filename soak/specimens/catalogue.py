@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from soak.specimens import sickness
+from soak.specimens import memory, sickness
 from soak.specimens.sickness import Healthy
 
 
@@ -26,10 +26,17 @@ class Specimen:
 
 _ALL = [
     Specimen("healthy", "nothing is wrong", (), sickness.Healthy),
-    Specimen("leak", "keeps a record of every request for ever", ("memory_growth",), sickness.Leak),
+    Specimen("leak", "keeps a record of every request for ever", ("object_leak",), sickness.Leak),
     Specimen("cache_fill", "fills a bounded cache, then levels off", (), sickness.CacheFill),
     Specimen("gc_sawtooth", "leaves cycles that the garbage collector frees in waves", (), sickness.GcSawtooth),
-    Specimen("fragmentation", "fills the heap with holes too small to use", ("memory_growth",), sickness.Fragmentation),
+    Specimen("fragmentation", "fills the heap with holes too small to use", ("fragmentation",), sickness.Fragmentation),
+    Specimen("native_leak", "allocates past Python and never frees", ("native_leak",), memory.NativeLeak),
+    Specimen("cycles", "leaves cycles, and has switched off who frees them", ("object_leak",), memory.Cycles),
+    Specimen("ledger", "writes on and on into one buffer", ("object_leak",), memory.Ledger),
+    Specimen("arenas", "leaves Python's arenas nearly empty", ("pymalloc_fragmentation",), memory.Arenas),
+    Specimen("thinned", "leaves the slabs of malloc nearly empty, if it has slabs", (), memory.Thinned),
+    Specimen("retention", "needs more at once each time; malloc keeps it", ("retention",), memory.Retention),
+    Specimen("deep_calls", "recurses deeper and deeper, until Python refuses", ("recursion_limit",), memory.DeepCalls),
     Specimen("recursion", "recurses through C, deeper and deeper", ("stack_growth",), sickness.Recursion),
     Specimen("quadratic", "does more work the more it has sold", ("cpu_drift", "latency_drift"), sickness.Quadratic),
     Specimen("stall", "freezes for 1 s in every 10 s", (), sickness.Stall),

@@ -15,8 +15,8 @@ Soaks = Callable[[str], Outcome]
 @pytest.mark.parametrize(
     "name,causes",
     [
-        ("leak", {"memory_growth"}),
-        ("fragmentation", {"memory_growth"}),  # from outside it cannot be told from a leak
+        ("leak", {"object_leak"}),
+        ("fragmentation", {"fragmentation"}),
         ("recursion", {"stack_growth"}),
         ("crash", {"crash"}),
     ],
@@ -59,7 +59,7 @@ def test_every_arrival_is_accounted_for(shipped_soaks: Soaks, name: str) -> None
 def test_the_demo_shows_what_it_promises(shipped_soaks: Soaks) -> None:
     outcome = shipped_soaks("demo")
     assert outcome.code == 0, outcome.show()
-    assert "memory_growth" in outcome.out
+    assert "object_leak" in outcome.out
     assert "reference" in outcome.out
     assert "The demo showed what it promised" in outcome.out
     report = next(line for line in outcome.out.splitlines() if line.startswith("report: ")).removeprefix("report: ")
@@ -74,10 +74,12 @@ def test_a_crash_names_its_signal_and_ends_the_soak(shipped_soaks: Soaks) -> Non
 
 
 def test_a_leak_has_a_rate_an_interval_a_time_left_and_advice(shipped_soaks: Soaks) -> None:
-    finding = next(f for f in shipped_soaks("leak").verdict["findings"] if f["cause"] == "memory_growth")
+    finding = next(f for f in shipped_soaks("leak").verdict["findings"] if f["cause"] == "object_leak")
     assert finding["low"] < finding["rate"] < finding["high"]
     assert finding["eta_s"] > 0
     assert finding["advice"]
+    assert finding["location"].endswith("(touch)")
+    assert "sickness.py" in finding["location"]
     assert finding["evidence"]
 
 
@@ -93,7 +95,7 @@ def test_every_report_can_be_made_again(shipped_soaks: Soaks, view: str) -> None
     first = shipped_soaks("leak")
     made = soak(first.folder, "report", str(first.run_file), "--format", view)
     assert made.code == 0, made.show()
-    assert "memory_growth" in made.out or "memory grows" in made.out.lower()
+    assert "object_leak" in made.out or "objects are kept" in made.out.lower()
 
 
 def test_the_list_names_the_run_and_its_verdict(shipped_soaks: Soaks) -> None:

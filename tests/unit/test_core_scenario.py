@@ -133,7 +133,6 @@ def test_a_criterion_says_itself():
         ({"metric": "memory.rss", "endpoint": "buy", "below": "5 MB"}, "not measured by endpoint"),
         ({"metric": "memory.rss", "growth_below": "5%", "over": "5m"}, "over the whole soak phase"),
         ({"metric": "memory.rss", "below": "5ms"}, "below: expected a size"),
-        ({"metric": "memory.live", "below": "5 MB"}, "not supported yet"),
     ],
 )
 def test_criteria_that_cannot_be_judged_are_refused(criterion, words):
@@ -164,7 +163,7 @@ def test_a_target_of_another_protocol_needs_a_locustfile():
 
 @pytest.mark.parametrize(
     "document",
-    [{"cost": {}}, {"alerts": []}, {"probe": {"allocator": "10s"}}, {"reference": {"url": "http://x", "run": "f"}}],
+    [{"cost": {}}, {"alerts": []}, {"reference": {"url": "http://x", "run": "f"}}],
 )
 def test_what_comes_later_is_refused_not_ignored(document):
     with pytest.raises(ValidationError, match="not supported yet"):

@@ -246,7 +246,8 @@ def test_missing_data_is_no_pass() -> None:
     made = side(spec)
     verdict = judge(recording(spec, changed(made, series={})))
     assert verdict.verdict == "inconclusive"
-    assert "no data is no pass" in verdict.headline
+    assert "memory.rss was not seen" in verdict.headline
+    assert any("no data is no pass" in reason for reason in verdict.reasons)
 
 
 def test_a_run_that_was_cut_off_or_interrupted_does_not_pass() -> None:

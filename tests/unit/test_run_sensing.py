@@ -46,7 +46,7 @@ def watched(folder: Path, code: str) -> Iterator[tuple[SideWatch, StartedTarget,
     command = Command(command=f"{{python}} {folder / 'server.py'} {port}")
     target = Target(url=f"http://127.0.0.1:{port}", process=command)
     started = StartedTarget("candidate", target, command, folder)
-    watch = SideWatch("candidate", target, started)
+    watch = SideWatch("candidate", target, started, scenario(), folder, None)
     try:
         yield watch, started, port
     finally:
