@@ -69,14 +69,10 @@ class ScrapeSense:
         name = self._scrape.name
         try:
             values, allocator = self._read()
-        except DoorError as error:
+        except Exception as error:  # whatever a stranger's answer leads to must not end the thread
             if self._open is not False:
-                self._note("door_lost", f"{name} {error}", {"door": name})
-            self._open = False
-            return
-        except Exception as error:  # whatever a stranger's answer leads to must not end the thread, and is said once
-            if self._open is not False:
-                self._note("door_lost", f"{name} gave what cannot be read: {type(error).__name__}", {"door": name})
+                why = str(error) if isinstance(error, DoorError) else f"cannot be read: {type(error).__name__}"
+                self._note("door_lost", f"{name} {why}", {"door": name})
             self._open = False
             return
         if self._open is None:
@@ -96,5 +92,6 @@ class ScrapeSense:
         return read_redis(self._scrape, os.environ.get(variable) if variable is not None else None)
 
     def _note(self, kind: str, text: str, data: dict[str, object]) -> None:
+        text = "".join(c if c.isprintable() else "?" for c in text)  # a stranger's words end up on a terminal
         with self._lock:
             self._events.append((monotonic(), kind, text, data))

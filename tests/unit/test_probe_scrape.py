@@ -295,7 +295,7 @@ def until(sense: ScrapeSense, kinds: list[str], patience: float = 20) -> tuple[l
     samples: list[Sample] = []
     events: list[Event] = []
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline and ([e.kind for e in events] != kinds or not (samples or kinds[-1] != "door")):
+    while time.monotonic() < deadline and ([e.kind for e in events] != kinds or (kinds == ["door"] and not samples)):
         samples += sense.look(1.0, ())
         events += sense.events()
         time.sleep(0.01)
@@ -321,6 +321,12 @@ def test_a_door_that_fails_is_one_event_and_one_more_when_it_is_back() -> None:
         _, events = until(sense, ["door", "door_lost", "door_back"])
     assert "hangs up" in events[1].text
     assert all("Traceback" not in e.text for e in events)
+
+
+def test_what_a_door_says_cannot_command_a_terminal() -> None:
+    with served(b"-ERR \x1b[2J\x07 no\r\n") as server, sensed(redis_at(server.port)) as sense:
+        _, events = until(sense, ["door_lost"])
+    assert events[0].text.endswith("says: ERR ?[2J? no")
 
 
 def test_what_others_see_better_is_left_to_them() -> None:
