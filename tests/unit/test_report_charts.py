@@ -113,7 +113,7 @@ def test_a_chart_is_told_in_words() -> None:
 
 def test_what_is_told_of_the_heap_has_a_chart_of_its_own() -> None:
     candidate = RECORDING.sides["candidate"]
-    told = {name: candidate.series["memory.rss"] for name in ("memory.live", "memory.retained")}
+    told = dict.fromkeys(("memory.live", "memory.retained"), candidate.series["memory.rss"])
     sides = {"candidate": replace(candidate, series={**candidate.series, **told})}
     (heap,) = [c for c in charts(replace(RECORDING, sides=sides)) if c.id == "heap"]
     assert [t.name for t in heap.traces] == ["live", "free pages"]
