@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -12,7 +13,10 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import prometheus_client
+import psutil
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,8 +70,9 @@ jvm_memory_committed_bytes{area="heap",id="G1 Old Gen"} -1
 class Served:
     """A server of one answer; it does with each connection what it was told."""
 
-    def __init__(self, answer: Callable[[socket.socket], None]) -> None:
+    def __init__(self, answer: Callable[[socket.socket], None], listen_first: bool) -> None:
         self._answer = answer
+        self._listen_first = listen_first
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self.asked = bytearray()
@@ -78,7 +83,8 @@ class Served:
             while True:
                 peer, _ = self._server.accept()
                 with peer, contextlib.suppress(OSError):
-                    self.asked += peer.recv(65_536)
+                    if self._listen_first:
+                        self.asked += peer.recv(65_536)
                     self._answer(peer)
 
     def close(self) -> None:
@@ -86,8 +92,8 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(answer: bytes | Callable[[socket.socket], None]) -> Iterator[Served]:
-    server = Served((lambda peer: peer.sendall(answer)) if isinstance(answer, bytes) else answer)
+def served(answer: bytes | Callable[[socket.socket], None], listen_first: bool = True) -> Iterator[Served]:
+    server = Served((lambda peer: peer.sendall(answer)) if isinstance(answer, bytes) else answer, listen_first)
     try:
         yield server
     finally:
@@ -281,6 +287,26 @@ def test_a_page_that_no_tls_is_behind_is_not_trusted() -> None:
         read_prometheus(Scrape(prometheus=f"https://127.0.0.1:{server.port}/metrics"))
 
 
+def test_tls_is_verified_and_a_page_behind_it_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    def answer(peer: socket.socket) -> None:
+        with context.wrap_socket(peer, server_side=True) as secured:
+            secured.recv(65_536)
+            secured.sendall(page(GO))
+
+    with served(answer, listen_first=False) as server:
+        door = Scrape(prometheus=f"https://127.0.0.1:{server.port}/metrics")
+        with pytest.raises(DoorError, match="cannot be trusted: TLS"):
+            read_prometheus(door)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        values, _ = read_prometheus(door)
+    assert values["go.goroutines"] == 42
+
+
 @contextlib.contextmanager
 def sensed(scrape: Scrape, watched: bool = True, agent: bool = False) -> Iterator[ScrapeSense]:
     sense = ScrapeSense("candidate", scrape, 0.05, watched, lambda: agent)
@@ -346,6 +372,18 @@ def test_a_slow_door_delays_no_look() -> None:
         assert sense.events() == []
         held.set()
     assert looked == [[]] * 100
+
+
+def test_a_real_page_is_read_as_its_own_server_gives_it() -> None:
+    server, thread = prometheus_client.start_http_server(0, "127.0.0.1")
+    try:
+        values, _ = read_prometheus(prometheus_at(server.server_port))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert values["memory.rss"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.2)
+    assert values["process.fds"] >= 3
 
 
 def test_a_real_redis_is_asked_with_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
