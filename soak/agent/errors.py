@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 _LONGEST = 20
+_SEEN = "_soak_seen"
 
 
 class RecursionErrors:
@@ -13,7 +14,6 @@ class RecursionErrors:
 
     def __init__(self) -> None:
         self.seen = 0
-        self._last = 0
         self._watched: set[str] = set()
 
     def watch(self) -> None:
@@ -29,8 +29,9 @@ class RecursionErrors:
             if error is None:
                 return
             if isinstance(error, RecursionError):
-                if id(error) != self._last:
-                    self._last = id(error)
+                # to keep the last one would keep all that its frames hold, and its identity is used again
+                if not getattr(error, _SEEN, False):
+                    setattr(error, _SEEN, True)
                     self.seen += 1
                 return
             error = error.__cause__ or error.__context__

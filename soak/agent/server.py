@@ -11,7 +11,8 @@ A question and its answer are one line of JSON each. The socket is `PID.sock` in
 enter; whoever asks must be that user, or root (SO_PEERCRED, unix(7)).
 
 Before a fork the thread ends, and both sides start it anew: a process that forks while it has other threads may give
-its child a lock that nobody will ever open, and Python warns of it from 3.12 on.
+its child a lock that nobody will ever open, and Python warns of it from 3.12 on. It looks for threads when all hooks
+are through, so the parent's comes back a moment later, when the interpreter goes on.
 """
 
 from __future__ import annotations
@@ -313,7 +314,7 @@ def start() -> None:
         pass
 
 
-_STATE: dict[str, Any] = {"agent": None}
+_STATE: dict[str, Any] = {"agent": None, "later": None, "forking": False}
 
 
 def _own_folder() -> str:
@@ -330,15 +331,36 @@ def _own_folder() -> str:
 def _before_fork() -> None:
     with contextlib.suppress(Exception):
         _STATE["agent"].end()
+        _STATE["forking"] = True
+        if _STATE["later"] is None:
+            import ctypes
+            from functools import partial
+
+            _STATE["later"] = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_resume)
+            # registered only now, it is called after the hooks of the host's modules; not being Python code itself,
+            # it does not give the interpreter an occasion to go on
+            os.register_at_fork(after_in_parent=partial(ctypes.pythonapi.Py_AddPendingCall, _STATE["later"], None))
 
 
 def _again() -> None:
+    """In the parent: what is pending is done by the main thread, and another one that forks cannot wait for it."""
+    threading = sys.modules.get("threading")
+    if threading is not None and threading.current_thread() is not threading.main_thread():
+        _resume(None)
+
+
+def _resume(_nothing: object) -> int:
+    """What the interpreter calls when it goes on after a fork."""
     with contextlib.suppress(Exception):
-        _STATE["agent"].resume()
+        if _STATE["forking"]:
+            _STATE["forking"] = False
+            _STATE["agent"].resume()
+    return 0
 
 
 def _again_in_child() -> None:
     agent = _STATE["agent"]
+    _STATE["forking"] = False
     with contextlib.suppress(Exception):
         agent._cpu = 0.0
         agent.forget()
