@@ -82,14 +82,14 @@ def cases(seed: int) -> list[Case]:
     add("cycles", "object_leak", "uvicorn gthread uvicorn/jemalloc", per_request=(1500, 6000))
     add("ledger", "object_leak", "uvicorn waitress", per_request=(1500, 6000))
     add("native_leak", "native_leak", f"{everywhere} sync", per_request=(1500, 6000))
-    add("fragmentation", "fragmentation", "uvicorn workers gthread waitress", document=(10_000, 24_000), keep=(2, 4))
+    add("fragmentation", "fragmentation", "uvicorn workers gthread waitress", document=(10_000, 24_000), keep=(3, 5))
     slabs = "uvicorn/jemalloc waitress/jemalloc uvicorn/tcmalloc"
     add("thinned", "fragmentation", slabs, every=(330, 400), keep=(12, 20))
     arenas = "uvicorn gthread waitress uvicorn/jemalloc uvicorn/tcmalloc"
     add("arenas", "pymalloc_fragmentation", arenas, every=(250, 400), keep=(30, 50))
     add("retention", "retention", "uvicorn gthread waitress", more=(300_000, 600_000), every=(50, 90))
     add("recursion", "stack_growth", "uvicorn gthread waitress", per_link=(10, 20))
-    add("deep_calls", "recursion_limit", "uvicorn gthread", per_link=(2, 4))
+    add("deep_calls", "recursion_limit", "uvicorn gthread", per_link=(1, 2))
     add("leak", "memory_growth", "uvicorn waitress", agent=False, per_request=(1500, 6000))
     return made
 

@@ -12,9 +12,32 @@ from soak.specimens.server import shop
 from soak.specimens.sickness import Healthy
 
 
+class Thinned(Healthy):
+    """Arenas, but of malloc: documents of one size, one in `keep` is kept, then those of the next size come.
+
+    An allocator that serves each size from slabs of its own (jemalloc, tcmalloc) keeps the slabs; one that joins what
+    is free and lies side by side (glibc) uses them again.
+    """
+
+    SIZES = (640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192)
+
+    def __init__(self, batch: int = 4 * 1024 * 1024, every: int = 250, keep: int = 16) -> None:
+        self.batch, self.every, self.keep = batch, every, keep
+        self.touched = 0
+        self.kept: list[list[bytearray]] = []
+
+    def touch(self, item: int) -> None:
+        self.touched += 1
+        if self.touched % self.every == 0 and len(self.kept) < len(self.SIZES):
+            size = self.SIZES[len(self.kept)]
+            documents = [bytearray(size - 1) for _ in range(self.batch // size)]
+            self.kept.append(documents[:: self.keep])
+
+
 def _made() -> Healthy:
     options = json.loads(os.environ.get("SPECIMEN_OPTIONS", "{}"))
-    return SPECIMENS[os.environ["SPECIMEN"]].make(**options)
+    name = os.environ["SPECIMEN"]
+    return Thinned(**options) if name == "thinned" else SPECIMENS[name].make(**options)
 
 
 def _wsgi(sickness: Healthy) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:

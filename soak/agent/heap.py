@@ -16,6 +16,10 @@ MOST_BLOCKS = 5_000_000
 """With more objects than this a look would stop the host for too long."""
 _LEAST_ITEMS = 100
 _CONTAINERS = (list, dict, set, deque, OrderedDict)
+_SIZED = (*_CONTAINERS, tuple, frozenset)
+_FEW_ITEMS = 8
+_MALLOC = 512
+"""Bytes: what is larger is malloc's, what is smaller is in Python's own arenas (Objects/obmalloc.c)."""
 _LARGE = 64 * 1024
 _AT_ONCE = 500
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class whose __sizeof__ may be the host's own code
@@ -23,25 +27,34 @@ _HAS_GC = 1 << 14
 
 
 def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
-    """The most frequent types with their counts, and the largest containers with what holds them."""
+    """The most frequent types with their counts; the largest containers and buffers, with what holds them.
+
+    `large`: bytes that objects took from malloc, so that what malloc has given to others is known.
+    """
     if sys.getallocatedblocks() > MOST_BLOCKS:
         return {"skipped": f"more than {MOST_BLOCKS:,} objects"}
     objects = gc.get_objects()
     counts: Counter[type] = Counter()
     large: list[tuple[int, int]] = []
+    own = 0
     for index, held in enumerate(objects):
         kind = type(held)
         counts[kind] += 1
-        if kind in _CONTAINERS and len(held) >= _LEAST_ITEMS:
-            large.append((len(held), index))
+        if kind in _SIZED and len(held) > _FEW_ITEMS:
+            size = held.__sizeof__()
+            own += size if size > _MALLOC else 0
+            if len(held) >= _LEAST_ITEMS and kind in _CONTAINERS:
+                large.append((len(held), index))
     large.sort(reverse=True)
     chosen = [objects[index] for _, index in large[:containers]]
     total = len(objects)
-    buffers = _buffers(objects)[:containers]
+    more, buffers = _buffers(objects)
+    buffers = buffers[:containers]
     del objects, held, large
     names = _holders([*chosen, *(held for _, held in buffers)])
     return {
         "total": total,
+        "large": own + more,
         "types": {_type_name(kind): count for kind, count in counts.most_common(types)},
         "containers": [
             {"id": id(held), "type": type(held).__name__, "items": len(held), "name": names.get(id(held), "")}
@@ -54,18 +67,31 @@ def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
     }
 
 
-def _buffers(objects: list[Any]) -> list[tuple[int, Any]]:
-    """Large objects that hold bytes and nothing else (bytearray, array, numpy's): the collector does not track them."""
-    plain: dict[type, bool] = {}
-    found: dict[int, tuple[int, Any]] = {}
+def _buffers(objects: list[Any]) -> tuple[int, list[tuple[int, Any]]]:
+    """What holds bytes and nothing else (bytes, bytearray, array, numpy's) is not tracked by the collector.
+
+    How many bytes all such objects took from malloc, and the largest of them with their sizes.
+    """
+    plain: dict[type, bool] = dict.fromkeys((int, float, bool, type(None), type), False)
+    total, seen = 0, set()
+    found: list[tuple[int, Any]] = []
     for start in range(0, len(objects), _AT_ONCE):
-        for held in gc.get_referents(*objects[start : start + _AT_ONCE]):
-            kind = type(held)
-            if kind not in plain:
-                plain[kind] = kind.__module__ == "array" or not kind.__flags__ & (_HEAP_TYPE | _HAS_GC)
-            if plain[kind] and (size := held.__sizeof__()) >= _LARGE:
-                found[id(held)] = size, held
-    return sorted(found.values(), key=lambda item: item[0], reverse=True)
+        below = gc.get_referents(*objects[start : start + _AT_ONCE])
+        while below:
+            untracked = []
+            for held in below:
+                kind = type(held)
+                if kind not in plain:
+                    plain[kind] = kind.__module__ == "array" or not kind.__flags__ & (_HEAP_TYPE | _HAS_GC)
+                if (kind is dict or kind is tuple) and held and not gc.is_tracked(held):
+                    untracked.append(held)  # it holds nothing that could be part of a cycle, so nobody lists it
+                elif plain[kind] and (size := held.__sizeof__()) > _MALLOC and id(held) not in seen:
+                    seen.add(id(held))
+                    total += size
+                    if size >= _LARGE:
+                        found.append((size, held))
+            below = gc.get_referents(*untracked)
+    return total, sorted(found, key=lambda item: item[0], reverse=True)
 
 
 def _type_name(kind: type) -> str:

@@ -244,7 +244,8 @@ class Agent:
     def _heap(self) -> dict[str, Any]:
         from .heap import look
 
-        return look()
+        figures = self._figures(force=True)
+        return look() | {"malloc": figures["malloc"], "pymalloc": figures["pymalloc"]}
 
     def _hot(self, seconds: float = 5.0, every: float = 0.002) -> dict[str, Any]:
         """Sample the frames, at a pace that keeps within a twentieth of a core.

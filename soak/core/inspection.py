@@ -86,7 +86,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One costly look. What could not be had is empty, and `troubles` say why."""
+    """One costly look. What could not be had is empty, and `troubles` say why.
+
+    `live`: bytes that all allocators have given out; `by_objects`: those of them that Python's objects hold.
+    """
 
     side: str
     pid: int
@@ -94,6 +97,8 @@ class Look:
     start: float
     end: float
     objects: int
+    live: float | None
+    by_objects: float | None
     types: Mapping[str, int]
     containers: tuple[Container, ...]
     buffers: tuple[Buffer, ...]
@@ -128,6 +133,7 @@ def _look(event: Event) -> Look:
         start=float(data["from"]),
         end=float(data["to"]),
         objects=int(heap.get("total", 0)),
+        **_bytes(heap),
         types=heap.get("types", {}),
         containers=tuple(Container(c["id"], c["type"], c["items"], c["name"]) for c in heap.get("containers", ())),
         buffers=tuple(Buffer(b["id"], b["type"], b["bytes"], b["name"]) for b in heap.get("buffers", ())),
@@ -146,6 +152,14 @@ def _look(event: Event) -> Look:
             if "error" in part
         ),
     )
+
+
+def _bytes(heap: Mapping[str, Any]) -> dict[str, float | None]:
+    """What is live, and what of it is Python's: small objects in its arenas, large ones taken from malloc."""
+    malloc, small, large = heap.get("malloc", {}).get("live"), heap.get("pymalloc", {}).get("live"), heap.get("large")
+    if malloc is None or small is None or large is None:
+        return {"live": None, "by_objects": None}
+    return {"live": float(malloc + small), "by_objects": float(large + small)}
 
 
 def _functions(hot: Iterable[Mapping[str, Any]], rates: Iterable[Sequence[Any]]) -> Iterator[Function]:

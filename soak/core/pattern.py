@@ -148,7 +148,7 @@ class Segments:
         # u = r x + s x^2 / 2 for x, in the form that is exact for small slopes
         root = np.sqrt(np.maximum(rate * rate + 2 * slope * more, 0.0))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            x = np.where(more > 0, 2 * more / (rate + root), 0.0)
+            x = np.where((more > 0) & (rate + root > 0), 2 * more / (rate + root), 0.0)
             beyond = length + (inside - total) / self._last if self._last > 0 else np.inf
         t = np.minimum(self._t[i] + x, self._t[i + 1]) + rounds * length
         return t if self._repeat else np.where(inside < total, t, beyond)

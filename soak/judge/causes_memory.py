@@ -19,6 +19,8 @@ from soak.judge.stats.trend import Trend
 MEMORY = Gate(relative=0.03, absolute=1024 * 1024)
 
 _STILL_FILLING = 0.5
+_FRAME = 1024.0
+"""Bytes of a Python frame, with many variables."""
 
 
 def memory(side: Side) -> list[Finding]:
@@ -72,10 +74,22 @@ def memory_metric(side: Side) -> str:
 
 
 def _is_stack(side: Side, fitted: Trend) -> bool:
-    """Whether what grows is a stack: then memory only repeats what the stack says."""
-    deeper = [side.trend(metric) for metric in ("stack.high_water", "stack.thread_high_water")]
-    risen = [d.growth for d in deeper if d is not None and d.low > 0]
-    return bool(risen) and fitted.growth - sum(risen) < MEMORY.bar(fitted)
+    """Whether what grows is a stack, or those of all threads: then memory only repeats what the stack says.
+
+    Only the deepest of a thread is known: the others may be as deep. Python's frames lie in stacks of their own.
+    """
+    threads = side.soak_series("process.threads")
+    many = float(threads.v[-1]) if threads is not None else 1.0
+    explained = 0.0
+    for metric, count in (
+        ("stack.high_water", 1.0),
+        ("stack.thread_high_water", many),
+        ("stack.depth", many * _FRAME),
+    ):
+        deeper = side.trend(metric)
+        if deeper is not None and deeper.low > 0:
+            explained += count * deeper.growth
+    return explained > 0 and fitted.growth - explained < MEMORY.bar(fitted)
 
 
 def _filled(side: Side, metric: str, fitted: Trend) -> list[Finding]:

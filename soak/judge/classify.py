@@ -138,29 +138,35 @@ def _data(side: Side, growth: float, told: str, share: float) -> Cause | None:
 
 
 def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
-    location, evidence = inside.where(side)
+    location, evidence = inside.where(side, growth)
     blocks = side.trend("python.blocks")
-    if blocks is None:
+    held = inside.share_of_objects(side)
+    if blocks is None and held is None:
         words = "what the program holds grows"
         if garbage_is_live(side):
             text = "garbage that the JVM has not collected yet counts as live: look at its heap after a full collection"
             return Cause("memory_growth", f"{words}: memory grows", (told, text), "low")
         return Cause("object_leak", words, (told, *evidence), _confidence(share), location)
-    objects = blocks.growth if blocks.low > 0 else 0.0
-    buffered, grown = inside.buffers(side)
-    if buffered >= _MOST * growth:
-        place = f", allocated at {_short(location)}" if location else ""
+    objects = blocks.growth if blocks is not None and blocks.low > 0 else 0.0
+    if held is None:
+        held = 1.0 if objects * _PER_OBJECT >= growth else 0.0
+        whose = "objects grow in number with it" if held else "the number of Python's objects does not grow with it"
+    else:
+        whose = f"{_percent(max(0.0, held))} of what is live more at the second look is held by Python's objects"
+    evidence.insert(0, whose)
+    if held < _MOST:
+        evidence.insert(1, "native code holds the rest: an extension, or a library called through ctypes or cffi")
+        return Cause("native_leak", "native memory leaks", (told, *evidence), _confidence(share), location)
+    place = f", allocated at {_short(location)}" if location else ""
+    grown = inside.buffers(side)
+    if objects * _PER_OBJECT < growth:
         words = f"few objects grow without end{place}: memory grows"
         return Cause("object_leak", words, (told, *grown, *evidence), _confidence(share), location)
-    if objects * _PER_OBJECT < growth:
-        text = "the number of Python's objects does not grow with it, so native code holds it"
-        return Cause("native_leak", "native memory leaks", (told, text, *evidence), _confidence(share), location)
     count = f"Python's objects grew by {objects:,.0f}, {units.size(growth / objects)} each"
     confidence = _confidence(share)
     if not inside.containers(side) and (why := _uncollected(side)):
         evidence.append(why)
         confidence = "medium"
-    place = f", allocated at {_short(location)}" if location else ""
     return Cause("object_leak", f"objects leak{place}: memory grows", (told, count, *evidence), confidence, location)
 
 

@@ -13,7 +13,10 @@ from soak.judge.side import Side
 _GREW = 1.2
 _LEAST_ITEMS = 100
 _FAIR_SHARE = 0.2
+_FAIR_PART = 0.3
 _MOST = 3
+_TELLING = 512 * 1024
+"""Bytes between two looks: from there on it matters whose they are."""
 
 
 def containers(side: Side) -> list[str]:
@@ -32,19 +35,29 @@ def containers(side: Side) -> list[str]:
     return [text for _, text in sorted(grown, reverse=True)[:_MOST]]
 
 
-def buffers(side: Side) -> tuple[float, list[str]]:
-    """By how many bytes the large buffers of a process grew from the first look to the last, and those in words."""
+def buffers(side: Side) -> list[str]:
+    """Large buffers that grew from the first look to the last, in words, the fastest first."""
     first, last = _ends(side)
     if first is None or last is None:
-        return 0.0, []
+        return []
     before = {b.identity: b.bytes for b in first.buffers}
     grown = sorted(((b.bytes - before.get(b.identity, 0), b) for b in last.buffers), key=lambda g: g[0], reverse=True)
-    words = [
+    return [
         f"the {b.type} {b.name or 'without a name'} grew by {units.size(more)} to {units.size(b.bytes)}"
         for more, b in grown[:_MOST]
         if more > 0
     ]
-    return float(sum(more for more, _ in grown if more > 0)), words
+
+
+def share_of_objects(side: Side) -> float | None:
+    """How much of what is live more than before Python's objects hold; None when the looks cannot tell."""
+    first, last = _ends(side)
+    if first is None or last is None:
+        return None
+    if first.live is None or last.live is None or first.by_objects is None or last.by_objects is None:
+        return None
+    grown = last.live - first.live
+    return (last.by_objects - first.by_objects) / grown if grown >= _TELLING else None
 
 
 def types(side: Side) -> str:
@@ -84,11 +97,15 @@ def site(side: Side) -> tuple[Site, float, float] | None:
     return (Site(function, file, line), each, share) if share >= _FAIR_SHARE else None
 
 
-def where(side: Side) -> tuple[str | None, list[str]]:
-    """The place of a leak if the windows agree on one, and evidence in words: places, containers, types."""
+def where(side: Side, growth: float) -> tuple[str | None, list[str]]:
+    """The place of a leak if the windows agree on one, and evidence in words: places, containers, types.
+
+    `growth`: bytes over the soak. What stays at a place must account for a fair part of that: some of what is in use at
+    the end of any window is only on its way.
+    """
     found, evidence = site(side), []
     location = None
-    if found is not None:
+    if found is not None and found[1] >= _FAIR_PART * growth / max(1.0, side.done):
         at, each, share = found
         location = f"{at.file}:{at.line} ({at.function})"
         evidence.append(

@@ -11,6 +11,7 @@ import json
 import queue
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
@@ -24,6 +25,8 @@ FOLDER_VARIABLE = "SOAK_AGENT_DIR"
 """Tells the agent in which folder its socket shall be."""
 PROTOCOL = 1
 _PATIENCE_S = 5.0
+_LATELY_S = 15.0
+_FAIR = 0.3
 _MOST_BYTES = 16 * 1024 * 1024
 _ENOUGH = 0.9
 """Of the tree's resident memory: what the processes that answered must hold for their sum to be that of the tree."""
@@ -94,6 +97,8 @@ class AgentSense:
         self._events: list[Event] = []
         self._artifacts: list[tuple[float, str, str, bytes]] = []
         self._counted: dict[str, dict[tuple[int, int], float]] = {}
+        self._cpu: deque[tuple[float, dict[tuple[int, int], float]]] = deque()
+        self._chosen: int | None = None
         self._known: set[tuple[int, int]] = set()
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -110,11 +115,30 @@ class AgentSense:
     def look(self, t: float, members: Sequence[Stat]) -> list[Sample]:
         """What came in since the last call."""
         self._members, self._offset = members, t - monotonic()
+        self._cpu.append((t, {(s.pid, s.started): s.cpu_seconds for s in members}))
+        while self._cpu[0][0] < t - _LATELY_S:
+            self._cpu.popleft()
         if not self._thread.is_alive() and not self._stop.is_set():
             self._thread.start()
         with self._lock:
             done, self._done = self._done, []
         return [Sample(at + self._offset, source, values) for at, source, values in done]
+
+    def busiest(self, members: Sequence[Stat]) -> tuple[Stat, Path] | None:
+        """The process with an agent that used most CPU lately: of a server with workers, one that serves.
+
+        The one of last time is kept while it has a fair part, for two looks are compared.
+        """
+        before = self._cpu[0][1] if self._cpu else {}
+        lately = {s.pid: s.cpu_seconds - before.get((s.pid, s.started), 0.0) for s in members}
+        found = [(s, path) for s in members if (path := socket_of(s.pid, self.folder)) is not None]
+        if not found:
+            return None
+        most = max(lately[s.pid] for s, _ in found)
+        again = next((f for f in found if f[0].pid == self._chosen and lately[self._chosen] >= _FAIR * most), None)
+        chosen = again or max(found, key=lambda f: lately[f[0].pid])
+        self._chosen = chosen[0].pid
+        return chosen
 
     def events(self) -> list[Event]:
         """What happened since the last call."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from soak.core.inspection import REHEARSAL
 from soak.core.records import Event
 from soak.probe import procfs
 from soak.probe.agent import AgentError, AgentSense, ask, socket_of
@@ -40,11 +41,18 @@ class Inspection:
     scratch: Path
 
     def __call__(self, sense: AgentSense, members: Sequence[Stat]) -> None:
-        """Take it, in the sense's thread; what came of it is an event, with the capture as an artifact."""
-        chosen = _busiest(members, sense.folder)
-        if chosen is None:
-            return
-        stat, path = chosen
+        """Take it, in the sense's thread; what came of it is an event, with the capture as an artifact.
+
+        Of one process, the busiest; but a rehearsal is for every one that may be it later.
+        """
+        if self.why == REHEARSAL:
+            for stat in members:
+                if (path := socket_of(stat.pid, sense.folder)) is not None:
+                    self._look_into(sense, stat, path)
+        elif (chosen := sense.busiest(members)) is not None:
+            self._look_into(sense, *chosen)
+
+    def _look_into(self, sense: AgentSense, stat: Stat, path: Path) -> None:
         capture = self.scratch / f"{sense.side}-{stat.pid}-{round(sense.now())}.bin"
         data: dict[str, Any] = {"pid": stat.pid, "why": self.why, "from": math.inf, "to": 0.0}
         for name, question in self._questions(capture):
@@ -60,7 +68,9 @@ class Inspection:
             return  # the process went away
         began = data["from"]
         artifact = None
-        if "tracked_s" in data.get("window", {}):
+        if self.why == REHEARSAL:
+            capture.unlink(missing_ok=True)
+        elif "tracked_s" in data.get("window", {}):
             data["allocations"], packed = _read(capture)
             if packed is not None:
                 artifact = ("memray", capture.stem, packed)
@@ -104,15 +114,6 @@ def _anon(pid: int) -> float:
 def packages() -> str:
     """The folder in which soak's own memray is; of use to a target of the same version of Python only."""
     return sysconfig.get_paths()["platlib"]
-
-
-def _busiest(members: Sequence[Stat], folder: Path | None) -> tuple[Stat, Path] | None:
-    """The process with an agent that has used most CPU: of a server with workers, one that serves."""
-    for stat in sorted(members, key=lambda s: s.cpu_seconds, reverse=True):
-        path = socket_of(stat.pid, folder)
-        if path is not None:
-            return stat, path
-    return None
 
 
 def _read(capture: Path) -> tuple[dict[str, Any], bytes | None]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from soak.core.inspection import REHEARSAL
 from soak.core.records import PhaseName
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding
@@ -84,4 +85,4 @@ class Looks:
         for sense in self._senses:
             if self._window and sense.present and id(sense) not in self._rehearsed:
                 self._rehearsed.add(id(sense))
-                sense.order(Inspection("rehearsal", 0.1, 0.0, self._window.objects, self._scratch))
+                sense.order(Inspection(REHEARSAL, 0.1, 0.0, self._window.objects, self._scratch))

@@ -34,7 +34,6 @@ _ALL = [
     Specimen("cycles", "leaves cycles, and has switched off who frees them", ("object_leak",), memory.Cycles),
     Specimen("ledger", "writes on and on into one buffer", ("object_leak",), memory.Ledger),
     Specimen("arenas", "leaves Python's arenas nearly empty", ("pymalloc_fragmentation",), memory.Arenas),
-    Specimen("thinned", "leaves the slabs of malloc nearly empty, if it has slabs", (), memory.Thinned),
     Specimen("retention", "needs more at once each time; malloc keeps it", ("retention",), memory.Retention),
     Specimen("deep_calls", "recurses deeper and deeper, until Python refuses", ("recursion_limit",), memory.DeepCalls),
     Specimen("recursion", "recurses through C, deeper and deeper", ("stack_growth",), sickness.Recursion),

@@ -62,7 +62,7 @@ class Arenas(Healthy):
 
     FIRST, LAST, STEP = 64, 480, 16
 
-    def __init__(self, rows: int = 30_000, every: int = 350, keep: int = 40) -> None:
+    def __init__(self, rows: int = 30_000, every: int = 500, keep: int = 40) -> None:
         self.rows, self.every, self.keep = rows, every, keep
         self.size = self.FIRST
         self.touched = 0
@@ -76,28 +76,6 @@ class Arenas(Healthy):
             table = [bytes(body) for _ in range(count)]
             self.remembered.append(table[:: self.keep])
             self.size += self.STEP
-
-
-class Thinned(Healthy):
-    """The same with malloc: documents of one size, one in `keep` is kept, then those of the next size come.
-
-    An allocator that serves each size from slabs of its own (jemalloc, tcmalloc) keeps the slabs; one that joins what
-    is free and lies side by side (glibc) uses them again.
-    """
-
-    SIZES = (640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192)
-
-    def __init__(self, batch: int = 4 * 1024 * 1024, every: int = 250, keep: int = 16) -> None:
-        self.batch, self.every, self.keep = batch, every, keep
-        self.touched = 0
-        self.kept: list[list[bytearray]] = []
-
-    def touch(self, item: int) -> None:
-        self.touched += 1
-        if self.touched % self.every == 0 and len(self.kept) < len(self.SIZES):
-            size = self.SIZES[len(self.kept)]
-            documents = [bytearray(size - 1) for _ in range(self.batch // size)]
-            self.kept.append(documents[:: self.keep])
 
 
 class Retention(Healthy):

@@ -31,12 +31,14 @@ def due(load: dict, length: float, folder: Path = HERE) -> np.ndarray:
     return np.array(times)
 
 
-pieces = st.lists(
-    st.tuples(st.floats(0.1, 100), st.floats(0, 1000), st.floats(0, 1000)), min_size=1, max_size=6
-).filter(lambda p: sum(n * (a + b) for n, a, b in p) > 1)
+# rates and counts that differ from nothing by less than anyone would measure are nothing
+rates = st.floats(0, 1000).map(lambda x: round(x, 9))
+pieces = st.lists(st.tuples(st.floats(0.1, 100), rates, rates), min_size=1, max_size=6).filter(
+    lambda p: sum(n * (a + b) for n, a, b in p) > 1
+)
 
 
-@given(pieces, st.booleans(), st.lists(st.floats(0, 1e4), min_size=1, max_size=20))
+@given(pieces, st.booleans(), st.lists(st.floats(0, 1e4).map(lambda x: round(x, 9)), min_size=1, max_size=20))
 @settings(max_examples=100)
 def test_segments_invert_their_integral(made, repeat, units):
     curve = Segments([n for n, _, _ in made], [a for _, a, _ in made], [b for _, _, b in made], repeat)
