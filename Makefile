@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench-load check format lint types imports schema goldens clean
+.PHONY: help install demo test bench-load bench-probe check format lint types imports schema goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(STAMP) ## Run all tests
 
 bench-load: $(STAMP) ## Measure the load side beside theory and peers (twelve minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.load
+
+bench-probe: $(STAMP) ## Measure what watching costs (six minutes; see docs/performance.md)
+	$(BIN)/python -m benchmarks.probe
 
 check: format lint types imports test ## All that CI checks
 

@@ -104,7 +104,8 @@ class Event:
 
     `kind` is one of: phase, target_started, target_exit, process_started, process_exit, restart,
     oom_kill, worker_lost, worker_joined, worker_refused, split, stall, generator_error, interrupted,
-    error_sample, schedule, clock_step, suspended, observer_lost, observer_back, observer_restarted, observer_gap, torn,
+    error_sample, schedule, clock_step, suspended, observer_lost, observer_back, observer_restarted, observer_gap,
+    door, door_lost, door_back, torn,
     note.
     """
 

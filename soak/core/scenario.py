@@ -17,6 +17,7 @@ from soak.core.criterion import Criterion
 from soak.core.load import Load
 from soak.core.model import Duration, Later, Model, Rate
 from soak.core.pattern import Burst, Curve, curve_of
+from soak.core.scrape import Scrape
 
 DRAIN_MARGIN = 2.0
 """Seconds that drain waits beyond the request timeout, for the last answers to be recorded."""
@@ -104,6 +105,7 @@ class Target(Model):
     observer: Annotated[
         Observer | None, BeforeValidator(_observer), Field(description="watched by `soak observe` on its own machine")
     ] = None
+    scrape: Annotated[Scrape | None, Field(description="a door where it tells of its allocator and runtime")] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -280,11 +282,14 @@ class Scenario(Model):
                 faults.append(f"criteria[{i}].metric: a journey has latency, but no service time of its own")
             if criterion.over is not None and criterion.over > self.phases.soak:
                 faults.append(f"criteria[{i}].over: longer than the soak phase")
-            if criterion.spec.room in ("memory", "stack", "process", "cpu") and not self.target.watched:
+            told = self.target.scrape is not None and criterion.spec.room in ("memory", "process")
+            if criterion.spec.room in ("memory", "stack", "process", "cpu") and not self.target.watched and not told:
                 faults.append(
                     f"criteria[{i}].metric: {criterion.metric} needs a process to watch: "
                     "add process, pid, port, name or observer to the target"
                 )
+            if criterion.spec.room in ("redis", "go", "jvm") and self.target.scrape is None:
+                faults.append(f"criteria[{i}].metric: {criterion.metric} needs a door: add scrape to the target")
         if (burst := self.phases.burst) is not None:
             if not self.load.open_model:
                 faults.append(

@@ -19,7 +19,7 @@ ADVICE: Mapping[str, str] = {
     ),
     "fragmentation": (
         "Small long-lived pieces between large short-lived ones pin the heap. Allocate the long-lived first or apart, "
-        "keep sizes alike, or try jemalloc (LD_PRELOAD) and soak again."
+        "keep sizes alike, or try jemalloc (LD_PRELOAD) and soak again. Redis: `CONFIG SET activedefrag yes`."
     ),
     "pymalloc_fragmentation": (
         "Something makes very many small objects at once, and keeps a few of them. Build the kept ones first, keep "
@@ -43,7 +43,10 @@ ADVICE: Mapping[str, str] = {
         "bound or a loop. A larger stack (ulimit -s, the thread's stack size) only puts it off."
     ),
     "fd_leak": "List them (ls -l /proc/PID/fd): what is many times there is opened and not closed on some path.",
-    "thread_leak": "Dump the stacks of all threads (py-spy dump, jstack, gdb): the many alike are never joined.",
+    "thread_leak": (
+        "Dump the stacks of all threads (py-spy dump, jstack, gdb; Go: /debug/pprof/goroutine?debug=1): the many alike "
+        "are never joined."
+    ),
     "connection_leak": "List them (ss -tanp): connections left open to one peer mean a client that is not closed.",
     "child_leak": (
         "List them (ps --ppid PID): live ones alike are started and never ended; <defunct> ones have ended, and their "

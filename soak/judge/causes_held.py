@@ -19,6 +19,7 @@ _HELD = {
     "process.processes": ("child_leak", "child processes"),
     "process.zombies": ("child_leak", "ended children that nobody waited for"),
     "process.threads": ("thread_leak", "threads"),
+    "go.goroutines": ("thread_leak", "goroutines"),
     "process.connections": ("connection_leak", "connections"),
     "process.fds": ("fd_leak", "open file descriptors"),
 }

@@ -10,7 +10,7 @@ from soak.core import units
 from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
 from soak.judge.causes_held import holds_memory
-from soak.judge.classify import cause_of_growth
+from soak.judge.classify import cause_of_growth, garbage_is_live
 from soak.judge.growing import goes_on, growth, idle, per_request
 from soak.judge.matters import Gate
 from soak.judge.side import Side
@@ -25,13 +25,13 @@ _FRAME = 1024.0
 
 
 def memory(side: Side) -> list[Finding]:
-    """Resident anonymous memory that grows, with its cause; or what is live, where an agent sees it grow first."""
+    """Resident anonymous memory that grows, with its cause; or what is live, where that is seen to grow first."""
     metric = memory_metric(side)
     fitted = side.trend(metric)
     if fitted is None or _is_stack(side, fitted):
         return []
     severity = _severity(side, metric, fitted)
-    if severity != "fail":
+    if severity != "fail" and not garbage_is_live(side):
         live = side.trend("memory.live")
         if live is not None and _severity(side, "memory.live", live) == "fail":
             if holds_memory(side, "memory.live", live):
@@ -69,7 +69,8 @@ def _grows(side: Side, metric: str, fitted: Trend) -> Finding:
     evidence = [*_rose(side, metric, fitted), *cause.evidence]
     room, what = _memory_room(side)
     finding = growth(cause.name, metric, side, fitted, cause.words, "bytes", evidence, room, what)
-    return replace(finding, confidence=cause.confidence, location=cause.location)
+    advice = cause.advice or finding.advice
+    return replace(finding, confidence=cause.confidence, location=cause.location, advice=advice)
 
 
 def memory_metric(side: Side) -> str:

@@ -3,8 +3,10 @@
     resident memory grows, and what is live
       grows with it ── objects too ─────────── object_leak
                    └── but not objects ─────── native_leak
+                   └── a database's keys ───── memory_growth: its data
       does not ─────── free in many holes ──── fragmentation
                    └── free in few pieces ──── retention
+                   └── free in whole pages ─── retention
                    └── free in arenas ──────── pymalloc_fragmentation
                    └── neither ─────────────── native_leak: mapped past all allocators
 
@@ -29,17 +31,28 @@ _LARGE_HOLE = 256 * 1024
 _PER_OBJECT = 256 * 1024
 """Bytes: if a new object stands for more than this, objects are not what grows."""
 _FEW_COLLECTIONS = 3
+_BOUND_THE_DATA = (
+    "Look at what writes keys and never removes them (redis-cli --bigkeys, OBJECT IDLETIME). Give them an expiry, or "
+    "Redis a maxmemory with a policy; or reckon with the growth above when you size it."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A cause with the words of its title, the evidence, how sure it is, and the place in the code if known."""
+    """A cause with the words of its title, the evidence, how sure it is, the place in the code if known, and advice
+    where that of the cause does not fit."""
 
     name: str
     words: str
     evidence: tuple[str, ...]
     confidence: Confidence
     location: str | None = None
+    advice: str | None = None
+
+
+def garbage_is_live(side: Side) -> bool:
+    """Whether what is called live has garbage in it that waits for hours: a JVM collects when its heap is full."""
+    return side.soak_series("jvm.nonheap") is not None
 
 
 def cause_of_growth(side: Side, fitted: Trend) -> Cause:
@@ -48,17 +61,25 @@ def cause_of_growth(side: Side, fitted: Trend) -> Cause:
     if live is None:
         return _unknown(side)
     free, slack = _part(side, fitted, "memory.free_in_heap"), _part(side, fitted, "memory.pymalloc_slack")
+    pages = _part(side, fitted, "memory.retained")
     told = f"of that growth, {_percent(live)} is live, {_percent(free or 0.0)} is free but kept by malloc" + (
         f", {_percent(slack)} is free in Python's arenas" if slack is not None else ""
     )
-    free, slack = free or 0.0, slack or 0.0
+    if pages is not None:
+        told = (
+            f"of that growth, {_percent(live)} is live, {_percent(free or 0.0)} is free between what is live, "
+            f"{_percent(pages)} is free in whole pages"
+        )
+    free, slack, whole_pages = free or 0.0, slack or 0.0, pages or 0.0
     if live >= _MOST:
-        return _leak(side, live * fitted.growth, told, live)
+        return _data(side, live * fitted.growth, told, live) or _leak(side, live * fitted.growth, told, live)
     if slack >= _MOST and slack >= free:
         return _arenas(told, slack)
-    if free + slack >= _MOST:
-        return _fragments(side, fitted, told, free)
-    if live + free + slack < _MOST:
+    if free + slack + whole_pages >= _MOST:
+        if whole_pages > free + slack:
+            return _retained(told, whole_pages)
+        return _fragments(side, fitted, told, free, parted=pages is not None)
+    if live + free + slack + whole_pages < _MOST:
         text = "no allocator accounts for it: it is mapped directly, by native code or for stacks"
         return Cause("native_leak", "memory outside of all allocators grows", (told, text), "medium")
     return Cause("memory_growth", "memory grows", (told, "no single cause explains it"), "low")
@@ -73,7 +94,8 @@ def _part(side: Side, whole: Trend, metric: str) -> float | None:
     part = side.trend(metric)
     if part is not None:
         return max(0.0, part.slope / whole.slope) if part.high > 0 and part.low > -part.slope else 0.0
-    grew, all_of_it = _between_idles(side, metric), _between_idles(side, "memory.anon")
+    resident = "memory.anon" if side.soak_series("memory.anon") is not None else "memory.rss"
+    grew, all_of_it = _between_idles(side, metric), _between_idles(side, resident)
     if grew is None or not all_of_it or all_of_it < 0:
         return None
     return max(0.0, grew / all_of_it)
@@ -93,12 +115,37 @@ def _confidence(share: float) -> Confidence:
     return "high" if share >= 0.75 else "medium"
 
 
+def _data(side: Side, growth: float, told: str, share: float) -> Cause | None:
+    """What a database was given to keep, or what it holds beside that; None for what is no database."""
+    keys, data, live = side.trend("redis.keys"), side.trend("redis.dataset"), side.trend("memory.live")
+    if keys is None or live is None:
+        return None
+    if keys.low > 0:
+        more = f"it holds {keys.growth:,.0f} keys more, {units.size(growth / keys.growth)} each"
+    elif data is not None and data.low > 0 and data.slope >= _MOST * live.slope:
+        more = f"it holds {units.size(data.growth)} more for its keys, of which there are no more: their values grow"
+    else:
+        text = "neither its keys nor their values grow with it: look at its clients' buffers, scripts and replicas"
+        return Cause("memory_growth", "what it holds beside its data grows: memory grows", (told, text), "medium")
+    text = "that is data it was given to keep, and no leak of its own"
+    return Cause(
+        "memory_growth",
+        "the data that it holds grows: memory grows",
+        (told, more, text),
+        _confidence(share),
+        advice=_BOUND_THE_DATA,
+    )
+
+
 def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
     location, evidence = inside.where(side, growth)
     blocks = side.trend("python.blocks")
     held = inside.share_of_objects(side)
     if blocks is None and held is None:
         words = "what the program holds grows"
+        if garbage_is_live(side):
+            text = "garbage that the JVM has not collected yet counts as live: look at its heap after a full collection"
+            return Cause("memory_growth", f"{words}: memory grows", (told, text), "low")
         return Cause("object_leak", words, (told, *evidence), _confidence(share), location)
     objects = blocks.growth if blocks is not None and blocks.low > 0 else 0.0
     if held is None:
@@ -145,13 +192,27 @@ def _arenas(told: str, share: float) -> Cause:
     return Cause("pymalloc_fragmentation", words, (told, text), _confidence(share))
 
 
-def _fragments(side: Side, fitted: Trend, told: str, share: float) -> Cause:
-    """Free bytes that stay resident: many holes between live pieces, or a few large ones that were not given back."""
+def _retained(told: str, share: float) -> Cause:
+    text = "nothing lies in these pages, so they could be used again: what was in use at the peak grows"
+    return Cause("retention", "freed memory is kept by the allocator: memory grows", (told, text), _confidence(share))
+
+
+def _fragments(side: Side, fitted: Trend, told: str, share: float, parted: bool) -> Cause:
+    """Free bytes that stay resident: many holes between live pieces, or a few large ones that were not given back.
+
+    `parted`: the allocator tells what is free between live pieces from what is free in whole pages.
+    """
     evidence = [told]
     back = _given_back(side)
     if back is not None:
         evidence.append(f"malloc_trim gave back {units.size(back)} at the end: whole pages that nothing live lies in")
     hole = _new_hole(side, share * fitted.growth)
+    if hole is None and parted:
+        evidence.append("it lies in pages that hold live pieces too: only pieces of the same size can use it again")
+        return Cause("fragmentation", "the heap fragments: memory grows", tuple(evidence), _confidence(share))
+    if hole is None and _asked(side, "door"):
+        evidence.append("its allocator does not say where it lies: it may be retention, in few large pieces, as well")
+        return Cause("fragmentation", "freed memory is not used again: memory grows", tuple(evidence), "low")
     if hole is None:
         words = "freed memory is not used again: memory grows"
         return Cause("fragmentation", words, tuple(evidence), "medium")
@@ -179,12 +240,21 @@ def _given_back(side: Side) -> float | None:
 
 def _unknown(side: Side) -> Cause:
     text = "seen from outside only: an object leak, a native leak and growing fragmentation cannot be told apart"
-    more = "an agent inside would tell (`soak exec`, or `import soak.agent` in the target)"
+    more = (
+        "an agent inside would tell (`soak exec`, or `import soak.agent` in the target), or a door of its own "
+        "(target.scrape), if it is Redis or runs on Go or the JVM"
+    )
     # an observer met the agent before the run began: then there is no event of it
-    asked = any(e.kind == "agent" and e.side == side.name for e in side.recording.events)
     if "memory.live" in side.data.series:
         text = "an object leak, a native leak and growing fragmentation cannot be told apart yet"
-        more = "the agent inside was asked too seldom for a trend of what is live: a longer soak would tell"
-    elif asked or "agent.cpu_seconds" in side.data.series:
+        more = "who is inside was asked too seldom for a trend of what is live: a longer soak would tell"
+    elif _asked(side, "agent") or "agent.cpu_seconds" in side.data.series:
         more = "the agent inside could not tell what is live: its allocator is not one that it can ask"
+    elif _asked(side, "door"):
+        more = "its door did not tell what is live, or not for long enough"
     return Cause("memory_growth", "memory grows", (text, more), "low")
+
+
+def _asked(side: Side, kind: str) -> bool:
+    """Whether an `agent` inside, or a `door`, has ever answered."""
+    return any(e.kind == kind and e.side == side.name for e in side.recording.events)

@@ -6,6 +6,7 @@ from soak.probe.find import Root, find
 from soak.probe.host import HostProbe
 from soak.probe.inspection import Inspection, trim
 from soak.probe.remote import RemoteWatch
+from soak.probe.scrape import ScrapeSense
 from soak.probe.sense import Sense
 from soak.probe.stacks import ThreadStacks
 from soak.probe.tree import TreeProbe
@@ -20,6 +21,7 @@ __all__ = [
     "Inspection",
     "RemoteWatch",
     "Root",
+    "ScrapeSense",
     "Sense",
     "ThreadStacks",
     "TreeProbe",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -90,12 +91,13 @@ def _places(membership: str, controller: str, root: Path) -> Iterator[tuple[Path
             yield top, top, 2
 
 
-def _up(folder: Path, top: Path) -> list[Path]:
+@cache  # asked for at every look, of the same few groups
+def _up(folder: Path, top: Path) -> tuple[Path, ...]:
     """A group and those that it is in, up to the mount; a path that leads out of the mount is only itself."""
-    return [folder, *(p for p in folder.parents if p.is_relative_to(top))] if folder.is_relative_to(top) else [folder]
+    return (folder, *(p for p in folder.parents if p.is_relative_to(top))) if folder.is_relative_to(top) else (folder,)
 
 
-def _nearest(folders: list[Path], usage: str, limit: str, names: tuple[str, str]) -> dict[str, float]:
+def _nearest(folders: tuple[Path, ...], usage: str, limit: str, names: tuple[str, str]) -> dict[str, float]:
     used = [(_number(f / usage), _number(f / limit)) for f in folders]
     limited = [(u, most) for u, most in used if u is not None and most is not None]
     if limited:

@@ -26,6 +26,7 @@ MAX_PROCESSES = 64
 _CUMULATIVE = ("process.cpu_seconds", "process.minor_faults", "process.major_faults")
 _SUMMED = ("memory.rss", "memory.anon", "process.threads", "process.fds", "process.connections", "memory.pss")
 _REPLACED_WITHIN_S = 30.0
+_RECOUNT_S = 30.0
 
 
 @dataclass(slots=True)
@@ -92,7 +93,9 @@ class TreeProbe:
         self._host_memory = psutil.virtual_memory().total
         self._looks = Pace(first=0.0, every=2.0, share=200.0)
         self._pss = Pace(first=10.0, every=60.0)
-        self._connections = Pace(first=0.0, every=1.0, share=200.0)
+        self._connections = Pace(first=0.0, every=1.0)
+        self._counted_fds: dict[tuple[int, int], float] = {}
+        self._recount_at = 0.0
         self._last_connections: dict[tuple[int, int], float] = {}
         self.cost = Meter()
 
@@ -126,7 +129,6 @@ class TreeProbe:
         self._note_zombies(zombies)
         self._note_changes(t, members)
         pss_due = self._pss.due(t)
-        connections_due = self._connections.due(t)
         if self._looks.due(t):
             self._states = _states(members)
             self._looks.done(t)
@@ -136,7 +138,7 @@ class TreeProbe:
             seen.values = self._process(seen, pss_due)
         if pss_due:
             self._pss.done(t)
-        if connections_due:
+        if self._connections.due(t) and self._may_have_changed(t):
             self._count_connections()
             self._connections.done(t)
         for key, count in self._last_connections.items():
@@ -233,6 +235,18 @@ class TreeProbe:
     def _note_zombies(self, zombies: list[Stat]) -> None:
         """Processes of the tree that have ended and that their parent has not waited for."""
         self._zombies = {(s.pid, s.started): s.ended for s in zombies}
+
+    def _may_have_changed(self, t: float) -> bool:
+        """Whether any process has more or fewer descriptors than when connections were last counted; asked when due.
+
+        The kernel walks its whole table of connections to tell them, 3 ms for a table of the usual size however few
+        there are; and a connection more or less is a descriptor more or less.
+        """
+        fds = {key: seen.values.get("process.fds", -1.0) for key, seen in self._seen.items()}
+        if fds == self._counted_fds and t < self._recount_at:
+            return False
+        self._counted_fds, self._recount_at = fds, t + _RECOUNT_S
+        return True
 
     def _count_connections(self) -> None:
         """TCP connections of each process; the kernel's table is read once a process, so it backs off."""

@@ -19,6 +19,7 @@ _LATENCIES: tuple[tuple[str, float, Clock, Style], ...] = (
     ("p99 service", 99.0, "service", "thin"),
 )
 _CPU_POINTS = 480
+_HEAP = "As agents inside or a door of the target's own tell it: what the program holds, and what is free but kept."
 
 
 def charts(recording: Recording) -> list[Chart]:
@@ -33,6 +34,16 @@ def charts(recording: Recording) -> list[Chart]:
                 ("memory.rss", "resident", "solid"),
                 ("memory.anon", "anonymous", "dash"),
                 ("memory.pss", "proportional", "points"),
+            ),
+        ),
+        _probed(
+            recording,
+            Chart("heap", "Inside the heap", "bytes", (), ("memory",), _HEAP),
+            (
+                ("memory.live", "live", "solid"),
+                ("memory.free_in_heap", "free between", "dash"),
+                ("memory.retained", "free pages", "dot"),
+                ("memory.pymalloc_slack", "free in Python's arenas", "thin"),
             ),
         ),
         _probed(

@@ -205,6 +205,7 @@ _RESOURCES: tuple[tuple[str, str, Dimension], ...] = (
     ("memory.pss", "memory, proportional", "bytes"),
     ("memory.live", "memory, live", "bytes"),
     ("memory.free_in_heap", "memory, free in malloc", "bytes"),
+    ("memory.retained", "memory, free pages kept", "bytes"),
     ("memory.pymalloc_slack", "memory, free in arenas", "bytes"),
     ("memory.fragmentation", "memory, fragmentation", "ratio"),
     ("stack.depth", "Python calls, deepest", "count"),
@@ -214,6 +215,9 @@ _RESOURCES: tuple[tuple[str, str, Dimension], ...] = (
     ("process.fds", "file descriptors", "count"),
     ("process.connections", "connections", "count"),
     ("process.processes", "processes", "count"),
+    ("go.goroutines", "goroutines", "count"),
+    ("redis.keys", "keys", "count"),
+    ("redis.evicted", "keys evicted", "count"),
 )
 _LIMITS = {"stack.high_water": "stack.limit", "stack.thread_high_water": "stack.thread_limit"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from soak.core.records import Event, Sample
 from soak.core.scenario import Scenario, Target
-from soak.probe import AgentSense, RemoteWatch, Watch, senses_of
+from soak.probe import AgentSense, RemoteWatch, ScrapeSense, Watch, senses_of
 from soak.run.target import StartedTarget
 
 
@@ -37,6 +37,11 @@ class SideWatch:
             self._remote = RemoteWatch(side, target.observer, folder, scenario.probe.every)
         elif watched.watched:
             self._watch = Watch(side, watched, senses_of(side, self.agent))
+        self._scrape: ScrapeSense | None = None
+        if target.scrape is not None:  # its address is good for whoever watches the process, or nobody
+            self._scrape = ScrapeSense(
+                side, target.scrape, scenario.allocator_s, target.watched, lambda: self.agent.present
+            )
 
     @property
     def observer(self) -> Mapping[str, object] | None:
@@ -55,7 +60,10 @@ class SideWatch:
         elif self._watch is not None:
             samples, events = self._watch.look(t)
         else:
-            return [], []
+            samples, events = [], []
+        if self._scrape is not None:
+            samples = [*samples, *self._scrape.look(t, ())]
+            events = [*events, *self._scrape.events()]
         if self.started is not None:  # who started it knows how it ended, and hears what it says
             samples.append(Sample(t, self.side, {"stack.recursion_errors": float(self.started.recursion_errors)}))
             events = [e for e in events if e.kind != "target_exit"]
@@ -70,7 +78,7 @@ class SideWatch:
 
     def close(self) -> None:
         """Let go of everything but the target."""
-        for watch in (self._watch, self._remote):
+        for watch in (self._watch, self._remote, self._scrape):
             if watch is not None:
                 watch.close()
 

@@ -46,9 +46,10 @@ def unusable(scenario: Scenario, document: Document, folder: Path) -> list[Probl
 
 
 def refuse_unset(scenario: Scenario, name: str) -> None:
-    """Raises ScenarioError when an environment variable is not set that the requests or an observer want."""
+    """Raises ScenarioError when an environment variable is not set that the requests, an observer or a door want."""
     wanted = [p.name for p in scenario.load.placeholders if p.kind == "env"]
     wanted += [t.observer.variable for t in scenario.sides.values() if t.observer is not None and t.observer.token]
+    wanted += [t.scrape.variable for t in scenario.sides.values() if t.scrape is not None and t.scrape.variable]
     missing = sorted(name for name in wanted if name not in os.environ)
     if missing:
         raise ScenarioError(name, [Problem(f"the environment variable {v} is not set") for v in dict.fromkeys(missing)])

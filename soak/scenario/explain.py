@@ -31,6 +31,10 @@ def _targets(scenario: Scenario) -> str:
         lines.append(_wrap("Both sides get the very same arrivals at the same time.", "  "))
     if scenario.target.watched:
         lines.append(_wrap(f"Processes are looked at every {units.duration(scenario.probe.every)}.", "  "))
+    for side, target in scenario.sides.items():
+        if target.scrape is not None:
+            what = f"The {side} is asked for its own figures at {target.scrape.name}"
+            lines.append(_wrap(f"{what} every {units.duration(scenario.allocator_s)}.", "  "))
     if scenario.probe.attach is not None:
         text = f"{scenario.probe.attach} stops a Python without an agent for 1 to 3 s in the warm-up, to let one in."
         lines.append(_wrap(text, "  "))
@@ -61,6 +65,8 @@ def _watched(target: Target) -> str:
             return f"the process tree of {key} {getattr(target, key)} is watched"
     if target.observer is not None:
         return f"the observer at {target.observer.url} watches its process there"
+    if target.scrape is not None:
+        return "no process is watched, so of its memory only what it tells itself is seen, and neither stack nor CPU"
     return "no process is watched, so memory, stack and CPU are not seen"
 
 

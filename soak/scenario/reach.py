@@ -12,6 +12,7 @@ from collections.abc import Collection
 
 from soak.core.errors import TargetError
 from soak.core.scenario import Scenario, Target
+from soak.core.scrape import Scrape
 
 _PATIENCE_S = 3.0
 
@@ -31,6 +32,15 @@ def refuse_foreign(scenario: Scenario, allowed: Collection[str]) -> None:
             raise TargetError(
                 f"{side}: {target.host}{address} is not this machine's loopback, and load goes nowhere else unless "
                 f"you say so; if you may load it, add --allow-host {target.host}"
+            )
+    for side, target in scenario.sides.items():
+        door = target.scrape
+        if door is None or door.host in (target.host, target.machine) or permitted & _spellings(door):
+            continue
+        if not all(_is_loopback(a) for a in _addresses(side, door)):
+            raise TargetError(
+                f"{side}: the door {door.name} is neither on this machine nor on the target's; if you may ask it, add "
+                f"--allow-host {door.host}"
             )
 
 
@@ -56,8 +66,8 @@ def port_in_use(target: Target) -> bool:
     return True
 
 
-def _spellings(target: Target) -> set[str]:
-    """How `--allow-host` may name the target; an IPv6 address with brackets or without."""
+def _spellings(target: Target | Scrape) -> set[str]:
+    """How `--allow-host` may name the target or a door; an IPv6 address with brackets or without."""
     host = target.host.lower()
     return {host, _bracketed(host), f"{_bracketed(host)}:{target.tcp_port}"}
 
@@ -66,7 +76,7 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _addresses(side: str, target: Target) -> list[str]:
+def _addresses(side: str, target: Target | Scrape) -> list[str]:
     try:
         found = socket.getaddrinfo(target.host, target.tcp_port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:

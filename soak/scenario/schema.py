@@ -47,6 +47,7 @@ def json_schema() -> dict[str, Any]:
     _one_of(models["Think"], "constant", "uniform", "exponential", "lognormal")
     _one_of(models["Feed"], "csv", "jsonl", "choose", "random", "sequence", "uuid")
     _one_of(models["Auth"], "bearer", "basic")
+    _one_of(models["Scrape"], "redis", "prometheus")
     _short(models["Step"], "think")
     for side in ("Target", "Reference"):
         _short(models[side], "observer")

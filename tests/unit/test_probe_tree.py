@@ -327,3 +327,31 @@ def test_a_real_kill_for_want_of_memory_is_seen_with_limit_and_usage() -> None:
         (kill,) = [e for e in probe.events(1.0) if e.kind == "oom_kill"]
         assert kill.data["count"] == 1
         probe.close()
+
+
+def test_connections_are_counted_again_when_descriptors_come_or_go_and_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = """
+import socket, time
+server = socket.create_server(('127.0.0.1', 0)); READY
+sys.stdin.readline(); kept = [socket.create_connection(server.getsockname()) for _ in range(3)]; READY
+time.sleep(60)
+"""
+    counted: list[float] = []
+    with running(code) as process:
+        probe = probe_of(process)
+        count = probe._count_connections
+
+        def counting() -> None:
+            counted.append(now)
+            count()
+
+        monkeypatch.setattr(probe, "_count_connections", counting)
+        for now in (0.0, 20.0, 25.0):
+            before = tree(probe.sample(now))
+        poke(process)
+        for now in (28.0, 29.0, 57.9, 58.0):
+            after = tree(probe.sample(now))
+    assert counted == [0.0, 28.0, 58.0]
+    assert after["process.connections"] - before["process.connections"] == 3

@@ -109,3 +109,11 @@ def test_a_chart_is_told_in_words() -> None:
     words = DRAWN["memory"].summary(360.0, 7560.0)
     assert words.startswith("candidate resident from 153 MiB to 199 MiB, at most 200 MiB")
     assert "reference resident from 150 MiB to 150 MiB" in words
+
+
+def test_what_is_told_of_the_heap_has_a_chart_of_its_own() -> None:
+    candidate = RECORDING.sides["candidate"]
+    told = dict.fromkeys(("memory.live", "memory.retained"), candidate.series["memory.rss"])
+    sides = {"candidate": replace(candidate, series={**candidate.series, **told})}
+    (heap,) = [c for c in charts(replace(RECORDING, sides=sides)) if c.id == "heap"]
+    assert [t.name for t in heap.traces] == ["live", "free pages"]

@@ -172,3 +172,34 @@ def test_a_side_that_nobody_watches_is_silent_and_complete(tmp_path: Path) -> No
     assert watch.complete(time.monotonic())
     assert watch.observer is None
     watch.close()
+
+
+def test_a_target_that_nobody_watches_still_tells_at_its_door(tmp_path: Path) -> None:
+    page = "process_resident_memory_bytes 5e7\ngo_goroutines 3\n"
+    answer = f"HTTP/1.0 200 OK\r\n\r\n{page}".encode()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        target = Target.model_validate(
+            {
+                "url": "http://127.0.0.1:1",
+                "scrape": {"prometheus": f"http://127.0.0.1:{server.getsockname()[1]}/metrics"},
+            }
+        )
+        watch = SideWatch("candidate", target, None, scenario(), tmp_path, None)
+        try:
+            assert watch.look(1.0) == ([], [])
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(4096)
+                peer.sendall(answer)
+            samples: list[Sample] = []
+            events: list[Event] = []
+            deadline = time.monotonic() + 20
+            while not samples and time.monotonic() < deadline:
+                seen, happened = watch.look(2.0)
+                samples += seen
+                events += happened
+                time.sleep(0.01)
+        finally:
+            watch.close()
+    assert [e.kind for e in events] == ["door"]
+    assert dict(samples[0].values) == {"memory.rss": 5e7, "go.goroutines": 3}

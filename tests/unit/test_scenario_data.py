@@ -93,3 +93,13 @@ def test_a_secret_that_is_not_set_is_named_before_the_run(tmp_path, monkeypatch)
         refuse_unset(scenario, "f.yaml")
     monkeypatch.setenv("SOAK_TEST_TOKEN", "x")
     refuse_unset(scenario, "f.yaml")
+
+
+def test_a_password_of_a_door_is_asked_for_before_a_run(tmp_path, monkeypatch):
+    text = HEAD.replace('127.0.0.1:1"}', '127.0.0.1:1", scrape: {redis: "h:1", password: "${SOAK_TEST_PASSWORD}"}}')
+    scenario = loads(text + "  rate: 1/s\n  requests: [{get: /}]\n", "f.yaml", tmp_path).scenario
+    monkeypatch.delenv("SOAK_TEST_PASSWORD", raising=False)
+    with pytest.raises(ScenarioError, match="SOAK_TEST_PASSWORD is not set"):
+        refuse_unset(scenario, "f.yaml")
+    monkeypatch.setenv("SOAK_TEST_PASSWORD", "x")
+    refuse_unset(scenario, "f.yaml")

@@ -190,3 +190,10 @@ def test_a_trace_is_counted(tmp_path):
     flat = " ".join(explain(spec, tmp_path).split())
     assert "as they were recorded in t.txt, 2 times as fast" in flat
     assert "200 in the soak" in flat
+
+
+def test_a_door_is_told_with_its_pace():
+    spec = scenario(target={"url": "http://127.0.0.1:1", "scrape": {"redis": "127.0.0.1:6379"}})
+    text = explain(spec)
+    assert "asked for its own figures at redis 127.0.0.1:6379 every 1 s" in " ".join(text.split())
+    assert "only what it tells itself is seen" in " ".join(text.split())

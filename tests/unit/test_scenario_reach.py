@@ -92,3 +92,18 @@ def test_a_host_that_is_no_name_is_refused_without_a_traceback():
     assert not port_in_use(target)
     with pytest.raises(TargetError):
         refuse_unreachable(target)
+
+
+@pytest.mark.parametrize("door", [{"redis": "192.0.2.1:6379"}, {"prometheus": "http://192.0.2.1/metrics"}])
+def test_a_door_elsewhere_needs_leave_too(door):
+    target = {"url": "http://127.0.0.1:8000", "scrape": door}
+    with pytest.raises(TargetError, match="the door") as caught:
+        refuse_foreign(scenario(target=target), ())
+    assert "--allow-host 192.0.2.1" in str(caught.value)
+    refuse_foreign(scenario(target=target), ["192.0.2.1"])
+
+
+def test_a_door_of_the_targets_own_machine_has_the_targets_leave():
+    target = {"url": "http://shop.invalid", "scrape": {"redis": "shop.invalid:6379"}}
+    refuse_foreign(scenario(target=target), ["shop.invalid"])
+    refuse_foreign(scenario(target={"url": "http://127.0.0.1:8000", "scrape": {"redis": "[::1]:6379"}}), ())

@@ -13,6 +13,7 @@ import soak.scenario
 from soak.core import scenario as models
 from soak.core import traffic
 from soak.core.pattern import Pattern, RateStep
+from soak.core.scrape import Scrape
 from soak.scenario import json_schema, loads, template
 from soak.scenario.document import parse
 
@@ -51,7 +52,7 @@ def test_the_template_explains_every_key_that_is_supported():
     text = template()
     for model in (
         models.Scenario, models.Command, models.Target, models.Tls, models.Observer, models.Load, models.Phases,
-        models.BurstPhase, models.Probe, models.Allocations,
+        models.BurstPhase, models.Probe, models.Allocations, Scrape,
         models.Criterion, traffic.Request, traffic.Journey, traffic.Step, traffic.Capture, traffic.Think,
         traffic.Lognormal, traffic.Feed, traffic.Auth, traffic.Basic, traffic.FilePart, Pattern, RateStep,
     ):  # fmt: skip
