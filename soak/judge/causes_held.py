@@ -33,7 +33,12 @@ _LAST_S = 5.0
 _SAME = 0.7
 """Of the growth of descriptors: from which on it is connections that leak, and below 1 - this something else."""
 
-_MEMORY_OF = {"process.threads": 128 * 1024.0, "process.connections": 128 * 1024.0, "process.fds": 16 * 1024.0}
+_MEMORY_OF = {
+    "process.threads": 128 * 1024.0,
+    "go.goroutines": 8 * 1024.0,
+    "process.connections": 128 * 1024.0,
+    "process.fds": 16 * 1024.0,
+}
 """Bytes that one may take for its stack and buffers: memory that grows by no more for each grows because of it."""
 
 

@@ -122,6 +122,8 @@ down(300)
 def test_a_fork_has_an_agent_of_its_own_and_the_parent_keeps_its(tmp_path: Path, python: str) -> None:
     code = """
 import os, time
+while not os.path.exists("now"):
+    time.sleep(0.02)
 for _ in range(3):
     if os.fork() == 0:
         if os.fork() == 0:
@@ -130,6 +132,8 @@ for _ in range(3):
 time.sleep(600)
 """
     with program(tmp_path, code, python) as host:
+        host.ask()  # an agent that is still being imported may not hear of the fork in time
+        (tmp_path / "now").touch()
         family = eventually(lambda: len(f := host.family()) == 7 and f, "six descendants")
         for pid in family:
             assert host.ask(pid=pid)["pid"] == pid
