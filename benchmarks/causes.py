@@ -82,7 +82,7 @@ def cases(seed: int) -> list[Case]:
     add("cycles", "object_leak", "uvicorn gthread uvicorn/jemalloc", per_request=(1500, 6000))
     add("ledger", "object_leak", "uvicorn waitress", per_request=(1500, 6000))
     add("native_leak", "native_leak", f"{everywhere} sync", per_request=(1500, 6000))
-    add("fragmentation", "fragmentation", "uvicorn workers gthread waitress", document=(10_000, 24_000), keep=(3, 5))
+    add("fragmentation", "fragmentation", "uvicorn workers sync", document=(10_000, 24_000), keep=(3, 5))
     slabs = "uvicorn/jemalloc waitress/jemalloc uvicorn/tcmalloc"
     add("thinned", "fragmentation", slabs, every=(330, 400), keep=(12, 20))
     arenas = "uvicorn gthread waitress uvicorn/jemalloc uvicorn/tcmalloc"

@@ -35,30 +35,26 @@ def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
         return {"skipped": f"more than {MOST_BLOCKS:,} objects"}
     objects = gc.get_objects()
     counts: Counter[type] = Counter()
-    large: list[tuple[int, int]] = []
-    own = 0
-    for index, held in enumerate(objects):
+    found = _Found()
+    for held in objects:
         kind = type(held)
         counts[kind] += 1
-        if kind in _SIZED and len(held) > _FEW_ITEMS:
-            size = held.__sizeof__()
-            own += size if size > _MALLOC else 0
-            if len(held) >= _LEAST_ITEMS and kind in _CONTAINERS:
-                large.append((len(held), index))
-    large.sort(reverse=True)
-    chosen = [objects[index] for _, index in large[:containers]]
+        if kind in _SIZED:
+            found.container(held, kind)
     total = len(objects)
-    more, buffers = _buffers(objects)
-    buffers = buffers[:containers]
-    del objects, held, large
-    names = _holders([*chosen, *(held for _, held in buffers)])
+    for start in range(0, total, _AT_ONCE):
+        found.below(objects[start : start + _AT_ONCE])
+    del objects, held
+    large = sorted(found.containers.values(), key=len, reverse=True)[:containers]
+    buffers = sorted(found.buffers, key=lambda item: item[0], reverse=True)[:containers]
+    names = _holders([*large, *(held for _, held in buffers)])
     return {
         "total": total,
-        "large": own + more,
+        "large": found.bytes,
         "types": {_type_name(kind): count for kind, count in counts.most_common(types)},
         "containers": [
             {"id": id(held), "type": type(held).__name__, "items": len(held), "name": names.get(id(held), "")}
-            for held in chosen
+            for held in large
         ],
         "buffers": [
             {"id": id(held), "type": type(held).__name__, "bytes": size, "name": names.get(id(held), "")}
@@ -67,31 +63,49 @@ def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
     }
 
 
-def _buffers(objects: list[Any]) -> tuple[int, list[tuple[int, Any]]]:
-    """What holds bytes and nothing else (bytes, bytearray, array, numpy's) is not tracked by the collector.
+class _Found:
+    """What the collector tracks leads to the rest.
 
-    How many bytes all such objects took from malloc, and the largest of them with their sizes.
+    It does not track what holds bytes and nothing else (bytes, bytearray, array, numpy's arrays), and stops to track
+    dictionaries and tuples that hold nothing that could be part of a cycle; records are often just that.
     """
-    plain: dict[type, bool] = dict.fromkeys((int, float, bool, type(None), type), False)
-    total, seen = 0, set()
-    found: list[tuple[int, Any]] = []
-    for start in range(0, len(objects), _AT_ONCE):
-        below = gc.get_referents(*objects[start : start + _AT_ONCE])
-        while below:
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.containers: dict[int, Any] = {}
+        self.buffers: list[tuple[int, Any]] = []
+        self._plain: dict[type, bool] = dict.fromkeys((int, float, bool, type(None), type), False)
+        self._seen: set[int] = set()
+
+    def container(self, held: Any, kind: type) -> None:
+        """Note one, if it is large."""
+        if len(held) <= _FEW_ITEMS:
+            return
+        size = held.__sizeof__()
+        self.bytes += size if size > _MALLOC else 0
+        if len(held) >= _LEAST_ITEMS and kind in _CONTAINERS:
+            self.containers[id(held)] = held
+
+    def below(self, holders: list[Any]) -> None:
+        """Note what they hold that nobody lists."""
+        held_by = gc.get_referents(*holders)
+        while held_by:
             untracked = []
-            for held in below:
+            for held in held_by:
                 kind = type(held)
-                if kind not in plain:
-                    plain[kind] = kind.__module__ == "array" or not kind.__flags__ & (_HEAP_TYPE | _HAS_GC)
+                if kind not in self._plain:
+                    self._plain[kind] = kind.__module__ == "array" or not kind.__flags__ & (_HEAP_TYPE | _HAS_GC)
                 if (kind is dict or kind is tuple) and held and not gc.is_tracked(held):
-                    untracked.append(held)  # it holds nothing that could be part of a cycle, so nobody lists it
-                elif plain[kind] and (size := held.__sizeof__()) > _MALLOC and id(held) not in seen:
-                    seen.add(id(held))
-                    total += size
+                    untracked.append(held)
+                    if len(held) > _FEW_ITEMS and id(held) not in self._seen:
+                        self._seen.add(id(held))
+                        self.container(held, kind)
+                elif self._plain[kind] and (size := held.__sizeof__()) > _MALLOC and id(held) not in self._seen:
+                    self._seen.add(id(held))
+                    self.bytes += size
                     if size >= _LARGE:
-                        found.append((size, held))
-            below = gc.get_referents(*untracked)
-    return total, sorted(found, key=lambda item: item[0], reverse=True)
+                        self.buffers.append((size, held))
+            held_by = gc.get_referents(*untracked) if untracked else []
 
 
 def _type_name(kind: type) -> str:

@@ -34,6 +34,7 @@ _LOOK_EVERY_S = 0.1
 _BUDGET = 0.005
 """Share of a core for the looks that nobody asked for; answers have the rest of one part in a hundred."""
 _FORK_PATIENCE_S = 0.25
+_FORK_LOOKS = 20
 _SWITCH_S = 0.0002
 
 
@@ -62,6 +63,7 @@ class Agent:
         self._path = ""
         self._listener: Any = None
         self._wake: tuple[int, int] | None = None
+        self._thread = 0
         self._cpu = 0.0
         self._next_look = 0.0
         self._allocator: Any = None
@@ -77,9 +79,10 @@ class Agent:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
         self._listener = self._socket(AF_UNIX, SOCK_STREAM)
-        self._listener.bind(self._path)
-        os.chmod(self._path, 0o600)
+        self._listener.bind(self._path + ".new")  # who sees the name shall be heard
+        os.chmod(self._path + ".new", 0o600)
         self._listener.listen(4)
+        os.rename(self._path + ".new", self._path)
         self._wake = os.pipe()
         self._over.acquire()
         self._start_thread(self._run, ())
@@ -93,6 +96,11 @@ class Agent:
         if self._over.acquire(True, _FORK_PATIENCE_S):
             self._over.release()
             self._close()
+            # it has said that it is over, but until the kernel is through with it a fork would be warned of
+            for _ in range(_FORK_LOOKS):
+                if not os.path.exists(f"/proc/self/task/{self._thread}"):
+                    break
+                self._poll().poll(1)
 
     def resume(self) -> None:
         """Go on after a fork: with a new thread, or with the one that was too busy to hear of it."""
@@ -123,6 +131,9 @@ class Agent:
                 os.unlink(self._path)
 
     def _run(self) -> None:
+        from _thread import get_native_id
+
+        self._thread = get_native_id()
         try:
             while self._turn():
                 pass

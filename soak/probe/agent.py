@@ -116,7 +116,7 @@ class AgentSense:
         """What came in since the last call."""
         self._members, self._offset = members, t - monotonic()
         self._cpu.append((t, {(s.pid, s.started): s.cpu_seconds for s in members}))
-        while self._cpu[0][0] < t - _LATELY_S:
+        while len(self._cpu) > 1 and self._cpu[1][0] <= t - _LATELY_S:
             self._cpu.popleft()
         if not self._thread.is_alive() and not self._stop.is_set():
             self._thread.start()

@@ -1,0 +1,172 @@
+"""From what is live, free and whose it is, to the cause of growth and its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from soak.core.records import Event
+from soak.core.verdict import Finding
+from soak.judge import judge
+from tests.making import MIB, Shape, recording, scenario, side
+from tests.unit.judging import LOOSE, failing, memory, the
+
+GROWS = memory(lambda t: 50 + 0.2 * t)
+"""24 MiB over the soak of 2 minutes."""
+
+
+def line(start: float, slope: float, unit: float = MIB) -> Shape:
+    rng = np.random.default_rng(3)
+    return lambda t: (start + slope * t + rng.normal(0, 0.02, len(t))) * unit
+
+
+def look(at: float, pid: int = 4711, **parts: Any) -> Event:
+    data = {"pid": pid, "why": "planned", "from": at, "to": at + 1.0, **parts}
+    return Event(at, "inspection", "candidate", "looked", data)
+
+
+def heap(live: float, large: float, small: float = 2.0, **more: Any) -> dict[str, Any]:
+    """What a look at the heap says, in MiB."""
+    return {
+        "total": 1000,
+        "large": large * MIB,
+        "malloc": {"live": live * MIB},
+        "pymalloc": {"live": small * MIB},
+        "types": {},
+        "containers": [],
+        "buffers": [],
+        **more,
+    }
+
+
+def grown(events: tuple[Event, ...] = (), **series: Shape) -> list[Finding]:
+    spec = scenario(criteria=LOOSE)
+    named = {name.replace("_", ".", 1): shape for name, shape in series.items()}
+    verdict = judge(recording(spec, side(spec, series=GROWS | named), events=events))
+    assert failing(verdict), verdict.headline
+    return [f for f in verdict.candidate.findings if f.severity == "fail"]
+
+
+def cause(events: tuple[Event, ...] = (), **series: Shape) -> Finding:
+    (finding,) = grown(events, **series)
+    return finding
+
+
+LEAKS = {"memory_live": line(40, 0.2), "memory_free_in_heap": line(2, 0), "memory_pymalloc_slack": line(1, 0)}
+
+
+def test_live_that_objects_hold_is_an_object_leak() -> None:
+    events = (look(20, heap=heap(40, 10)), look(120, heap=heap(60, 29)))
+    found = cause(events, **LEAKS, python_blocks=line(1e5, 100, 1))
+    assert (found.cause, found.confidence) == ("object_leak", "high")
+    assert "95 % of what is live more at the second look is held by Python's objects" in found.evidence
+
+
+def test_live_that_objects_do_not_hold_is_a_native_leak_whatever_their_number() -> None:
+    events = (look(20, heap=heap(40, 10)), look(120, heap=heap(60, 11)))
+    found = cause(events, **LEAKS, python_blocks=line(1e5, 100, 1))
+    assert (found.cause, found.confidence) == ("native_leak", "high")
+    assert "5 % of what is live more at the second look is held by Python's objects" in found.evidence
+
+
+def test_without_looks_the_number_of_objects_decides() -> None:
+    assert cause(**LEAKS, python_blocks=line(1e5, 100, 1)).cause == "object_leak"
+    assert cause(**LEAKS, python_blocks=line(1e5, 0, 1)).cause == "native_leak"
+
+
+def test_looks_into_two_processes_are_not_compared() -> None:
+    events = (look(20, heap=heap(40, 10)), look(120, pid=4712, heap=heap(60, 11)))
+    assert cause(events, **LEAKS, python_blocks=line(1e5, 100, 1)).cause == "object_leak"
+
+
+def test_one_buffer_that_grows_is_named() -> None:
+    def book(size: float) -> list[dict[str, Any]]:
+        return [{"id": 7, "type": "bytearray", "bytes": size * MIB, "name": "shop.Ledger.book"}]
+
+    events = (look(20, heap=heap(40, 10, buffers=book(5))), look(120, heap=heap(60, 30, buffers=book(25))))
+    found = cause(events, **LEAKS, python_blocks=line(1e5, 0, 1))
+    assert found.cause == "object_leak"
+    assert "the bytearray shop.Ledger.book grew by 20 MiB to 25 MiB" in found.evidence
+
+
+def window(size: float, file: str = "/srv/shop.py") -> dict[str, Any]:
+    """A window of 1 s at 100 requests/s, in which `size` bytes stayed that one line allocated."""
+    held = {"function": "keep", "file": file, "line": 12, "size": size, "count": 100}
+    return {
+        "window": {"from": 20.0, "to": 21.0, "tracked_s": 1.0, "taken_s": 1.0, "objects": True},
+        "allocations": {"count": 1000, "bytes": 5e6, "by_bytes": [], "by_count": [], "held": [held]},
+    }
+
+
+@pytest.mark.parametrize("size,named", [(210_000, True), (20_000, False)])
+def test_a_place_is_named_when_it_keeps_a_fair_part_of_the_growth(size: float, named: bool) -> None:
+    # 0.2 MiB/s at 100 requests/s: 2 KiB a request
+    events = (look(20, heap=heap(40, 10), **window(size)), look(120, heap=heap(60, 29), **window(size)))
+    found = cause(events, **LEAKS, python_blocks=line(1e5, 100, 1))
+    assert (found.location == "/srv/shop.py:12 (keep)") is named
+    assert ("allocated at srv/shop.py:12 (keep)" in found.title) is named
+
+
+def test_a_place_that_is_not_there_every_time_is_not_named() -> None:
+    events = (look(20, **window(210_000)), look(120, **window(210_000, "/srv/other.py")))
+    assert cause(events, **LEAKS, python_blocks=line(1e5, 100, 1)).location is None
+
+
+def test_free_in_many_holes_is_fragmentation() -> None:
+    found = cause(memory_live=line(40, 0.01), memory_free_in_heap=line(2, 0.19), malloc_holes=line(100, 20, 1))
+    assert (found.cause, found.confidence) == ("fragmentation", "high")
+    assert "holes of" in str(found.evidence)
+
+
+def test_free_in_few_pieces_is_retention() -> None:
+    found = cause(memory_live=line(40, 0.01), memory_free_in_heap=line(2, 0.19), malloc_holes=line(100, 0.05, 1))
+    assert (found.cause, found.confidence) == ("retention", "high")
+
+
+def test_free_in_who_knows_how_many_is_told_with_less_confidence() -> None:
+    found = cause(memory_live=line(40, 0.01), memory_free_in_heap=line(2, 0.19))
+    assert (found.cause, found.confidence) == ("fragmentation", "medium")
+
+
+def test_free_in_arenas_is_fragmentation_of_pymalloc() -> None:
+    series = {"memory_live": line(40, 0.01), "memory_free_in_heap": line(2, 0), "memory_pymalloc_slack": line(1, 0.18)}
+    assert cause(**series).cause == "pymalloc_fragmentation"
+
+
+def test_what_no_allocator_knows_of_is_native() -> None:
+    found = cause(memory_live=line(40, 0.01), memory_free_in_heap=line(2, 0), memory_pymalloc_slack=line(1, 0))
+    assert (found.cause, found.confidence) == ("native_leak", "medium")
+    assert "no allocator accounts for it" in str(found.evidence)
+
+
+def test_trim_is_told_as_evidence() -> None:
+    trim = Event(140.0, "trim", "candidate", "", {"before": 70 * MIB, "after": 60 * MIB})
+    found = cause((trim,), memory_live=line(40, 0.01), memory_free_in_heap=line(2, 0.19), malloc_holes=line(100, 20, 1))
+    assert "malloc_trim gave back 10 MiB" in str(found.evidence)
+
+
+def test_live_is_seen_to_grow_before_resident_memory_does() -> None:
+    """A program that grows into memory that it had before is leaking already."""
+    spec = scenario(criteria=LOOSE)
+    flat = memory(lambda t: 80 + 0 * t)
+    verdict = judge(recording(spec, side(spec, series=flat | {"memory.live": line(40, 0.2)})))
+    assert the(verdict, "object_leak").metric == "memory.live"
+
+
+def test_a_collector_that_is_off_is_named() -> None:
+    series = {"gc.enabled": lambda t: 0 * t, "gc.full_collections": lambda t: 0 * t}
+    found = cause(**LEAKS, python_blocks=line(1e5, 100, 1), **{n.replace(".", "_", 1): s for n, s in series.items()})
+    assert "garbage collector is switched off" in str(found.evidence)
+    assert found.confidence == "medium"
+
+
+def test_stacks_of_many_threads_are_told_once() -> None:
+    found = grown(
+        memory_live=line(40, 0),
+        memory_free_in_heap=line(2, 0),
+        stack_thread_high_water=line(0.1, 0.2 / 4),
+        stack_thread_limit=line(8, 0),
+    )
+    assert [f.cause for f in found] == ["stack_growth"]
