@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench-load bench-probe check format lint types imports schema goldens clean
+.PHONY: help install demo test accuracy-causes bench-load bench-probe check format lint types imports schema goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,11 +21,16 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## Soak a leaking server beside a healthy one (three minutes)
 	$(BIN)/soak demo
 
-test: $(STAMP) ## Run all tests
-	$(BIN)/pytest
+test: $(STAMP) ## Run all tests (a quarter of an hour: many are whole soaks)
+	$(BIN)/pytest tests/unit -n 2
+	$(BIN)/pytest tests/e2e -n 3 --dist loadfile -m "not quiet"
+	$(BIN)/pytest tests/e2e -m quiet
 
 bench-load: $(STAMP) ## Measure the load side beside theory and peers (twelve minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.load
+
+accuracy-causes: $(STAMP) ## How often the cause of growth is the right one (half an hour; see docs/performance.md)
+	$(BIN)/python -m benchmarks.causes --seed 2
 
 bench-probe: $(STAMP) ## Measure what watching costs (six minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.probe

@@ -1,4 +1,4 @@
-"""Whole soaks take their time: they run in the background, two at once, and each test waits for its own."""
+"""Whole soaks take their time: they run beside each other, two at once, and each test waits for its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,13 +27,14 @@ SOAKS: dict[str, dict[str, str]] = {
 AT_ONCE = 2
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _background(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[Outcome]]]:
-    """Start every soak that a collected test waits for, beside the tests that come before it."""
-    wanted = any("shipped_soaks" in getattr(item, "fixturenames", ()) for item in request.session.items)
-    pool = ThreadPoolExecutor(AT_ONCE)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that the others find their place beside it."""
+    items.sort(key=lambda item: item.path.name != "test_soaks.py")
+
+
+@pytest.fixture(scope="session")
+def shipped_soaks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Outcome]]:
+    """Gives the outcome of a shipped scenario, or of the demo, by name; all are begun when the first is asked for."""
     folders = {name: tmp_path_factory.mktemp(name) for name in (*SOAKS, "demo")}  # pytest makes them in one thread only
 
     def run(name: str) -> Outcome:
@@ -42,15 +43,10 @@ def _background(
             return soak(folder, "demo")
         return soak(folder, "run", str(shipped(folder, name, **SOAKS[name])), "--json")
 
-    names = [*SOAKS, "demo"] if wanted else []
-    yield {name: pool.submit(run, name) for name in names}
+    pool = ThreadPoolExecutor(AT_ONCE)
+    runs = {name: pool.submit(run, name) for name in folders}
+    yield lambda name: runs[name].result()
     pool.shutdown(cancel_futures=True)
-
-
-@pytest.fixture(scope="session")
-def shipped_soaks(_background: dict[str, Future[Outcome]]) -> Callable[[str], Outcome]:
-    """Gives the outcome of a shipped scenario, or of the demo, by name."""
-    return lambda name: _background[name].result()
 
 
 @pytest.fixture

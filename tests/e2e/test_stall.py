@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.harness import Outcome, free_port, scenario, soak
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.quiet, pytest.mark.timeout(300)]
 
 RATE, WARMUP, SOAK, EVERY, STALL = 200, 5, 50, 10.0, 1.0
 

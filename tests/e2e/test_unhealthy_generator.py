@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.harness import SOAK, Outcome, environment, free_port, scenario, soak, start
 from tests.e2e.test_distributed import descendants
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.quiet, pytest.mark.timeout(120)]
 
 SPECIMEN = """
 name: health
