@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Callable
 from time import monotonic, thread_time
 
 _PATIENCE = 2_000
@@ -32,6 +33,22 @@ class _Mallinfo2(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in (
         "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
     )]  # fmt: skip
+
+
+def written(library: ctypes.CDLL, write: Callable[[int], object]) -> bytes:
+    """What a C function writes to a stream (open_memstream(3)); empty if it says that it did not."""
+    library.open_memstream.restype = ctypes.c_void_p
+    library.open_memstream.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.fclose.argtypes = library.free.argtypes = [ctypes.c_void_p]
+    buffer, size = ctypes.c_void_p(), ctypes.c_size_t()
+    stream = library.open_memstream(ctypes.byref(buffer), ctypes.byref(size))
+    if not stream:
+        return b""
+    done = write(stream)
+    library.fclose(stream)
+    text = ctypes.string_at(buffer.value, size.value) if done and buffer.value else b""
+    library.free(buffer)
+    return text
 
 
 class Allocator:
@@ -69,7 +86,9 @@ class Allocator:
         return True
 
     def _glibc(self) -> dict[str, float]:
-        mallinfo2 = self._library.mallinfo2  # glibc 2.33; before it, there are only 32 bits
+        mallinfo2 = getattr(self._library, "mallinfo2", None)
+        if mallinfo2 is None:  # before glibc 2.33 its counts have 32 bits
+            return self._malloc_info()
         mallinfo2.restype = _Mallinfo2
         info = mallinfo2()
         return {
@@ -77,6 +96,21 @@ class Allocator:
             "free": float(info.fordblks),
             "holes": float(info.ordblks),
         }
+
+    def _malloc_info(self) -> dict[str, float]:
+        """The same from the last lines of malloc_info(3), which are the sums over all arenas."""
+        text = written(self._library, lambda stream: self._library.malloc_info(0, ctypes.c_void_p(stream)) == 0)
+        sums = text[text.rfind(b"</heap>") :]
+
+        def read(kind: bytes, what: bytes) -> float:
+            found = re.search(b'type="' + kind + b'"[^>]* ' + what + b'="(\\d+)"', sums)
+            if found is None:
+                raise OSError("malloc_info")
+            return float(found[1])
+
+        free = read(b"fast", b"size") + read(b"rest", b"size")
+        holes = read(b"fast", b"count") + read(b"rest", b"count")
+        return {"live": read(b"current", b"size") + read(b"mmap", b"size") - free, "free": free, "holes": holes}
 
     def _jemalloc(self) -> dict[str, float]:
         """Statistics as of now (jemalloc(3), stats.*): resident but not allocated is dirty pages and holes."""

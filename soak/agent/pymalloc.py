@@ -12,6 +12,8 @@ import re
 import sys
 from time import monotonic, thread_time
 
+from .allocator import written
+
 _PATIENCE = 1_000
 _LINES = {
     "live": re.compile(rb"^# bytes in allocated blocks\s*=\s*([\d,]+)", re.MULTILINE),
@@ -25,10 +27,6 @@ class Pymalloc:
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(None)
-        self._library.open_memstream.restype = ctypes.c_void_p
-        self._library.open_memstream.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-        self._library.fclose.argtypes = [ctypes.c_void_p]
-        self._library.free.argtypes = [ctypes.c_void_p]
         self._write = getattr(ctypes.pythonapi, "_PyObject_DebugMallocStats", None)
         if self._write is not None:
             self._write.argtypes = [ctypes.c_void_p]
@@ -54,14 +52,4 @@ class Pymalloc:
 
     def _text(self) -> bytes:
         """What the interpreter writes of its arenas; empty where it does not export how (or uses plain malloc)."""
-        if self._write is None:
-            return b""
-        buffer, size = ctypes.c_void_p(), ctypes.c_size_t()
-        stream = self._library.open_memstream(ctypes.byref(buffer), ctypes.byref(size))
-        if not stream:
-            return b""
-        written = self._write(stream)
-        self._library.fclose(stream)
-        text = ctypes.string_at(buffer.value, size.value) if written and buffer.value else b""
-        self._library.free(buffer)
-        return text
+        return written(self._library, self._write) if self._write is not None else b""

@@ -140,6 +140,7 @@ class Agent:
         except BaseException:  # whatever it is, it is not the host's
             pass
         finally:
+            self._cpu += thread_time()
             self._over.release()
 
     def _turn(self) -> bool:
@@ -153,7 +154,6 @@ class Agent:
         }
         if self._wake[0] in ready:
             return False
-        began = thread_time()
         try:
             if ready:
                 self._answer()
@@ -161,8 +161,6 @@ class Agent:
                 self._look_at_stacks()
         except (OSError, ValueError):
             pass
-        finally:
-            self._cpu += thread_time() - began
         return True
 
     def _look_at_stacks(self) -> None:
@@ -249,7 +247,7 @@ class Agent:
             },
             "stack": self._depth.take(),
             "recursion_errors": self._errors.seen,
-            "cpu_s": self._cpu,
+            "cpu_s": self._cpu + thread_time(),
         }
 
     def _heap(self) -> dict[str, Any]:

@@ -269,6 +269,23 @@ def test_another_malloc_is_found_and_asked(tmp_path: Path, library: str, name: s
         assert said["malloc"]["free"] >= 0
 
 
+def test_an_older_glibc_tells_the_same_in_another_way() -> None:
+    code = """
+from soak.agent.allocator import Allocator
+kept = [bytearray(3000 + 100 * (i % 7)) for i in range(20_000)]
+del kept[::2]
+a = Allocator()
+new, old = a._glibc(), a._malloc_info()
+assert abs(new["live"] - old["live"]) < 0.01 * new["live"], (new, old)
+assert abs(new["free"] - old["free"]) < 0.05 * new["free"], (new, old)
+assert new["holes"] > 100 and abs(new["holes"] - old["holes"]) < 0.2 * new["holes"], (new, old)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=AGENT.parents[1], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_without_arenas_there_is_no_slack(tmp_path: Path) -> None:
     with program(tmp_path, SLEEPS, PYTHONMALLOC="malloc") as host:
         said = host.ask(force=True)
