@@ -109,8 +109,17 @@ def _template() -> jinja2.Template:
         # control characters are made visible wherever text goes onto the page
         finalize=lambda value: value if isinstance(value, Markup) else phrases.clean("" if value is None else value),
     )
-    environment.globals.update(icon=_icon, block=_block, phrases=phrases)
+    environment.globals.update(advised=_advised, icon=_icon, block=_block, phrases=phrases)
     return environment.from_string(_asset("page.html"))
+
+
+def _advised(text: str) -> Markup:
+    """Advice, with what it has in backticks as code."""
+    plain, *rest = phrases.clean(text).split("`")
+    found = Markup("") + plain
+    for i, part in enumerate(rest):
+        found += Markup("<code>{}</code>").format(part) if i % 2 == 0 else part
+    return found
 
 
 @cache
