@@ -2,7 +2,7 @@
 
 Servers whose sickness is known, or that only look sick, under several kinds of server and of malloc, each soaked for a
 minute. The seed draws how fast each leaks, how large its pieces are, and the arrivals. It prints each run, a confusion
-matrix, and the share of runs whose first cause of memory or stack is the true one, with its interval.
+matrix, and the share of runs whose first cause is the true one, with its interval.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ SERVERS = {
 }
 WATCHED = {
     "object_leak", "native_leak", "fragmentation", "pymalloc_fragmentation", "retention", "memory_growth",
-    "stack_growth", "stack_exhaustion", "recursion_limit",
+    "stack_growth", "stack_exhaustion", "recursion_limit", "fd_leak", "thread_leak", "connection_leak", "child_leak",
+    "crash", "hang", "restart", "oom_kill",
 }  # fmt: skip
+"""All but drift of latency, CPU and errors, which three soaks at once on a small machine do to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,13 @@ def cases(seed: int) -> list[Case]:
     arenas = "uvicorn gthread waitress uvicorn/jemalloc uvicorn/tcmalloc"
     add("arenas", "pymalloc_fragmentation", arenas, every=(250, 400), keep=(30, 50))
     add("retention", "retention", "uvicorn gthread waitress", more=(300_000, 600_000), every=(50, 90))
+    add("thread_arenas", "retention", "uvicorn waitress", every=(180, 240), burst=(2_000_000, 4_000_000))
+    add("fd_leak", "fd_leak", "uvicorn gthread", every=(8, 20))
+    add("thread_leak", "thread_leak", "uvicorn waitress", every=(8, 20))
+    add("connection_leak", "connection_leak", "uvicorn gthread", every=(10, 25))
+    add("child_leak", "child_leak", "uvicorn", every=(30, 50))
+    add("crash", "crash", "uvicorn waitress", after=(1500, 3000))
+    add("hang", "hang", "uvicorn sync", after=(1500, 2500))
     add("recursion", "stack_growth", "uvicorn gthread waitress", per_link=(10, 20))
     add("deep_calls", "recursion_limit", "uvicorn gthread", per_link=(1, 2))
     add("leak", "memory_growth", "uvicorn waitress", agent=False, per_request=(1500, 6000))

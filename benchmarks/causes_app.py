@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable
+from queue import SimpleQueue
 from typing import Any
 
 from soak.specimens.catalogue import SPECIMENS
@@ -34,10 +36,41 @@ class Thinned(Healthy):
             self.kept.append(documents[:: self.keep])
 
 
+class ThreadArenas(Healthy):
+    """Gives a job of `burst` bytes to one of its threads after the other; each has an arena of malloc's of its own.
+
+    The job frees what it took, but for a small note behind it, and the arena keeps the room (M_ARENA_MAX, mallopt(3)).
+    """
+
+    THREADS, PIECE = 16, 32 * 1024
+
+    def __init__(self, every: int = 200, burst: int = 3_000_000) -> None:
+        self.every, self.burst, self.touched = every, burst, 0
+        self.notes: list[bytes] = []
+        self.jobs: list[SimpleQueue[None]] = [SimpleQueue() for _ in range(self.THREADS)]
+
+    def start(self) -> None:
+        for jobs in self.jobs:
+            threading.Thread(target=self._work, args=(jobs,), daemon=True).start()
+
+    def touch(self, item: int) -> None:
+        self.touched += 1
+        if self.touched % self.every == 0:
+            self.jobs[(self.touched // self.every) % self.THREADS].put(None)
+
+    def _work(self, jobs: SimpleQueue[None]) -> None:
+        while True:
+            jobs.get()
+            taken = [b"." * self.PIECE for _ in range(self.burst // self.PIECE)]
+            self.notes.append(b"." * 2000)
+            del taken
+
+
 def _made() -> Healthy:
     options = json.loads(os.environ.get("SPECIMEN_OPTIONS", "{}"))
     name = os.environ["SPECIMEN"]
-    return Thinned(**options) if name == "thinned" else SPECIMENS[name].make(**options)
+    here: dict[str, Callable[..., Healthy]] = {"thinned": Thinned, "thread_arenas": ThreadArenas}
+    return here[name](**options) if name in here else SPECIMENS[name].make(**options)
 
 
 def _wsgi(sickness: Healthy) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:

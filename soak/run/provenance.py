@@ -11,7 +11,7 @@ from pathlib import Path
 from soak import __version__
 from soak.core.scenario import Scenario
 
-_PACKAGES = ("locust", "gevent", "hdrhistogram", "psutil", "numpy", "scipy")
+_PACKAGES = ("locust", "gevent", "hdrhistogram", "psutil", "memray", "numpy", "scipy")
 
 
 def provenance(scenario: Scenario, text: str, path: str, folder: Path) -> dict[str, object]:
