@@ -11,6 +11,8 @@ import argparse
 import json
 import os
 import random
+import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,7 +30,6 @@ from soak.judge.stats.proportion import wilson
 
 ROOT = Path(__file__).parent.parent
 BAR = 0.95
-PORT = 18_800
 PRELOAD = {"glibc": "", "jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4"}
 FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
 SERVERS = {
@@ -131,11 +132,19 @@ def scenario(case: Case, port: int, seed: int) -> dict[str, Any]:
     }
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def judged(case: Case, number: int, seed: int, folder: Path) -> tuple[str, dict[str, Any]]:
     """The cause that soak names first, or "none", and its whole verdict."""
     place = folder / case.name
     place.mkdir(parents=True)
-    (place / "soak.yaml").write_text(yaml.safe_dump(scenario(case, PORT + number, seed + number)))
+    (place / "soak.yaml").write_text(yaml.safe_dump(scenario(case, free_port(), seed + number)))
     command = [sys.executable, "-m", "soak.cli", "run", "soak.yaml", "--json", "--runs", "runs"]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     (place / "stderr").write_text(done.stderr)
@@ -161,13 +170,13 @@ def main() -> int:
     """Soak all cases; 0 when enough of the causes are right."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.causes", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="cases with this in their names")
+    parser.add_argument("--only", default="", help="cases whose names have this regular expression in them")
     parser.add_argument("--at-once", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="leave run files and verdicts here")
     asked = parser.parse_args()
     if asked.keep is not None and asked.keep.exists():
         parser.error(f"{asked.keep}: exists already")
-    chosen = [c for c in cases(asked.seed) if asked.only in c.name]
+    chosen = [c for c in cases(asked.seed) if re.search(asked.only, c.name)]
     pairs: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory(prefix="soak-causes-") as scratch, ThreadPoolExecutor(asked.at_once) as pool:
         folder = (asked.keep or Path(scratch)).resolve()
