@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from soak.core.records import Event, Recording
+import numpy as np
+
+from soak.core.records import Event, Recording, SideRecording
 
 OFTEN = 1_000.0
 """Calls a second from which on a function is worth a look, however little each takes."""
+_AROUND_S = 5.0
 REHEARSAL = "rehearsal"
 """The look before anything is judged, which only loads what later looks need."""
 
@@ -121,6 +124,36 @@ def looks(recording: Recording, side: str) -> list[Look]:
     """The looks into a side, in order, but for rehearsals."""
     found = [_look(e) for e in recording.events if e.kind == "inspection" and e.side == side]
     return sorted((look for look in found if look.why != REHEARSAL), key=lambda look: look.start)
+
+
+def requests_in(side: SideRecording, look: Look) -> float:
+    """Requests that the process did while its allocations were tracked: its share of the tree's CPU, of all."""
+    if look.window is None:
+        return 0.0
+    middle, half = (look.window.start + look.window.end) / 2, look.window.seconds / 2
+    return _done(side, middle - half, middle + half) * _cpu_share(side, look.pid, look.start, look.end)
+
+
+def _done(side: SideRecording, start: float, end: float) -> float:
+    """Requests that were done from `start` to `end` (s since the start of the run), evenly within an interval."""
+    total = 0.0
+    for y in side.tallies:
+        common = min(end, y.start + y.length) - max(start, y.start)
+        if common > 0 and y.length > 0:
+            total += y.done * common / y.length
+    return total
+
+
+def _cpu_share(side: SideRecording, pid: int, start: float, end: float) -> float:
+    """The share of the tree's CPU time that one of its processes used, around [start, end]; 1 when unknown."""
+    tree = side.series.get("process.cpu_seconds")
+    own = next((s.get("process.cpu_seconds") for key, s in side.processes.items() if key.startswith(f"{pid}@")), None)
+    if tree is None or own is None or not len(own):
+        return 1.0
+    around = [start - _AROUND_S, end + _AROUND_S]
+    whole = float(np.diff(np.interp(around, tree.t, tree.v))[0])
+    part = float(np.diff(np.interp(around, own.t, own.v))[0])
+    return min(1.0, part / whole) if whole > 0 and part > 0 else 1.0
 
 
 def _look(event: Event) -> Look:

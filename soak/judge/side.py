@@ -12,7 +12,7 @@ import numpy as np
 
 from soak.core import units
 from soak.core.histogram import Histogram
-from soak.core.inspection import Look, looks
+from soak.core.inspection import Look, looks, requests_in
 from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
 from soak.core.records import Clock, Floats, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
 from soak.judge.marks import Marks
@@ -31,7 +31,6 @@ FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
 _NOTHING = Series(np.empty(0), np.empty(0))
 _MANY_WINDOWS = 60
 _CPU_WINDOW_S = 2.0
-_AROUND_S = 5.0
 _HOLE_S = 5.0
 _HOLE_LOOKS = 5
 """A series has a hole where it has no sample for so long, or for so many times its own pace."""
@@ -209,33 +208,8 @@ class Side:
         return found if found is not None and len(found.v) >= TREND_WINDOWS else None
 
     def requests_in(self, look: Look) -> float:
-        """Requests that the process did while its allocations were tracked: its share of the tree's CPU, of all."""
-        if look.window is None:
-            return 0.0
-        middle, half = (look.window.start + look.window.end) / 2, look.window.seconds / 2
-        return self.done_between(middle - half, middle + half) * self._cpu_share(look.pid, look.start, look.end)
-
-    def done_between(self, start: float, end: float) -> float:
-        """Requests that were done from `start` to `end` (s since the start of the run), evenly within an interval."""
-        total = 0.0
-        for y in self.data.tallies:
-            common = min(end, y.start + y.length) - max(start, y.start)
-            if common > 0 and y.length > 0:
-                total += y.done * common / y.length
-        return total
-
-    def _cpu_share(self, pid: int, start: float, end: float) -> float:
-        """The share of the tree's CPU time that one of its processes used, around [start, end]; 1 when unknown."""
-        tree = self._raw("process.cpu_seconds")
-        own = next(
-            (s.get("process.cpu_seconds") for key, s in self.data.processes.items() if key.startswith(f"{pid}@")), None
-        )
-        if tree is None or own is None or not len(own):
-            return 1.0
-        a, b = start - _AROUND_S, end + _AROUND_S
-        whole = float(np.diff(np.interp([a, b], tree.t, tree.v))[0])
-        part = float(np.diff(np.interp([a, b], own.t, own.v))[0])
-        return min(1.0, part / whole) if whole > 0 and part > 0 else 1.0
+        """Requests that the process did while its allocations were tracked."""
+        return requests_in(self.data, look)
 
     def mean_of(self, metric: str, phase: Phase | None) -> float | None:
         """The mean of a series over the second half of a phase, when it has settled; None without one."""

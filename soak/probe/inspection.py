@@ -23,6 +23,8 @@ from soak.probe.agent import AgentError, AgentSense, ask, socket_of
 from soak.probe.procfs import GoneError, Stat
 
 _BESIDE_S = 20.0
+_STEP = 256 * 1024
+"""Bytes: so much more resident memory is told, lest it be taken for the target's own."""
 _READING_S = 300.0
 _MOST_KEPT = 48 * 1024 * 1024
 
@@ -75,6 +77,9 @@ class Inspection:
             if packed is not None:
                 artifact = ("memray", capture.stem, packed)
         text = f"looked into process {stat.pid} for {data['to'] - began:.1f} s ({self.why})"
+        left = data.get("window", {}).get("rss_after", 0.0) - data.get("window", {}).get("rss_before", 0.0)
+        if left >= _STEP:
+            text += f"; that left {left / 2**20:.1f} MiB more resident"
         sense.tell(Event(began, "inspection", sense.side, text, data), artifact)
 
     def _questions(self, capture: Path) -> list[tuple[str, dict[str, object]]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soak.core import units
-from soak.core.inspection import OFTEN, Function, Window, is_own, looks
+from soak.core.inspection import OFTEN, Function, Look, Site, Window, is_own, looks, requests_in
 from soak.core.records import Recording, Series, SideRecording
 from soak.core.units import Dimension
 from soak.core.verdict import Finding, Percentiles, Severity, SideVerdict, Verdict
@@ -66,6 +66,19 @@ class HotRow:
     allocations: str
     """For each call."""
     recursion: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """One place that allocates, or all of them together, for each request; `stays` was not freed in the window."""
+
+    place: str
+    side: str
+    bytes: str
+    allocations: str
+    stays: str
+    before: str
+    """Bytes in the first window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +186,51 @@ def hot_rows(recording: Recording) -> list[HotRow]:
     return rows
 
 
+def site_rows(recording: Recording) -> list[SiteRow]:
+    """Who allocates in the last window of each side, the most bytes first, against the first window."""
+    rows: list[SiteRow] = []
+    for name, side in recording.sides.items():
+        found = [(look, n) for look in looks(recording, name) if look.window and (n := requests_in(side, look)) > 0]
+        if found:
+            rows += _site_rows(name, found)
+    return rows
+
+
+def _site_rows(side: str, found: list[tuple[Look, float]]) -> Iterator[SiteRow]:
+    (first, requests_then), (last, requests) = found[0], found[-1]
+    one, other = first.window, last.window
+    assert one is not None
+    assert other is not None
+    again = len(found) > 1
+    yield SiteRow(
+        "all places",
+        side,
+        units.size(other.bytes / requests),
+        f"{other.count / requests:,.3g}",
+        units.size(sum(s.size for s in other.held) / requests),
+        units.size(one.bytes / requests_then) if again else "",
+    )
+    before = {(s.file, s.line): s.size for s in one.by_bytes}
+    counts = {(s.file, s.line): s.count for s in other.by_count}
+    held = Counter[tuple[str, int]]()
+    for s in other.held:
+        held[s.file, s.line] += s.size
+    for s in [s for s in other.by_bytes if not _of_the_look(s)][:_MOST_SITES]:
+        at = (s.file, s.line)
+        yield SiteRow(
+            phrases.clean(s.text),
+            side,
+            units.size(s.size / requests),
+            f"{counts[at] / requests:,.3g}" if at in counts else "",
+            units.size(held[at] / requests) if at in held else "",
+            units.size(before[at] / requests_then) if again and at in before else "",
+        )
+
+
+def _of_the_look(site: Site) -> bool:
+    return "/soak/agent/" in site.file or "/memray/" in site.file
+
+
 def _tells(f: Function, samples: int) -> bool:
     """Not by a handful of samples; and everything passes through the entry points of a program."""
     often = f.calls is not None and f.calls > OFTEN
@@ -196,6 +254,7 @@ def _hot_row(side: str, f: Function, window: Window | None) -> HotRow:
 
 
 _MOST_HOT = 12
+_MOST_SITES = 8
 _ENOUGH_SAMPLES = 20
 _ENTRY = 0.95
 _MOST_FAILURES = 10

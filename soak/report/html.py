@@ -85,6 +85,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         quantiles=facts.QUANTILE_LABELS,
         resources=list(facts.resource_rows(recording)),
         hot=facts.hot_rows(recording),
+        sites=facts.site_rows(recording),
         measurement=[
             (name, side, facts.account(side), facts.instrument(recording, name, side))
             for name, side in facts.sides(verdict).items()

@@ -41,6 +41,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         _details("Failures over the whole run", _failures(recording)),
         _details("Process over the soak phase", _resources(recording)),
         _details("Hot paths", _hot_paths(recording)),
+        _details("Allocations for each request", _allocations(recording)),
         _details("Measurement", _measurement(recording, verdict)),
         f"<sub>{_prose(facts.summary(recording, verdict))}</sub>",
     ]
@@ -112,6 +113,13 @@ def _hot_paths(recording: Recording) -> str:
         (_code(r.place, in_table=True), r.side, r.within, r.own, r.calls, r.allocations, r.recursion) for r in rows
     )
     return _table(head, cells, len(rows), "functions", 2)
+
+
+def _allocations(recording: Recording) -> str:
+    rows = facts.site_rows(recording)
+    head = ("Place", "Side", "Bytes", "Count", "Stays", "Bytes at first")
+    cells = ((_code(r.place, in_table=True), r.side, r.bytes, r.allocations, r.stays, r.before) for r in rows)
+    return _table(head, cells, len(rows), "places", 2)
 
 
 def _measurement(recording: Recording, verdict: Verdict) -> str:

@@ -29,6 +29,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         _failures(recording),
         _resources(recording),
         _hot_paths(recording),
+        _allocations(recording),
         _measurement(recording, verdict),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -147,6 +148,19 @@ def _hot_paths(recording: Recording) -> list[str]:
     for r in rows:
         label = _INDENT + _middle(r.place, 48) + (f", {r.side}" if beside else "")
         table.append((label, r.within, r.own, r.calls, r.allocations, r.recursion))
+    widths = _widths(table)
+    return [_columns(cells, widths, right_from=1).rstrip() for cells in table]
+
+
+def _allocations(recording: Recording) -> list[str]:
+    rows = facts.site_rows(recording)
+    if not rows:
+        return []
+    beside = len(recording.sides) > 1
+    table = [("ALLOCATIONS for each request", "bytes", "count", "stays", "bytes at first")]
+    for r in rows:
+        label = _INDENT + _middle(r.place, 48) + (f", {r.side}" if beside else "")
+        table.append((label, r.bytes, r.allocations, r.stays, r.before))
     widths = _widths(table)
     return [_columns(cells, widths, right_from=1).rstrip() for cells in table]
 
