@@ -91,7 +91,7 @@ def cases(seed: int) -> list[Case]:
     arenas = "uvicorn gthread waitress uvicorn/jemalloc uvicorn/tcmalloc"
     add("arenas", "pymalloc_fragmentation", arenas, every=(250, 400), keep=(30, 50))
     add("retention", "retention", "uvicorn gthread waitress", more=(300_000, 600_000), every=(50, 90))
-    add("thread_arenas", "retention", "uvicorn waitress", every=(180, 240), burst=(2_000_000, 4_000_000))
+    add("thread_arenas", "retention", "uvicorn waitress", every=(270, 320), burst=(2_000_000, 4_000_000))
     add("fd_leak", "fd_leak", "uvicorn gthread", every=(8, 20))
     add("thread_leak", "thread_leak", "uvicorn waitress", every=(8, 20))
     add("connection_leak", "connection_leak", "uvicorn gthread", every=(10, 25))
