@@ -80,19 +80,26 @@ def main() -> int:
 
 def looks(folder: Path, quick: bool) -> list[Row]:
     """CPU of the looks that soak takes from outside every second, beside the same figures by psutil."""
-    with nginx(folder / "one") as one, _tree(folder / "tree") as root, contextlib.ExitStack() as stack:
+    names = ("one nginx", "28 MB", "1.5 GB in 5,000 maps", f"a tree of {TREE}")
+    with (
+        nginx(folder / "one") as one,
+        _hoard(20, 1) as small,
+        _hoard(1500, 5000) as large,
+        _tree(folder / "tree") as root,
+        contextlib.ExitStack() as stack,
+    ):
         ways: dict[str, Callable[[float], object]] = {}
-        for name, pid in (("one process", one.pid), (f"a tree of {TREE}", root)):
+        for name, pid in zip(names, (one.pid, small, large, root), strict=True):
             watch = Watch("candidate", Target(url="http://127.0.0.1", pid=pid), [ThreadStacks("candidate")])
             stack.callback(watch.close)
             ways[f"soak, {name}"] = watch.look
             ways[f"psutil, {name}"] = _by_psutil(pid)
         spent = _in_turn(ways, 30 if quick else 120)
     rows = []
-    for name in ("one process", f"a tree of {TREE}"):
+    for name in names:
         own, peer = spent[f"soak, {name}"], spent[f"psutil, {name}"]
         share = sum(own) / len(own) / EVERY_S
-        bar = LOOK_BAR if name == "one process" else None
+        bar = LOOK_BAR if name != names[-1] else None
         rows.append(
             Row(
                 "looks",
@@ -105,6 +112,26 @@ def looks(folder: Path, quick: bool) -> list[Row]:
             )
         )
     return rows
+
+
+@contextlib.contextmanager
+def _hoard(megabytes: int, maps: int) -> Iterator[int]:
+    """A Python that holds so much resident memory in so many mappings that the kernel cannot join: its pid."""
+    code = (
+        "import mmap, time\n"
+        f"size = max(4096, {megabytes} * 2**20 // {maps} // 4096 * 4096)\n"
+        f"kept = [mmap.mmap(-1, size, prot=(3 if i % 2 else 7)) for i in range({maps})]\n"
+        "for m in kept: m[:] = bytes([1]) * size\n"
+        "print(flush=True)\n"
+        "time.sleep(3600)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+    finally:
+        end(process)
 
 
 def _in_turn(ways: dict[str, Callable[[float], object]], seconds: int) -> dict[str, list[float]]:
