@@ -97,7 +97,7 @@ def cases(seed: int) -> list[Case]:
     add("connection_leak", "connection_leak", "uvicorn gthread", every=(10, 25))
     add("child_leak", "child_leak", "uvicorn", every=(30, 50))
     add("crash", "crash", "uvicorn waitress", after=(1500, 3000))
-    add("hang", "hang", "uvicorn sync", after=(1500, 2500))
+    add("hang", "hang", "uvicorn gthread", after=(1500, 2500))
     add("recursion", "stack_growth", "uvicorn gthread waitress", per_link=(10, 20))
     add("deep_calls", "recursion_limit", "uvicorn gthread", per_link=(1, 2))
     add("leak", "memory_growth", "uvicorn waitress", agent=False, per_request=(1500, 6000))
