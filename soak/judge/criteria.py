@@ -66,6 +66,8 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
         low, high = wilson(bad, total)
         return bad / total, low, high, ""
     found = side.soak_series(criterion.metric)
+    if room == "allocations" and found is not None:  # each is a window of its own, of hundreds of requests
+        return float(np.mean(found.v)), float(np.min(found.v)), float(np.max(found.v)), ""
     if found is None or len(found) < _MIN_SAMPLES:
         return math.nan, math.nan, math.nan, f"{criterion.metric} was not seen"
     return (*_summary(found.v, criterion), "")
@@ -231,6 +233,8 @@ def _too_little(criterion: Criterion, side: Side, endpoint: str | None) -> str:
         )
     if side.soak_series(criterion.metric) is None:
         return f"{criterion.metric} was not seen: no data is no pass"
+    if room == "allocations":
+        return f"{MIN_BLOCKS} windows are needed for a trend; set probe.allocations.every"
     return "too few samples for a trend; run longer"
 
 

@@ -17,6 +17,14 @@ from soak.core.scenario import Scenario
 _SMOKE_S = 600.0
 """A shorter soak can show a steep growth, but seldom that there is none."""
 
+MIN_WINDOWS = 8
+"""Of allocations: a trend through fewer says nothing."""
+INSIDE = (
+    "memory.live", "memory.free_in_heap", "memory.fragmentation", "memory.pymalloc_slack", "memory.retained",
+    "stack.depth",
+)  # fmt: skip
+"""Metrics that nobody sees from outside."""
+
 _NOISE = {"bytes": 2.0**20, "time": 1e-3, "count": 1.0, "rate": 1.0}
 """What a healthy process wanders by itself, in base units: about 1 MiB, 1 ms, one file or thread."""
 
@@ -30,8 +38,10 @@ def sight(criterion: Criterion, scenario: Scenario, folder: Path = Path()) -> st
     room, _, quantile = criterion.metric.partition(".")
     if room in ("latency", "service") and quantile in QUANTILES:
         return _percentile(criterion, scenario, folder, quantile)
+    if room == "allocations":
+        return _allocations(criterion, scenario)
     if criterion.kind == "growth_below":
-        return _size(criterion, scenario)
+        return _size(criterion, scenario) + _by_whom(criterion)
     if room == "errors":
         return _errors(criterion, scenario, folder)
     if criterion.metric == "throughput.rate":
@@ -161,16 +171,37 @@ def _throughput(criterion: Criterion, scenario: Scenario, folder: Path) -> str:
     return f"{units.show(offered, 'rate')} are offered."
 
 
+def _allocations(criterion: Criterion, scenario: Scenario) -> str:
+    window = scenario.probe.window
+    if window is None:
+        return "Never seen: probe.allocations is false."
+    windows = 2 + int(scenario.phases.soak / window.every) if window.every else 2
+    text = f"{windows} windows of {units.duration(scenario.inspection_s)} in a Python target with an agent"
+    if criterion.kind != "growth_below":
+        return f"{text}; every one of them must hold."
+    if windows < MIN_WINDOWS:
+        return f"{text}: a trend needs {MIN_WINDOWS}. Set probe.allocations.every."
+    return f"{text}."
+
+
+def _by_whom(criterion: Criterion) -> str:
+    """What only somebody inside can tell."""
+    if criterion.metric not in INSIDE:
+        return ""
+    return " Seen from inside only: by an agent in Python, or at a door of the target's own."
+
+
 def _level(criterion: Criterion, scenario: Scenario) -> str:
     length = criterion.over or scenario.phases.soak
-    looks = length / scenario.probe.every
+    pace = scenario.allocator_s if criterion.metric in INSIDE else scenario.probe.every
+    looks = length / pace
     few = " That is few: look more often, or longer." if looks < 24 else ""
     if criterion.metric.startswith(("stack.h", "memory.peak")):
         mark = "A high-water mark: it never sinks, so one deep request of the whole life of the process counts. "
         return mark + f"About {_number(looks)} looks{_in_window(criterion)}.{few}"
     if criterion.spec.room == "generator":
         return f"The instrument's own health{_in_window(criterion)}."
-    return f"About {_number(looks)} looks{_in_window(criterion)}.{few}"
+    return f"About {_number(looks)} looks{_in_window(criterion)}.{few}{_by_whom(criterion)}"
 
 
 def _in_window(criterion: Criterion) -> str:

@@ -214,3 +214,31 @@ def test_users_of_the_closed_model_have_no_burst() -> None:
     load = {"users": 5, "requests": [{"get": "/"}]}
     with pytest.raises(ValidationError, match="users of the closed model pace themselves"):
         scenario(load=load, phases={"soak": "2m", "burst": BURST})
+
+
+@pytest.mark.parametrize(
+    "probe,words",
+    [
+        ({"allocator": "100ms"}, "500ms to 10m"),
+        ({"allocations": {"for": "10ms"}}, "200ms to 60s"),
+        ({"allocations": {"every": "5s", "for": "2s"}}, "ten times what a window takes"),
+        ({"attach": "strace"}, "gdb"),
+    ],
+)
+def test_looks_from_inside_have_bounds(probe, words):
+    with pytest.raises(ValidationError, match=words):
+        scenario(probe=probe)
+
+
+def test_a_debugger_needs_load_before_the_soak_and_somebody_to_attach_to():
+    assert scenario(probe={"attach": "lldb"}, phases={"warmup": "15s", "soak": "1m"}).probe.attach == "lldb"
+    for changes in ({"phases": {"warmup": "5s", "soak": "1m"}}, {"target": {"url": "http://127.0.0.1:8000"}}):
+        with pytest.raises(ValidationError, match=r"probe\.attach: needs a process to watch"):
+            scenario(probe={"attach": "lldb"}, **{"phases": {"warmup": "15s", "soak": "1m"}} | changes)
+
+
+def test_looks_from_inside_are_paced_by_the_length_of_the_soak():
+    short, long = scenario(phases={"soak": "1m"}), scenario(phases={"soak": "8h"})
+    assert (short.allocator_s, short.inspection_s) == (1.0, 1.0)
+    assert (long.allocator_s, long.inspection_s) == (10.0, 5.0)
+    assert scenario(probe={"allocations": False}).probe.window is None

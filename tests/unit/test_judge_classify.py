@@ -170,3 +170,20 @@ def test_stacks_of_many_threads_are_told_once() -> None:
         stack_thread_limit=line(8, 0),
     )
     assert [f.cause for f in found] == ["stack_growth"]
+
+
+def test_allocations_are_judged_by_every_window() -> None:
+    from tests.unit.judging import judged
+
+    def window_of(at: float, count: float) -> Event:
+        made = look(at, **window(1000))
+        made.data["window"].update({"from": at, "to": at + 1.0})  # type: ignore[attr-defined]
+        made.data["allocations"]["count"] = count  # type: ignore[index]
+        return made
+
+    criterion = [{"metric": "allocations.per_request", "below": "150"}]
+    good = judged(criterion, events=(window_of(20, 9_000), window_of(120, 10_000)))
+    assert (good.verdict, good.criteria[0].value) == ("pass", pytest.approx(95))
+    late = judged(criterion, events=(window_of(20, 9_000), window_of(120, 20_000)))
+    assert late.verdict == "inconclusive"
+    assert judged(criterion, events=(window_of(20, 19_000), window_of(120, 20_000))).verdict == "fail"

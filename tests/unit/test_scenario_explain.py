@@ -197,3 +197,28 @@ def test_a_door_is_told_with_its_pace():
     text = explain(spec)
     assert "asked for its own figures at redis 127.0.0.1:6379 every 1 s" in " ".join(text.split())
     assert "only what it tells itself is seen" in " ".join(text.split())
+
+
+def test_what_is_seen_from_inside_is_told_with_its_own_pace():
+    assert words({"metric": "memory.fragmentation", "below": "30%"}).startswith(
+        "About 360 looks. Seen from inside only"
+    )
+    assert "Seen from inside only" in words({"metric": "memory.live", "growth_below": "10 MiB/h"})
+    assert "Seen from inside" not in words({"metric": "memory.rss", "growth_below": "10 MiB/h"})
+
+
+def test_windows_of_allocations_are_counted():
+    level, growth = ({"metric": "allocations.per_request", k: v} for k, v in (("below", "500"), ("growth_below", "5%")))
+    assert words(level) == "2 windows of 5 s in a Python target with an agent; every one of them must hold."
+    assert "a trend needs 8. Set probe.allocations.every" in words(growth)
+    assert words(growth, made(probe={"allocations": {"every": "5m"}})).startswith("14 windows of 5 s")
+    assert words(level, made(probe={"allocations": False})) == "Never seen: probe.allocations is false."
+
+
+def test_looks_from_inside_are_told_where_there_may_be_any():
+    flat = " ".join(explain(made()).split())
+    assert "Python is asked from inside every 10 s; its allocations are tracked for 5 s early and late" in flat
+    outside = made(target={"url": "http://127.0.0.1:8000", "process": {"command": "server", "agent": False}})
+    assert "from inside" not in explain(outside)
+    attached = made(target={"url": "http://127.0.0.1:8000", "port": 8000}, probe={"attach": "lldb"})
+    assert "lldb stops a Python without an agent for 1 to 3 s in the warm-up" in " ".join(explain(attached).split())
