@@ -229,7 +229,8 @@ class Hang(Healthy):
     def touch(self, item: int) -> None:
         self.left -= 1
         if self.left <= 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a handler in Python would wait for the lock too
+            with contextlib.suppress(ValueError):  # not in the main thread: then that one still handles signals
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a handler in Python would wait for the lock too
             lock = threading.Lock()
             with lock, lock:
                 pass

@@ -48,8 +48,8 @@ def floor_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
 
 
 def peak_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
-    """Maxima of up to 24 blocks of [start, end)."""
-    return _blocks(t, v, start, end, FLOOR_BLOCKS, lambda x: float(np.max(x)))
+    """Maxima of up to 24 blocks of [start, end). A mark that never sinks is a maximum already: one sample is enough."""
+    return _blocks(t, v, start, end, FLOOR_BLOCKS, lambda x: float(np.max(x)), least=1)
 
 
 def sawtooth_period(t: Floats, v: Floats) -> float | None:
@@ -71,10 +71,18 @@ def sawtooth_period(t: Floats, v: Floats) -> float | None:
     return float(np.median(np.diff(falls)))
 
 
-def _blocks(t: Floats, v: Floats, start: float, end: float, most: int, take: Callable[[Floats], float]) -> Blocks:
+def _blocks(
+    t: Floats,
+    v: Floats,
+    start: float,
+    end: float,
+    most: int,
+    take: Callable[[Floats], float],
+    least: int = _MIN_SAMPLES,
+) -> Blocks:
     keep = np.isfinite(v) & (t >= start) & (t < end)
     t, v = t[keep], v[keep]
-    count = max(1, min(most, len(t) // _MIN_SAMPLES))
+    count = max(1, min(most, len(t) // least))
     edges = np.linspace(start, end, count + 1)
     cuts = np.searchsorted(t, edges)
     found = [(i, v[a:b]) for i, (a, b) in enumerate(pairwise(cuts)) if b > a]
