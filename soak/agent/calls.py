@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections import Counter
 from collections.abc import Callable
 from time import perf_counter
 from types import CodeType, FrameType
@@ -19,22 +18,44 @@ _TOOLS = (4, 3, 1)
 """Identifiers that debuggers, profilers and coverage usually leave alone (sys.monitoring)."""
 
 
-def count(seconds: float, wait: Wait) -> tuple[float, str, Counter[CodeType]]:
+class Calls:
+    """Calls by function, counted by identity: from 3.12 on a code object's hash is made of all its instructions."""
+
+    def __init__(self) -> None:
+        self._times: dict[int, int] = {}
+        self._codes: dict[int, CodeType] = {}
+
+    def note(self, code: CodeType) -> None:
+        """One call more."""
+        key = id(code)
+        if key in self._times:
+            self._times[key] += 1
+        else:
+            self._codes[key] = code
+            self._times[key] = 1
+
+    def most(self, at_most: int) -> list[tuple[CodeType, int]]:
+        """The most frequent."""
+        ordered = sorted(self._times.items(), key=lambda item: item[1], reverse=True)
+        return [(self._codes[key], times) for key, times in ordered[:at_most]]
+
+
+def count(seconds: float, wait: Wait) -> tuple[float, str, Calls]:
     """Calls by function; how long they were counted (s), and in which threads: `all`, `main` or `none`."""
     if hasattr(sys, "monitoring"):
         return _monitored(seconds, wait)
     return _profiled(seconds, wait)
 
 
-def _monitored(seconds: float, wait: Wait) -> tuple[float, str, Counter[CodeType]]:
+def _monitored(seconds: float, wait: Wait) -> tuple[float, str, Calls]:
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
-    counts: Counter[CodeType] = Counter()
+    calls = Calls()
     tool = next((t for t in _TOOLS if monitoring.get_tool(t) is None), None)
     if tool is None:
-        return 0.0, "none", counts
+        return 0.0, "none", calls
 
     def entered(code: CodeType, _offset: int) -> None:
-        counts[code] += 1
+        calls.note(code)
 
     monitoring.use_tool_id(tool, "soak")
     try:
@@ -43,7 +64,7 @@ def _monitored(seconds: float, wait: Wait) -> tuple[float, str, Counter[CodeType
         began = perf_counter()
         wait(seconds)
         monitoring.set_events(tool, 0)
-        return perf_counter() - began, "all", counts
+        return perf_counter() - began, "all", calls
     finally:
         monitoring.set_events(tool, 0)
         monitoring.register_callback(tool, monitoring.events.PY_START, None)
@@ -51,39 +72,45 @@ def _monitored(seconds: float, wait: Wait) -> tuple[float, str, Counter[CodeType
 
 
 _PENDING = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+_NOW: dict[str, Calls | None] = {"calls": None, "counted": None}
+"""What is counted now, and what the main thread has begun to count. It may come to that long after we left."""
 
 
-def _profiled(seconds: float, wait: Wait) -> tuple[float, str, Counter[CodeType]]:
+def _entered(frame: FrameType, event: str, _argument: object) -> None:
+    calls = _NOW["calls"]
+    if calls is None:
+        sys.setprofile(None)  # it did not come to it by itself
+    elif event == "call":
+        calls.note(frame.f_code)
+
+
+def _begin(_nothing: object) -> int:
+    if sys.getprofile() is None and _NOW["calls"] is not None:
+        sys.setprofile(_entered)
+        _NOW["counted"] = _NOW["calls"]
+    return 0
+
+
+def _end(_nothing: object) -> int:
+    if sys.getprofile() is _entered and _NOW["calls"] is None:
+        sys.setprofile(None)
+    return 0
+
+
+_FIRST, _LAST = _PENDING(_begin), _PENDING(_end)
+
+
+def _profiled(seconds: float, wait: Wait) -> tuple[float, str, Calls]:
     """The main thread runs what it is asked to between two of its own instructions."""
-    counts: Counter[CodeType] = Counter()
-    state = {"on": False, "over": False}
-
-    def entered(frame: FrameType, event: str, _argument: object) -> None:
-        if state["over"]:
-            sys.setprofile(None)  # it did not come to it by itself
-        elif event == "call":
-            counts[frame.f_code] += 1
-
-    def begin(_nothing: object) -> int:
-        if sys.getprofile() is None and not state["over"]:
-            sys.setprofile(entered)
-            state["on"] = True
-        return 0
-
-    def end(_nothing: object) -> int:
-        if sys.getprofile() is entered:
-            sys.setprofile(None)
-        return 0
-
-    first, last = _PENDING(begin), _PENDING(end)
-    _KEPT.append((first, last))  # the main thread may come to them long after this returned
-    ctypes.pythonapi.Py_AddPendingCall(first, None)
-    began = perf_counter()
-    wait(seconds)
-    state["over"] = True
+    calls = Calls()
+    _NOW["calls"] = calls
+    try:
+        ctypes.pythonapi.Py_AddPendingCall(_FIRST, None)
+        began = perf_counter()
+        wait(seconds)
+    finally:
+        _NOW["calls"] = None
     took = perf_counter() - began
-    ctypes.pythonapi.Py_AddPendingCall(last, None)
-    return (took, "main", counts) if state["on"] else (0.0, "none", counts)
-
-
-_KEPT: list[object] = []
+    ctypes.pythonapi.Py_AddPendingCall(_LAST, None)
+    counted, _NOW["counted"] = _NOW["counted"] is calls, None
+    return (took, "main", calls) if counted else (0.0, "none", calls)

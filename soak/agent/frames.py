@@ -21,7 +21,7 @@ class Depth:
     def look(self) -> None:
         """Look once. A short recursion between two looks is not seen."""
         own = get_ident()
-        for thread, frame in sys._current_frames().items():
+        for thread, frame in _frames().items():
             if thread == own:
                 continue
             depth = 0
@@ -40,27 +40,32 @@ class Depth:
 
 
 class Hot:
-    """Functions by the share of samples that they are in, busy threads only."""
+    """Functions by the share of samples that they are in, busy threads only.
+
+    Counted by identity: from 3.12 on the hash of a code object is made of all its instructions, every time.
+    """
 
     def __init__(self) -> None:
         self.samples = 0
-        self._within: Counter[CodeType] = Counter()
-        self._leaf: Counter[CodeType] = Counter()
-        self._recursive: dict[CodeType, int] = {}
+        self._codes: dict[int, CodeType] = {}
+        self._within: Counter[int] = Counter()
+        self._leaf: Counter[int] = Counter()
+        self._recursive: dict[int, int] = {}
 
     def look(self) -> None:
         """Look once at all threads."""
         own = get_ident()
-        for thread, frame in sys._current_frames().items():
+        for thread, frame in _frames().items():
             if thread == own or _waits(frame):
                 continue
             self.samples += 1
-            self._leaf[frame.f_code] += 1
-            counts: Counter[CodeType] = Counter()
+            self._leaf[id(frame.f_code)] += 1
+            counts: Counter[int] = Counter()
             depth = 0
             at: FrameType | None = frame
             while at is not None and depth < _LONGEST:
-                counts[at.f_code] += 1
+                self._codes[id(at.f_code)] = at.f_code
+                counts[id(at.f_code)] += 1
                 depth += 1
                 at = at.f_back
             for code, times in counts.items():
@@ -72,9 +77,9 @@ class Hot:
         """Functions in more than `share` of the samples, the most frequent first."""
         return [
             {
-                "function": code.co_name,
-                "file": code.co_filename,
-                "line": code.co_firstlineno,
+                "function": self._codes[code].co_name,
+                "file": self._codes[code].co_filename,
+                "line": self._codes[code].co_firstlineno,
                 "within": count / self.samples,
                 "own": self._leaf[code] / self.samples,
                 "recursion": self._recursive.get(code, 0),
@@ -82,6 +87,25 @@ class Hot:
             for code, count in self._within.most_common(at_most)
             if count > share * self.samples
         ]
+
+
+def _frames() -> dict[int, FrameType]:
+    """The frame of each thread; none while there are other interpreters with an allocator of their own.
+
+    From 3.12 on there may be: `sys._current_frames` makes objects of theirs too, in the wrong memory.
+    """
+    if sys.version_info >= (3, 12) and _interpreters() > 1:
+        return {}
+    return sys._current_frames()
+
+
+def _interpreters() -> int:
+    for module in ("_interpreters", "_xxsubinterpreters"):
+        try:
+            return len(__import__(module).list_all())
+        except ImportError:
+            continue
+    return 1
 
 
 _WAITING = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from _io import BytesIO, StringIO
 from collections import Counter, OrderedDict, deque
 from types import FrameType, ModuleType
 from typing import Any
@@ -17,7 +18,9 @@ MOST_BLOCKS = 5_000_000
 _LEAST_ITEMS = 100
 _CONTAINERS = (list, dict, set, deque, OrderedDict)
 _SIZED = (*_CONTAINERS, tuple, frozenset)
+_STREAMS = (BytesIO, StringIO)
 _FEW_ITEMS = 8
+_VIEWS = 8
 _MALLOC = 512
 """Bytes: what is larger is malloc's, what is smaller is in Python's own arenas (Objects/obmalloc.c)."""
 _LARGE = 64 * 1024
@@ -39,22 +42,21 @@ def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
     for held in objects:
         kind = type(held)
         counts[kind] += 1
-        if kind in _SIZED:
-            found.container(held, kind)
+        found.container(held, kind)
     total = len(objects)
     for start in range(0, total, _AT_ONCE):
         found.below(objects[start : start + _AT_ONCE])
     del objects, held
-    large = sorted(found.containers.values(), key=len, reverse=True)[:containers]
+    large = sorted(found.containers.values(), key=lambda item: item[0], reverse=True)[:containers]
     buffers = sorted(found.buffers, key=lambda item: item[0], reverse=True)[:containers]
-    names = _holders([*large, *(held for _, held in buffers)])
+    names = _holders([*(held for _, held in large), *(held for _, held in buffers)])
     return {
         "total": total,
         "large": found.bytes,
         "types": {_type_name(kind): count for kind, count in counts.most_common(types)},
         "containers": [
-            {"id": id(held), "type": type(held).__name__, "items": len(held), "name": names.get(id(held), "")}
-            for held in large
+            {"id": id(held), "type": type(held).__name__, "items": items, "name": names.get(id(held), "")}
+            for items, held in large
         ],
         "buffers": [
             {"id": id(held), "type": type(held).__name__, "bytes": size, "name": names.get(id(held), "")}
@@ -72,19 +74,46 @@ class _Found:
 
     def __init__(self) -> None:
         self.bytes = 0
-        self.containers: dict[int, Any] = {}
+        self.containers: dict[int, tuple[int, Any]] = {}
         self.buffers: list[tuple[int, Any]] = []
         self._plain: dict[type, bool] = dict.fromkeys((int, float, bool, type(None), type), False)
+        self._bases: dict[type, Any] = {}
         self._seen: set[int] = set()
 
     def container(self, held: Any, kind: type) -> None:
-        """Note one, if it is large."""
-        if len(held) <= _FEW_ITEMS:
+        """Note it if it is a container, or of a class that is made of one, and large. Runs no code of the host's."""
+        if kind not in self._bases:
+            self._bases[kind] = next((b for b in kind.__mro__ if b in _SIZED or b in _STREAMS), None)
+        base = self._bases[kind]
+        if base is None:
             return
-        size = held.__sizeof__()
+        if base in _STREAMS:
+            size = base.__sizeof__(held)
+            self.bytes += size if size > _MALLOC else 0
+            if size >= _LARGE:
+                self.buffers.append((size, held))
+            return
+        items = base.__len__(held)
+        if items <= _FEW_ITEMS:
+            return
+        size = base.__sizeof__(held)
         self.bytes += size if size > _MALLOC else 0
-        if len(held) >= _LEAST_ITEMS and kind in _CONTAINERS:
-            self.containers[id(held)] = held
+        if items >= _LEAST_ITEMS and base in _CONTAINERS:
+            self.containers[id(held)] = (items, held)
+
+    def _viewed(self, held: Any, kind: Any) -> None:
+        """An array of numpy's by itself, or what it is a view of."""
+        whole = held
+        for _ in range(_VIEWS):
+            if type(whole.base) is not kind:
+                break
+            whole = whole.base
+        if id(whole) not in self._seen:
+            self._seen.add(id(whole))
+            size = kind.__sizeof__(whole)
+            self.bytes += size if size > _MALLOC else 0
+            if size >= _LARGE:
+                self.buffers.append((size, whole))
 
     def below(self, holders: list[Any]) -> None:
         """Note what they hold that nobody lists."""
@@ -100,6 +129,8 @@ class _Found:
                     if len(held) > _FEW_ITEMS and id(held) not in self._seen:
                         self._seen.add(id(held))
                         self.container(held, kind)
+                elif kind.__name__ == "ndarray" and kind.__module__ == "numpy":
+                    self._viewed(held, kind)
                 elif self._plain[kind] and (size := held.__sizeof__()) > _MALLOC and id(held) not in self._seen:
                     self._seen.add(id(held))
                     self.bytes += size

@@ -23,6 +23,17 @@ import os
 import stat
 import struct
 import sys
+from _signal import (  # type: ignore[import-not-found]
+    SIG_BLOCK,
+    SIG_SETMASK,
+    SIGABRT,
+    SIGBUS,
+    SIGFPE,
+    SIGILL,
+    SIGSEGV,
+    pthread_sigmask,
+    valid_signals,
+)
 from time import monotonic, perf_counter, thread_time
 from typing import Any
 
@@ -35,6 +46,11 @@ _BUDGET = 0.005
 """Share of a core for the looks that nobody asked for; answers have the rest of one part in a hundred."""
 _FORK_PATIENCE_S = 0.25
 _FORK_LOOKS = 20
+_SWEPT = 32
+_RESUME_PATIENCE_S = 0.05
+_GUARD_PATIENCE_S = 5.0
+_FAULTS = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}
+"""Signals that a thread brings upon itself."""
 _SWITCH_S = 0.0002
 
 
@@ -70,22 +86,69 @@ class Agent:
         self._pymalloc: Any = None
         self._depth: Any = None
         self._errors: Any = None
+        self._collections: tuple[int, ...] = (0, 0, 0)
 
     def begin(self) -> None:
-        """Listen and start the thread. Raises OSError."""
+        """Listen and start the thread, unless it runs. Raises OSError."""
+        if not self._over.acquire(False):
+            return
+        try:
+            self._listen()
+            # what the host has blocked to take when it likes must not be delivered to this thread
+            before = pthread_sigmask(SIG_BLOCK, valid_signals() - _FAULTS)
+            try:
+                self._start_thread(self._run, ())
+            finally:
+                pthread_sigmask(SIG_SETMASK, before)
+        except BaseException:
+            self._over.release()
+            raise
+
+    def _listen(self) -> None:
+        try:
+            self._bind(self._folder)
+        except OSError:  # it may have given up the rights it began with
+            self._folder = _own_folder()
+            self._bind(self._folder)
+        self._wake = os.pipe()
+        os.set_blocking(self._wake[0], False)
+
+    def _bind(self, folder: str) -> None:
         from _socket import AF_UNIX, SOCK_STREAM
 
-        self._path = f"{self._folder}/{os.getpid()}.sock"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
-        self._listener = self._socket(AF_UNIX, SOCK_STREAM)
-        self._listener.bind(self._path + ".new")  # who sees the name shall be heard
-        os.chmod(self._path + ".new", 0o600)
-        self._listener.listen(4)
-        os.rename(self._path + ".new", self._path)
-        self._wake = os.pipe()
-        self._over.acquire()
-        self._start_thread(self._run, ())
+        path = f"{folder}/{os.getpid()}.sock"
+        for old in (path, path + ".new"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(old)
+        listener = self._socket(AF_UNIX, SOCK_STREAM)
+        try:
+            listener.bind(path + ".new")  # who sees the name shall be heard
+            os.chmod(path + ".new", 0o600)
+            listener.listen(4)
+            os.rename(path + ".new", path)
+        except BaseException:
+            listener.close()
+            raise
+        self._listener, self._path = listener, path
+        self._sweep(folder)
+
+    def _sweep(self, folder: str) -> None:
+        """Remove sockets of processes that had no time to: nobody listens there."""
+        from _socket import AF_UNIX, SOCK_STREAM
+
+        for name in sorted(os.listdir(folder), reverse=True)[:_SWEPT]:
+            peer = self._socket(AF_UNIX, SOCK_STREAM)
+            try:
+                peer.setblocking(False)
+                if name.endswith(".sock"):
+                    peer.connect(f"{folder}/{name}")
+            except ConnectionRefusedError:
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{folder}/{name}")
+            except OSError:
+                pass
+            finally:
+                peer.close()
 
     def end(self) -> None:
         """Stop, wait a moment for the thread, and leave nothing behind."""
@@ -104,27 +167,34 @@ class Agent:
 
     def resume(self) -> None:
         """Go on after a fork: with a new thread, or with the one that was too busy to hear of it."""
-        if self._wake is not None and self._over.acquire(False):
+        if self._wake is not None:
+            if not self._over.acquire(True, _RESUME_PATIENCE_S):
+                with contextlib.suppress(OSError):
+                    os.read(self._wake[0], 64)
+                return
             self._over.release()
             self._close()
-        if self._wake is None:
-            self.begin()
-        else:
-            os.read(self._wake[0], 1)
+        self.begin()
 
     def forget(self) -> None:
-        """In a child whose parent could not wait for the thread: that thread is not here, its lock is held for ever."""
+        """In a child: the thread is not here, and what it has counted is the parent's."""
         _, lock, *_ = _originals()
         self._over = lock()
+        self._cpu = 0.0
+        if self._errors is not None:
+            self._errors.seen = 0
+        if self._depth is not None:
+            self._depth.take()
+        self._collections = _collections()
         self._close(unlink=False)
 
     def _close(self, unlink: bool = True) -> None:
-        if self._wake is None:
+        wake, self._wake = self._wake, None
+        if wake is None:
             return
-        for descriptor in self._wake:
+        for descriptor in wake:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
-        self._wake = None
         self._listener.close()
         if unlink:
             with contextlib.suppress(OSError):
@@ -141,7 +211,8 @@ class Agent:
             pass
         finally:
             self._cpu += thread_time()
-            self._over.release()
+            with contextlib.suppress(RuntimeError):
+                self._over.release()
 
     def _turn(self) -> bool:
         """Wait for a question or for the time to look; False when it is over."""
@@ -159,16 +230,16 @@ class Agent:
                 self._answer()
             elif monotonic() >= self._next_look:
                 self._look_at_stacks()
-        except (OSError, ValueError):
+        except Exception:  # the next question may go better
             pass
         return True
 
     def _look_at_stacks(self) -> None:
         if self._depth is None:
-            from .errors import RecursionErrors
-            from .frames import Depth
+            # all of them now: a host that gives up its rights may not be able to read them later
+            from . import allocator, calls, errors, frames, heap, pymalloc, window  # noqa: F401
 
-            self._depth, self._errors = Depth(), RecursionErrors()
+            self._depth, self._errors = frames.Depth(), errors.RecursionErrors()
         began = thread_time()
         self._depth.look()
         self._errors.watch()
@@ -240,7 +311,7 @@ class Agent:
         return self._figures(force) | {
             "python": sys.version.split()[0],
             "gc": {
-                "collections": [g["collections"] for g in gc.get_stats()],
+                "collections": [n - self._collections[i] for i, n in enumerate(_collections())],
                 "collected": sum(g["collected"] for g in gc.get_stats()),
                 "uncollectable": sum(g["uncollectable"] for g in gc.get_stats()),
                 "enabled": gc.isenabled(),
@@ -280,8 +351,8 @@ class Agent:
         from .calls import count
         from .frames import key
 
-        took, threads, counts = count(seconds, self.wait)
-        rates = [(*key(code), times / took) for code, times in counts.most_common(at_most)] if took else []
+        took, threads, calls = count(seconds, self.wait)
+        rates = [(*key(code), times / took) for code, times in calls.most(at_most)] if took else []
         return {"counted_s": took, "threads": threads, "rates": rates}
 
     def _stopping(self) -> bool:
@@ -303,28 +374,39 @@ class Agent:
 
 def start() -> None:
     """Start the agent of this process, unless it has one. Never raises."""
-    if _STATE.get("agent") is not None or not sys.platform.startswith("linux"):
+    if hasattr(sys, _MARK) or not sys.platform.startswith("linux"):
         return
     try:
-        if "eventlet.patcher" in sys.modules:
-            return  # its threads are not the interpreter's
-        folder = os.environ.get(FOLDER) or _own_folder()
-        agent = Agent(folder)
-        try:
-            agent.begin()
-        except OSError:
-            if folder == _own_folder():
-                return
-            agent = Agent(_own_folder())
-            agent.begin()
+        if "eventlet.patcher" in sys.modules or not _in_main_interpreter():
+            return  # its threads are not the interpreter's; or it ends before its process does
+        agent = Agent(os.environ.get(FOLDER) or _own_folder())
+        agent.begin()
+        setattr(sys, _MARK, True)  # it may have been loaded under another name, too
         _STATE["agent"] = agent
         os.register_at_fork(before=_before_fork, after_in_parent=_again, after_in_child=_again_in_child)
-        atexit.register(agent.end)
+        atexit.register(_at_exit)
     except Exception:  # the host's start matters more
         pass
 
 
-_STATE: dict[str, Any] = {"agent": None, "later": None, "forking": False}
+def _in_main_interpreter() -> bool:
+    for name in ("_interpreters", "_xxsubinterpreters"):
+        with contextlib.suppress(ImportError):
+            current = __import__(name).get_current()
+            return int(current[0] if isinstance(current, tuple) else current) == 0
+    return True
+
+
+def _collections() -> tuple[int, ...]:
+    import gc
+
+    return tuple(g["collections"] for g in gc.get_stats())
+
+
+_MARK = "_soak_agent"
+_STATE: dict[str, Any] = {"agent": None, "later": None, "guard": _originals()[1]()}
+"""`guard` is held while the thread is ended or begun, from before a fork until after it: forks may come from many
+threads at once."""
 
 
 def _own_folder() -> str:
@@ -340,8 +422,8 @@ def _own_folder() -> str:
 
 def _before_fork() -> None:
     with contextlib.suppress(Exception):
+        _STATE["guard"].acquire(True, _GUARD_PATIENCE_S)
         _STATE["agent"].end()
-        _STATE["forking"] = True
         if _STATE["later"] is None:
             import ctypes
             from functools import partial
@@ -354,24 +436,50 @@ def _before_fork() -> None:
 
 def _again() -> None:
     """In the parent: what is pending is done by the main thread, and another one that forks cannot wait for it."""
-    threading = sys.modules.get("threading")
-    if threading is not None and threading.current_thread() is not threading.main_thread():
-        _resume(None)
+    with contextlib.suppress(Exception):
+        _release()
+        threading = sys.modules.get("threading")
+        if threading is not None and _originals_ident() != threading.main_thread().ident:
+            _resume(None)
 
 
 def _resume(_nothing: object) -> int:
-    """What the interpreter calls when it goes on after a fork."""
+    """What the interpreter calls when it goes on after a fork; if another fork has begun, that one will see to it."""
     with contextlib.suppress(Exception):
-        if _STATE["forking"]:
-            _STATE["forking"] = False
-            _STATE["agent"].resume()
+        guard = _STATE["guard"]
+        if guard.acquire(False):
+            try:
+                _STATE["agent"].resume()
+            finally:
+                guard.release()
     return 0
 
 
 def _again_in_child() -> None:
-    agent = _STATE["agent"]
-    _STATE["forking"] = False
+    """The parent's calls may be pending here too: until all is done, the guard keeps them out."""
     with contextlib.suppress(Exception):
-        agent._cpu = 0.0
-        agent.forget()
-        agent.begin()
+        _, lock, *_ = _originals()
+        guard = lock()
+        guard.acquire()
+        _STATE["guard"] = guard
+        try:
+            _STATE["agent"].forget()
+            _STATE["agent"].begin()
+        finally:
+            guard.release()
+
+
+def _at_exit() -> None:
+    if _STATE["guard"].acquire(True, _GUARD_PATIENCE_S):  # and kept: nothing begins any more
+        _STATE["agent"].end()
+
+
+def _release() -> None:
+    with contextlib.suppress(RuntimeError):
+        _STATE["guard"].release()
+
+
+def _originals_ident() -> int:
+    from _thread import get_ident
+
+    return get_ident()

@@ -183,7 +183,8 @@ def _look(event: Event) -> Look:
                 ("memray", data.get("allocations", {})),
             )
             if "error" in part
-        ),
+        )
+        + ((f"heap: not looked at: {heap['skipped']}",) if "skipped" in heap else ()),
     )
 
 

@@ -11,7 +11,7 @@ ADVICE: Mapping[str, str] = {
     ),
     "object_leak": (
         "Look at the place above, and at who keeps what it makes: a list, a cache without a bound, a callback that is "
-        "never removed. `soak report RUN --flamegraph` opens what was still held. Until it is mended, restart in time."
+        "never removed. `soak report RUN --flamegraph` opens what Python held. Until it is mended, restart in time."
     ),
     "native_leak": (
         "Look at extension modules and what is passed to them: memory that native code takes and never frees. `memray "
@@ -19,15 +19,17 @@ ADVICE: Mapping[str, str] = {
     ),
     "fragmentation": (
         "Small long-lived pieces between large short-lived ones pin the heap. Allocate the long-lived first or apart, "
-        "keep sizes alike, or try jemalloc (LD_PRELOAD) and soak again. Redis: `CONFIG SET activedefrag yes`."
+        "keep sizes alike, or try another allocator (jemalloc by LD_PRELOAD) and soak again. Redis: `CONFIG SET "
+        "activedefrag yes`."
     ),
     "pymalloc_fragmentation": (
         "Something makes very many small objects at once, and keeps a few of them. Build the kept ones first, keep "
         "them compact (arrays, __slots__), or do the big work in a process that ends."
     ),
     "retention": (
-        "Nothing leaks: the peak of what was in use decides. Bound the peak (smaller batches, fewer threads), or call "
-        "malloc_trim(0) after it, or set MALLOC_TRIM_THRESHOLD_ and MALLOC_ARENA_MAX."
+        "Nothing leaks: the peak of what was in use decides. Bound the peak (smaller batches, fewer threads), or have "
+        "it given back: malloc_trim(0) after it, MALLOC_TRIM_THRESHOLD_ and MALLOC_ARENA_MAX (glibc), GOMEMLIMIT (Go), "
+        "-Xmx and G1PeriodicGCInterval (JVM), MEMORY PURGE (Redis)."
     ),
     "cache_fill": "Nothing to mend. Make the warm-up longer than the fill, so that the soak begins when it is full.",
     "stack_growth": (

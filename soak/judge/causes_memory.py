@@ -8,6 +8,7 @@ import numpy as np
 
 from soak.core import units
 from soak.core.verdict import Finding, Severity
+from soak.judge import causes_stack
 from soak.judge.advice import ADVICE
 from soak.judge.causes_held import holds_memory
 from soak.judge.classify import cause_of_growth, garbage_is_live
@@ -81,19 +82,19 @@ def memory_metric(side: Side) -> str:
 def _is_stack(side: Side, fitted: Trend) -> bool:
     """Whether what grows is a stack, or those of all threads: then memory only repeats what the stack says.
 
-    Only the deepest of a thread is known: the others may be as deep. Python's frames lie in stacks of their own.
+    Only those that are findings of their own count. Only the deepest of a thread is known: the others may be as deep.
+    Python's frames lie in stacks of their own.
     """
     threads = side.soak_series("process.threads")
     many = float(threads.v[-1]) if threads is not None else 1.0
-    explained = 0.0
-    for metric, count in (
-        ("stack.high_water", 1.0),
-        ("stack.thread_high_water", many),
-        ("stack.depth", many * _FRAME),
-    ):
-        deeper = side.trend(metric)
-        if deeper is not None and deeper.low > 0:
-            explained += count * deeper.growth
+    each = {"stack.high_water": 1.0, "stack.thread_high_water": many, "stack.depth": many * _FRAME}
+    explained = sum(
+        each[finding.metric] * deeper.growth
+        for finding in (*causes_stack.stack(side), *causes_stack.depth(side))
+        if (deeper := side.trend(finding.metric)) is not None
+    )
+    if causes_stack.recursion_limit(side) and (limit := side.soak_series("stack.depth_limit")) is not None:
+        explained += many * float(limit.v[-1]) * _FRAME
     return explained > 0 and fitted.growth - explained < MEMORY.bar(fitted)
 
 

@@ -75,7 +75,9 @@ def cause_of_growth(side: Side, fitted: Trend) -> Cause:
         return _data(side, live * fitted.growth, told, live) or _leak(side, live * fitted.growth, told, live)
     if slack >= _MOST and slack >= free:
         return _arenas(told, slack)
-    if free + slack + whole_pages >= _MOST:
+    if free + slack + whole_pages >= max(_MOST, live):
+        if slack > free and slack >= whole_pages:
+            return _arenas(told, slack)
         if whole_pages > free + slack:
             return _retained(told, whole_pages)
         return _fragments(side, fitted, told, free, parted=pages is not None)

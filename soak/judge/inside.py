@@ -57,6 +57,11 @@ def share_of_objects(side: Side) -> float | None:
     if first.live is None or last.live is None or first.by_objects is None or last.by_objects is None:
         return None
     grown = last.live - first.live
+    usual = side.trend("memory.live")
+    if usual is not None and len(side.data.processes) < 2:
+        expected = usual.slope * (last.start - first.start)
+        if not expected / 2 <= grown <= 2 * expected:
+            return None  # what requests under way held at one of these moments is most of the difference
     return (last.by_objects - first.by_objects) / grown if grown >= _TELLING else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import queue
 import socket
 import threading
@@ -58,17 +59,19 @@ def ask(path: Path, question: Mapping[str, object], patience: float = _PATIENCE_
     """The answer of the agent whose socket is at `path`, within `patience` seconds. Raises AgentError."""
     try:
         with socket.socket(socket.AF_UNIX) as peer:
+            until = monotonic() + patience
             peer.settimeout(patience)
             peer.connect(str(path))
             peer.sendall(json.dumps(question).encode() + b"\n")
             text = bytearray()
             while not text.endswith(b"\n") and len(text) < _MOST_BYTES:
+                peer.settimeout(max(0.001, until - monotonic()))
                 piece = peer.recv(65_536)
                 if not piece:
                     raise AgentError("it hung up")
                 text += piece
         answer = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AgentError(str(error)) from None
     if not isinstance(answer, dict) or "error" in answer:
         raise AgentError(str(answer["error"] if isinstance(answer, dict) else "no answer")[:500])
@@ -99,6 +102,7 @@ class AgentSense:
         self._counted: dict[str, dict[tuple[int, int], float]] = {}
         self._cpu: deque[tuple[float, dict[tuple[int, int], float]]] = deque()
         self._chosen: int | None = None
+        self._told = -math.inf
         self._known: set[tuple[int, int]] = set()
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -112,13 +116,18 @@ class AgentSense:
         """Whether any agent has answered so far."""
         return bool(self._known)
 
+    @property
+    def tells(self) -> bool:
+        """Whether agents said lately what is live in the whole tree: a helper in Python beside it does not."""
+        return monotonic() - self._told < _LATELY_S + 5 * self._every
+
     def look(self, t: float, members: Sequence[Stat]) -> list[Sample]:
         """What came in since the last call."""
         self._members, self._offset = members, t - monotonic()
         self._cpu.append((t, {(s.pid, s.started): s.cpu_seconds for s in members}))
         while len(self._cpu) > 1 and self._cpu[1][0] <= t - _LATELY_S:
             self._cpu.popleft()
-        if not self._thread.is_alive() and not self._stop.is_set():
+        if self._thread.ident is None and not self._stop.is_set():
             self._thread.start()
         with self._lock:
             done, self._done = self._done, []
@@ -177,8 +186,12 @@ class AgentSense:
         while not self._stop.is_set():
             with contextlib.suppress(queue.Empty):
                 job = self._jobs.get(timeout=max(0.05, min(0.25, due - monotonic())))
-                job(self, self._members)
-                self.busy = not self._jobs.empty()
+                try:
+                    job(self, self._members)
+                except Exception as error:  # whatever a stranger's answer leads to must not end the thread
+                    self.tell(Event(self.now(), "note", self.side, f"a close look failed: {type(error).__name__}"))
+                finally:
+                    self.busy = not self._jobs.empty()
             if monotonic() >= due:
                 self._ask_all(self._members)
                 due = max(due + self._every, monotonic() + self._every / 2)
@@ -200,17 +213,23 @@ class AgentSense:
                 answer = ask(path, {"do": "look", "force": self.force})
             except AgentError:
                 continue
+            try:
+                values = figures(answer, status.get("memory.anon"))
+                self._greet(stat, answer)
+            except (AttributeError, KeyError, TypeError, ValueError):
+                continue  # who answers is no agent of ours
             heard += rss
-            self._greet(stat, answer)
-            values = figures(answer, status.get("memory.anon"))
             answered.append((monotonic(), values))
             for name in _CUMULATIVE:
                 self._counted.setdefault(name, {})[stat.pid, stat.started] = values[name]
             with self._lock:
                 self._done.append((answered[-1][0], f"{self.side}/{stat.pid}@{stat.started}", values))
         if answered and heard >= _ENOUGH * resident:
+            tree = self._tree([values for _, values in answered])
+            if "memory.live" in tree:
+                self._told = monotonic()
             with self._lock:
-                self._done.append((monotonic(), self.side, self._tree([values for _, values in answered])))
+                self._done.append((monotonic(), self.side, tree))
 
     def _tree(self, answered: list[dict[str, float]]) -> dict[str, float]:
         found = {n: sum(v[n] for v in answered) for n in _SUMMED if all(n in v for v in answered)}
@@ -279,14 +298,17 @@ def socket_of(pid: int, folder: Path | None) -> Path | None:
     except (GoneError, OSError):
         return None
     root = procfs.PROC / str(pid) / "root"
-    places = [root / f"tmp/soak-agent-{user}" / f"{inner}.sock"]
+    # a process that gave up root's rights may still listen where it began
+    places = [root / f"tmp/soak-agent-{of}" / f"{inner}.sock" for of in dict.fromkeys((user, 0))]
     if folder is not None:
         places = [folder / f"{pid}.sock", folder / f"{inner}.sock", *places]
+    found: list[tuple[float, Path]] = []
     for place in places:
         with contextlib.suppress(OSError):
             if place.is_socket():
-                return place
-    return None
+                found.append((place.stat().st_mtime, place))
+    # the newest: where it listened before, it may not have been able to tidy up
+    return max(found)[1] if found else None
 
 
 def _inner_pid(status: str) -> int | None:

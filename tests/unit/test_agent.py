@@ -59,7 +59,7 @@ def test_it_is_written_in_the_oldest_python_and_needs_nothing_but_the_standard_l
 def test_it_tells_of_allocators_collector_and_stack_in_every_python(tmp_path: Path, python: str) -> None:
     code = "import time\nkept = [bytearray(3000) for _ in range(10_000)]\n" + SLEEPS
     with program(tmp_path, code, python) as host:
-        eventually(lambda: host.ask(force=True)["malloc"]["live"] > 20e6, "what the program keeps")
+        eventually(lambda: host.ask(force=True)["malloc"]["live"] > 30e6, "what the program keeps")
         said = host.ask(force=True)
         assert said["allocator"] == "glibc"
         assert 30e6 < said["malloc"]["live"] < 50e6
@@ -262,7 +262,7 @@ def test_import_soak_agent_is_enough(tmp_path: Path) -> None:
 def test_another_malloc_is_found_and_asked(tmp_path: Path, library: str, name: str) -> None:
     code = "kept = [bytearray(3000) for _ in range(10_000)]\n" + SLEEPS
     with program(tmp_path, code, LD_PRELOAD=preload(library)) as host:
-        eventually(lambda: host.ask(force=True)["malloc"]["live"] > 20e6, "what the program keeps")
+        eventually(lambda: host.ask(force=True)["malloc"]["live"] > 30e6, "what the program keeps")
         said = host.ask(force=True)
         assert said["allocator"] == name
         assert 30e6 < said["malloc"]["live"] < 60e6
@@ -333,3 +333,148 @@ def test_a_window_where_memray_is_not_to_be_had_is_said(tmp_path: Path) -> None:
         with pytest.raises(AgentError):
             host.ask("window", path=str(tmp_path / "none" / "w.bin"), seconds=0.2, objects=True, elsewhere="/nowhere")
         assert host.ask()["pid"] == host.pid
+
+
+def finishes(tmp_path: Path, code: str, python: str, said: str) -> None:
+    """A program ends by itself, in time, and says only this."""
+    with program(tmp_path, code, python) as host:
+        assert host.wait(60) == 0, host.said("err")
+        assert host.said("out") == said
+        left = [line for line in host.said("err").splitlines() if "Warning" not in line and not line.startswith("  ")]
+        assert left == []
+
+
+@every_python
+def test_forks_of_many_threads_at_once_end(tmp_path: Path, python: str) -> None:
+    code = """
+import faulthandler, os, subprocess, threading
+faulthandler.dump_traceback_later(50, exit=True)
+def forks():
+    for _ in range(25):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+def spawns():
+    for _ in range(10):
+        subprocess.run(["/bin/true"], preexec_fn=os.setsid)
+threads = [threading.Thread(target=t) for t in (forks, spawns) * 3]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print("done")
+"""
+    finishes(tmp_path, code, python, "done\n")
+
+
+@every_python
+def test_a_signal_that_the_host_blocks_waits_for_the_host(tmp_path: Path, python: str) -> None:
+    code = """
+import os, signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+time.sleep(0.5)
+os.kill(os.getpid(), signal.SIGUSR1)
+time.sleep(0.2)
+print(signal.sigtimedwait({signal.SIGUSR1}, 5).si_signo == signal.SIGUSR1)
+"""
+    finishes(tmp_path, code, python, "True\n")
+
+
+@every_python
+def test_an_interpreter_within_has_no_agent_and_ends(tmp_path: Path, python: str) -> None:
+    code = """
+import os, time
+try:
+    import _interpreters as within
+except ImportError:
+    import _xxsubinterpreters as within
+time.sleep(0.3)
+other = within.create()
+run = getattr(within, "run_string", None) or within.exec
+run(other, "import os")
+within.destroy(other)
+print(os.path.exists(f"{os.environ['SOAK_AGENT_DIR']}/{os.getpid()}.sock"))
+"""
+    finishes(tmp_path, code, python, "True\n")
+
+
+def test_it_is_there_once_under_whatever_name(tmp_path: Path) -> None:
+    code = f"""
+import os, sys, time
+time.sleep(0.3)
+sys.path.insert(0, {str(AGENT.parents[1])!r})
+import soak.agent
+print(len(os.listdir("/proc/self/task")))
+"""
+    finishes(tmp_path, code, sys.executable, "2\n")
+
+
+def test_a_child_begins_to_count_anew(tmp_path: Path) -> None:
+    code = """
+import gc, logging, os, time
+logging.lastResort = None
+time.sleep(0.5)
+def fall():
+    fall()
+for _ in range(5):
+    try:
+        fall()
+    except RecursionError:
+        logging.getLogger("shop").exception("too deep")
+[gc.collect() for _ in range(20)]
+if os.fork() == 0:
+    time.sleep(600)
+time.sleep(600)
+"""
+    with program(tmp_path, code) as host:
+        child = eventually(lambda: len(f := host.family()) == 2 and f[1], "a child")
+        assert host.ask()["recursion_errors"] == 5
+        assert host.ask()["gc"]["collections"][-1] >= 20
+        said = host.ask(pid=child)
+        assert said["recursion_errors"] == 0
+        assert said["gc"]["collections"][-1] < 5
+
+
+def test_what_common_types_hold_is_theirs(tmp_path: Path) -> None:
+    code = """
+import collections, io, time
+import numpy
+class Mine(list): pass
+before = None
+streams = [io.BytesIO(b"x" * 1_000_000) for _ in range(5)]
+counts = collections.defaultdict(int, {i: i for i in range(100_000)})
+mine = Mine(range(200_000))
+views = [numpy.ones(250_000)[:10] for _ in range(5)]
+time.sleep(600)
+"""
+    with program(tmp_path, code) as host:
+        heap = eventually(lambda: (h := host.ask("heap"))["large"] > 20e6 and h, "what it holds")
+        assert 21e6 < heap["large"] < 40e6, "5 MB of streams, 5 of counts, 1.6 of a list, 10 behind views, modules"
+        assert {"counts", "mine"} <= {c["name"].rpartition(".")[2] for c in heap["containers"]}
+        assert {"BytesIO", "ndarray"} <= {b["type"] for b in heap["buffers"]}
+
+
+def test_what_the_dead_left_is_swept(tmp_path: Path) -> None:
+    left = tmp_path / "999999.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(left))
+    with program(tmp_path, SLEEPS) as host:
+        host.ask()
+        assert not left.exists()
+
+
+def test_who_gave_up_its_rights_is_still_heard_after_a_fork(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to give anything up")
+    code = """
+import os, time
+time.sleep(0.5)
+os.setuid(65534)
+if os.fork() == 0:
+    time.sleep(600)
+time.sleep(600)
+"""
+    with program(tmp_path, code) as host:
+        tmp_path.chmod(0o700)
+        child = eventually(lambda: len(f := host.family()) == 2 and f[1], "a child")
+        for pid in (host.pid, child):
+            assert host.ask(pid=pid)["pid"] == pid

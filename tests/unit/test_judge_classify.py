@@ -187,3 +187,35 @@ def test_allocations_are_judged_by_every_window() -> None:
     late = judged(criterion, events=(window_of(20, 9_000), window_of(120, 20_000)))
     assert late.verdict == "inconclusive"
     assert judged(criterion, events=(window_of(20, 19_000), window_of(120, 20_000))).verdict == "fail"
+
+
+def test_a_recursion_that_hardly_deepens_hides_no_leak() -> None:
+    found = grown(
+        stack_depth=line(60, 0.08, 1),
+        process_threads=line(1500, 0, 1),
+        memory_live=line(40, 0.2),
+        memory_free_in_heap=line(2, 0),
+    )
+    assert [f.cause for f in found] == ["object_leak"]
+
+
+def test_what_is_the_largest_part_is_the_cause() -> None:
+    most_in_arenas = {
+        "memory_live": line(40, 0.07),
+        "memory_free_in_heap": line(2, 0.02),
+        "memory_pymalloc_slack": line(1, 0.09),
+    }
+    assert cause(**most_in_arenas).cause == "pymalloc_fragmentation"
+    most_live = {
+        "memory_live": line(40, 0.096),
+        "memory_free_in_heap": line(2, 0.092),
+        "memory_pymalloc_slack": line(1, 0),
+    }
+    found = cause(**most_live)
+    assert (found.cause, found.confidence) == ("memory_growth", "low")
+
+
+def test_looks_that_met_requests_under_way_do_not_say_whose_it_is() -> None:
+    events = (look(20, heap=heap(40, 10)), look(120, heap=heap(140, 15)))
+    found = cause(events, **LEAKS, python_blocks=line(1e5, 100, 1))
+    assert found.cause == "object_leak", "100 MiB came between the looks, where live memory grew by 20"

@@ -202,3 +202,34 @@ def test_a_process_that_went_away_is_not_looked_into(tmp_path: Path) -> None:
     Inspection("planned", 0.1, 0.1, True, tmp_path)(sense, [stat(999_999, 1.0)])
     trim(sense, [stat(999_999, 1.0)])
     assert sense.events() == []
+
+
+def test_a_stranger_in_the_place_of_an_agent_ends_nothing(tmp_path: Path) -> None:
+    me = procfs.stat(os.getpid())
+    sense = AgentSense("candidate", 0.05, tmp_path)
+    try:
+        with told(tmp_path, me.pid, packed({"protocol": 1}), b"[" * 100_000 + b"\n", packed(answer())):
+            seen(sense, [me], "candidate")
+        assert sense.tells
+    finally:
+        sense.close()
+
+
+def test_a_close_look_that_fails_is_told_and_the_next_one_is_taken(tmp_path: Path) -> None:
+    me = procfs.stat(os.getpid())
+    sense = AgentSense("candidate", 1e9, tmp_path)
+
+    def broken(_sense: AgentSense, _members: object) -> None:
+        raise KeyError("surprise")
+
+    done = threading.Event()
+    try:
+        sense.look(0.0, [me])
+        sense.order(broken)
+        sense.order(lambda *_: done.set())
+        assert done.wait(20)
+        eventually(lambda: not sense.busy, "its end")
+        (event,) = sense.events()
+        assert (event.kind, event.text) == ("note", "a close look failed: KeyError")
+    finally:
+        sense.close()
