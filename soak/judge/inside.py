@@ -72,7 +72,8 @@ def types(side: Side) -> str:
         return ""
     grown = sorted(((last.types[t] - n, t) for t, n in first.types.items() if t in last.types), reverse=True)
     grown += [(n, t) for t, n in last.types.items() if t not in first.types]
-    most = [(n, t) for n, t in sorted(grown, reverse=True) if n >= _LEAST_ITEMS][:_MOST]
+    least = max(_LEAST_ITEMS, _FAIR_SHARE * max(0, last.objects - first.objects))
+    most = [(n, t) for n, t in sorted(grown, reverse=True) if n >= least][:_MOST]
     return "new objects: " + ", ".join(f"{n:,} {t.removeprefix('builtins.')}" for n, t in most) if most else ""
 
 

@@ -206,7 +206,7 @@ def _site_rows(side: str, found: list[tuple[Look, float]]) -> Iterator[SiteRow]:
         "all places",
         side,
         units.size(other.bytes / requests),
-        f"{other.count / requests:,.3g}",
+        _few(other.count / requests),
         units.size(sum(s.size for s in other.held) / requests),
         units.size(one.bytes / requests_then) if again else "",
     )
@@ -221,10 +221,14 @@ def _site_rows(side: str, found: list[tuple[Look, float]]) -> Iterator[SiteRow]:
             phrases.clean(s.text),
             side,
             units.size(s.size / requests),
-            f"{counts[at] / requests:,.3g}" if at in counts else "",
+            _few(counts[at] / requests) if at in counts else "",
             units.size(held[at] / requests) if at in held else "",
             units.size(before[at] / requests_then) if again and at in before else "",
         )
+
+
+def _few(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _of_the_look(site: Site) -> bool:
