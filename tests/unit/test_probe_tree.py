@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -172,11 +173,16 @@ def test_a_child_that_nobody_waits_for_is_a_zombie_that_says_how_it_ended() -> N
         assert ended.text.endswith("ended: by SIGSEGV")
 
 
+def _grown(seen: Any) -> bool:
+    return bool(seen.values.get("memory.rss", 0.0) > 1e6)
+
+
 def test_a_replacement_says_whom_it_replaces_and_what_that_one_was_like() -> None:
     code = f"{CHILD}\na = p()\nREADY\nsys.stdin.readline(); a.kill(); a.wait(); b = p(); READY\n{SLEEP}"
     with running(code) as process:
         probe = probe_of(process)
-        until(probe, lambda v: v["process.processes"] == 2)
+        # between fork and exec it is still small
+        until(probe, lambda v: v["process.processes"] == 2 and all(_grown(s) for s in probe._seen.values()))
         (first,) = [s.stat for s in probe._seen.values() if s.stat.pid != process.pid]
         probe.events(0.0)
         poke(process)
