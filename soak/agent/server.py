@@ -404,7 +404,7 @@ def _collections() -> tuple[int, ...]:
 
 
 _MARK = "_soak_agent"
-_STATE: dict[str, Any] = {"agent": None, "later": None, "guard": _originals()[1]()}
+_STATE: dict[str, Any] = {"agent": None, "later": None, "owner": None, "guard": _originals()[1]()}
 """`guard` is held while the thread is ended or begun, from before a fork until after it: forks may come from many
 threads at once."""
 
@@ -422,7 +422,10 @@ def _own_folder() -> str:
 
 def _before_fork() -> None:
     with contextlib.suppress(Exception):
-        _STATE["guard"].acquire(True, _GUARD_PATIENCE_S)
+        me = _ident()
+        if _STATE["owner"] != me:  # a signal's handler may fork while we are at it
+            _STATE["guard"].acquire(True, _GUARD_PATIENCE_S)
+            _STATE["owner"] = me
         _STATE["agent"].end()
         if _STATE["later"] is None:
             import ctypes
@@ -439,7 +442,7 @@ def _again() -> None:
     with contextlib.suppress(Exception):
         _release()
         threading = sys.modules.get("threading")
-        if threading is not None and _originals_ident() != threading.main_thread().ident:
+        if threading is not None and _ident() != threading.main_thread().ident:
             _resume(None)
 
 
@@ -461,7 +464,7 @@ def _again_in_child() -> None:
         _, lock, *_ = _originals()
         guard = lock()
         guard.acquire()
-        _STATE["guard"] = guard
+        _STATE["guard"], _STATE["owner"] = guard, None
         try:
             _STATE["agent"].forget()
             _STATE["agent"].begin()
@@ -470,16 +473,21 @@ def _again_in_child() -> None:
 
 
 def _at_exit() -> None:
-    if _STATE["guard"].acquire(True, _GUARD_PATIENCE_S):  # and kept: nothing begins any more
-        _STATE["agent"].end()
+    agent, _STATE["agent"] = _STATE["agent"], None  # nothing begins any more
+    _STATE["guard"].acquire(True, _GUARD_PATIENCE_S)
+    try:
+        agent.end()
+    finally:
+        _release()
 
 
 def _release() -> None:
+    _STATE["owner"] = None
     with contextlib.suppress(RuntimeError):
         _STATE["guard"].release()
 
 
-def _originals_ident() -> int:
+def _ident() -> int:
     from _thread import get_ident
 
     return get_ident()
