@@ -77,7 +77,7 @@ def recursion_limit(side: Side) -> list[Finding]:
     count = int(errors.v[-1] - errors.v[0])
     failures = {endpoint: side.failures(endpoint) for endpoint in side.data.endpoints}
     failing = sorted((e for e, (bad, _) in failures.items() if bad), key=lambda e: failures[e][0], reverse=True)
-    if sum(y.failed + y.unserved for y in side.tallies) < _FAIR_PART * count:
+    if sum(y.scheduled - y.done for y in side.tallies) < _FAIR_PART * count:
         failing = []  # what failed there, failed of something else
     evidence = [f"{count} RecursionErrors in {units.duration(round(side.length))} of soak"]
     for endpoint in failing[:_MOST_ENDPOINTS]:
