@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from soak.probe import ask, socket_of
+from soak.probe import AgentError, ask, socket_of
 from soak.run import agent_environment
 
 JEMALLOC, TCMALLOC = "libjemalloc.so.2", "libtcmalloc_minimal.so.4"
@@ -52,9 +52,16 @@ class Host:
         self.process, self.folder, self.pid = process, folder, process.pid
 
     def ask(self, do: str = "look", pid: int | None = None, patience: float = 20.0, **more: Any) -> dict[str, Any]:
-        """The answer of the program's agent, or of another of its processes; it may only just have begun."""
-        path = eventually(lambda: socket_of(pid or self.pid, self.folder), f"a socket of {pid or self.pid}")
-        return ask(path, {"do": do, **more}, patience)
+        """The answer of the program's agent, or of another of its processes; it may only just have begun, or fork."""
+        until = monotonic() + patience
+        while True:
+            path = eventually(lambda: socket_of(pid or self.pid, self.folder), f"a socket of {pid or self.pid}")
+            try:
+                return ask(path, {"do": do, **more}, patience)
+            except AgentError as error:
+                if not str(error).startswith("[Errno") or monotonic() > until:
+                    raise
+            sleep(0.05)
 
     def family(self) -> list[int]:
         """The process and all its descendants."""

@@ -88,10 +88,7 @@ class _Found:
         if base is None:
             return
         if base in _STREAMS:
-            size = base.__sizeof__(held)
-            self.bytes += size if size > _MALLOC else 0
-            if size >= _LARGE:
-                self.buffers.append((size, held))
+            self._buffer(held, base.__sizeof__(held))
             return
         items = base.__len__(held)
         if items <= _FEW_ITEMS:
@@ -108,12 +105,15 @@ class _Found:
             if type(whole.base) is not kind:
                 break
             whole = whole.base
-        if id(whole) not in self._seen:
-            self._seen.add(id(whole))
-            size = kind.__sizeof__(whole)
-            self.bytes += size if size > _MALLOC else 0
+        self._buffer(whole, kind.__sizeof__(whole))
+
+    def _buffer(self, held: Any, size: int) -> None:
+        """Note what holds bytes, once, if it took them from malloc."""
+        if size > _MALLOC and id(held) not in self._seen:
+            self._seen.add(id(held))
+            self.bytes += size
             if size >= _LARGE:
-                self.buffers.append((size, whole))
+                self.buffers.append((size, held))
 
     def below(self, holders: list[Any]) -> None:
         """Note what they hold that nobody lists."""
@@ -131,11 +131,8 @@ class _Found:
                         self.container(held, kind)
                 elif kind.__name__ == "ndarray" and kind.__module__ == "numpy":
                     self._viewed(held, kind)
-                elif self._plain[kind] and (size := held.__sizeof__()) > _MALLOC and id(held) not in self._seen:
-                    self._seen.add(id(held))
-                    self.bytes += size
-                    if size >= _LARGE:
-                        self.buffers.append((size, held))
+                elif self._plain[kind]:
+                    self._buffer(held, held.__sizeof__())
             held_by = gc.get_referents(*untracked) if untracked else []
 
 

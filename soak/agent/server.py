@@ -136,12 +136,12 @@ class Agent:
         """Remove sockets of processes that had no time to: nobody listens there."""
         from _socket import AF_UNIX, SOCK_STREAM
 
-        for name in sorted(os.listdir(folder), reverse=True)[:_SWEPT]:
+        gone = [n for n in os.listdir(folder) if n.endswith(".sock") and not os.path.exists(f"/proc/{n[:-5]}")]
+        for name in gone[:_SWEPT]:  # and yet it may live, in a container that shares the folder
             peer = self._socket(AF_UNIX, SOCK_STREAM)
             try:
                 peer.setblocking(False)
-                if name.endswith(".sock"):
-                    peer.connect(f"{folder}/{name}")
+                peer.connect(f"{folder}/{name}")
             except ConnectionRefusedError:
                 with contextlib.suppress(OSError):
                     os.unlink(f"{folder}/{name}")
@@ -237,6 +237,10 @@ class Agent:
     def _look_at_stacks(self) -> None:
         if self._depth is None:
             # all of them now: a host that gives up its rights may not be able to read them later
+            import ctypes  # noqa: F401
+            import gc  # noqa: F401
+            import json  # noqa: F401
+
             from . import allocator, calls, errors, frames, heap, pymalloc, window  # noqa: F401
 
             self._depth, self._errors = frames.Depth(), errors.RecursionErrors()

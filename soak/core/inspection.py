@@ -29,6 +29,16 @@ class Site:
     count: int = 0
 
     @property
+    def place(self) -> str:
+        """`/srv/app/shop.py:12 (add)`."""
+        return f"{self.file}:{self.line} ({self.function})"
+
+    @property
+    def of_the_look(self) -> bool:
+        """Whether the look itself allocated there, not the target."""
+        return "/soak/agent/" in self.file or "/memray/" in self.file
+
+    @property
     def text(self) -> str:
         """`shop.py:12 (add)`, with the folder that the file is in."""
         short = "/".join(self.file.rsplit("/", 2)[-2:])

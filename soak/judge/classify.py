@@ -1,8 +1,8 @@
 """Why memory grows, when an agent or a door tells what is live: leak, fragmentation, arenas, retention.
 
     resident memory grows, and what is live
-      grows with it ── objects too ─────────── object_leak
-                   └── but not objects ─────── native_leak
+      grows with it ── held by objects ─────── object_leak
+                   └── held by others ──────── native_leak
                    └── a database's keys ───── memory_growth: its data
       does not ─────── free in many holes ──── fragmentation
                    └── free in few pieces ──── retention
@@ -140,7 +140,8 @@ def _data(side: Side, growth: float, told: str, share: float) -> Cause | None:
 
 
 def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
-    location, evidence = inside.where(side, growth)
+    at, evidence = inside.where(side, growth)
+    location = at.place if at is not None else None
     blocks = side.trend("python.blocks")
     held = inside.share_of_objects(side)
     if blocks is None and held is None:
@@ -159,7 +160,7 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
     if held < _MOST:
         evidence.insert(1, "native code holds the rest: an extension, or a library called through ctypes or cffi")
         return Cause("native_leak", "native memory leaks", (told, *evidence), _confidence(share), location)
-    place = f", allocated at {_short(location)}" if location else ""
+    place = f", allocated at {at.text}" if at is not None else ""
     grown = inside.buffers(side)
     if objects * _PER_OBJECT < growth:
         words = f"few objects grow without end{place}: memory grows"
@@ -170,11 +171,6 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
         evidence.append(why)
         confidence = "medium"
     return Cause("object_leak", f"objects leak{place}: memory grows", (told, count, *evidence), confidence, location)
-
-
-def _short(location: str) -> str:
-    path, _, rest = location.partition(" ")
-    return "/".join(path.rsplit("/", 2)[-2:]) + f" {rest}"
 
 
 def _uncollected(side: Side) -> str:

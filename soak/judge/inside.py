@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from soak.core import units
-from soak.core.inspection import Look, Site, Window, looks
+from soak.core.inspection import Look, Site
 from soak.judge.side import Side
 
 _GREW = 1.2
@@ -28,7 +28,7 @@ def containers(side: Side) -> list[str]:
     smallest = min(before.values(), default=0)
     grown = []
     for c in last.containers:
-        was = before.get(c.identity, smallest if c.identity not in before else 0)
+        was = before.get(c.identity, smallest)
         if c.items - was >= _LEAST_ITEMS and c.items > _GREW * was:
             seen = f"from {was:,}" if c.identity in before else f"from at most {was:,}"
             grown.append((c.items - was, f"the {c.type} {c.name or 'without a name'} grew {seen} to {c.items:,} items"))
@@ -85,12 +85,13 @@ def site(side: Side) -> tuple[Site, float, float] | None:
     """
     by_window: list[dict[tuple[str, str, int], float]] = []
     totals = []
-    for look in looks(side.recording, side.name):
+    for look in side.looks:
         if look.window is None or (requests := side.requests_in(look)) <= 0:
             continue
         sums: dict[tuple[str, str, int], float] = defaultdict(float)
-        for held in _foreign(look.window):
-            sums[held.file, held.function, held.line] += held.size / requests
+        for held in look.window.held:
+            if not held.of_the_look:
+                sums[held.file, held.function, held.line] += held.size / requests
         by_window.append(sums)
         totals.append(sum(sums.values()))
     if not by_window:
@@ -103,33 +104,27 @@ def site(side: Side) -> tuple[Site, float, float] | None:
     return (Site(function, file, line), each, share) if share >= _FAIR_SHARE else None
 
 
-def where(side: Side, growth: float) -> tuple[str | None, list[str]]:
+def where(side: Side, growth: float) -> tuple[Site | None, list[str]]:
     """The place of a leak if the windows agree on one, and evidence in words: places, containers, types.
 
     `growth`: bytes over the soak. What stays at a place must account for a fair part of that: some of what is in use at
     the end of any window is only on its way.
     """
     found, evidence = site(side), []
-    location = None
+    at: Site | None = None
     if found is not None and found[1] >= _FAIR_PART * growth / max(1.0, side.done):
         at, each, share = found
-        location = f"{at.file}:{at.line} ({at.function})"
         evidence.append(
             f"in every window of allocations, {units.size(each)} a request stayed that {at.text} had allocated: "
             f"{units.percent(share)} of all that stayed"
         )
     evidence += containers(side)
     evidence += filter(None, [types(side)])
-    return location, evidence
+    return at, evidence
 
 
 def _ends(side: Side) -> tuple[Look | None, Look | None]:
     """The first and the last look at the heap of one and the same process."""
-    found = [look for look in looks(side.recording, side.name) if look.objects]
+    found = [look for look in side.looks if look.objects]
     same = [look for look in found if look.pid == found[-1].pid]
     return (same[0], same[-1]) if len(same) > 1 else (None, None)
-
-
-def _foreign(window: Window) -> list[Site]:
-    """Without what the look itself allocated."""
-    return [s for s in window.held if "/soak/agent/" not in s.file and "/memray/" not in s.file]

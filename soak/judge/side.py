@@ -207,6 +207,11 @@ class Side:
         found = self.percentile_windows(endpoint, "latency" if room == "latency" else "service", quantile)
         return found if found is not None and len(found.v) >= TREND_WINDOWS else None
 
+    @cached_property
+    def looks(self) -> list[Look]:
+        """The close looks into it, in order."""
+        return looks(self.recording, self.name)
+
     def requests_in(self, look: Look) -> float:
         """Requests that the process did while its allocations were tracked."""
         return requests_in(self.data, look)
@@ -285,7 +290,7 @@ class Side:
     def _allocations(self, what: str) -> Series | None:
         """Allocations, or bytes allocated, for each request done in a window (`count` or `bytes`)."""
         points = []
-        for look in looks(self.recording, self.name):
+        for look in self.looks:
             if look.window is not None and (requests := self.requests_in(look)) > 0:
                 value = look.window.count if what == "count" else look.window.bytes
                 points.append(((look.window.start + look.window.end) / 2, value / requests))

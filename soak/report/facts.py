@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soak.core import units
-from soak.core.inspection import OFTEN, Function, Look, Site, Window, is_own, looks, requests_in
+from soak.core.inspection import OFTEN, Function, Look, Window, is_own, looks, requests_in
 from soak.core.records import Recording, Series, SideRecording
 from soak.core.units import Dimension
 from soak.core.verdict import Finding, Percentiles, Severity, SideVerdict, Verdict
@@ -215,7 +215,7 @@ def _site_rows(side: str, found: list[tuple[Look, float]]) -> Iterator[SiteRow]:
     held = Counter[tuple[str, int]]()
     for s in other.held:
         held[s.file, s.line] += s.size
-    for s in [s for s in other.by_bytes if not _of_the_look(s)][:_MOST_SITES]:
+    for s in [s for s in other.by_bytes if not s.of_the_look][:_MOST_SITES]:
         at = (s.file, s.line)
         yield SiteRow(
             phrases.clean(s.text),
@@ -229,10 +229,6 @@ def _site_rows(side: str, found: list[tuple[Look, float]]) -> Iterator[SiteRow]:
 
 def _few(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
-
-
-def _of_the_look(site: Site) -> bool:
-    return "/soak/agent/" in site.file or "/memray/" in site.file
 
 
 def _tells(f: Function, samples: int) -> bool:
