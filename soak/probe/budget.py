@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from time import perf_counter, thread_time
+from time import thread_time
 
 
 class Pace:
-    """Decides when a costly look may happen again: at least `every` s, and `share` times its own cost."""
+    """Decides when a costly look may happen again: after at least `every` s, and `share` times the CPU it took.
+
+    CPU and not time: on a busy host a look takes longer, and would be taken least often where most goes on.
+    """
 
     def __init__(self, first: float, every: float, share: float = 1000.0) -> None:
         self._next = first
@@ -18,12 +21,12 @@ class Pace:
         """Whether the time has come, at `t` seconds since the start of the run."""
         if t < self._next:
             return False
-        self._began = perf_counter()
+        self._began = thread_time()
         return True
 
     def done(self, t: float) -> None:
         """The look has been taken; the next one is put off by what it cost."""
-        self._next = t + max(self._every, self._share * (perf_counter() - self._began))
+        self._next = t + max(self._every, self._share * (thread_time() - self._began))
 
 
 class Meter:

@@ -47,3 +47,14 @@ def test_children_may_be_of_any_size_as_long_as_their_parent_does_not_grow(own: 
     child = {"memory.anon": Series(t[60:], np.full(len(t) - 60, 4 * MIB))}
     made = changed(made, processes={"4711@88": parent, "4712@99": child})
     assert sorted(failing(judge(recording(spec, made)))) == sorted(causes)
+
+
+@pytest.mark.parametrize("share,cause", [(0.9, "connection_leak"), (0.2, "fd_leak")])
+def test_connections_that_were_counted_twice_still_say_what_is_open(share: float, cause: str) -> None:
+    spec = scenario(criteria=LOOSE)
+    made: Any = side(spec, series={"process.fds": rising(20, 5)})
+    t = made.series["process.fds"].t
+    counted = Series(t, np.where(t < t[len(t) // 3], 4.0, 4.0 + share * 5 * (t[len(t) // 3] - t[0])))
+    made = changed(made, series=made.series | {"process.connections": counted})
+    verdict = judge(recording(spec, made))
+    assert failing(verdict) == [cause]
