@@ -28,25 +28,18 @@ class Band:
         a = self.rate**2 - self.rate_error**2
         b = -(room * self.rate + self.together)
         c = room**2 - self.end_error**2
-        if c <= 0:  # it may be there already
-            early = 0.0
-        else:
-            early = _first_root(a, b, c)
+        early = 0.0 if c <= 0 else _first_root(a, b, c)  # it may be there already
         if early is None:
             return None, at, None
         if a <= 0:  # it may as well not grow at all
             return early, at, None
-        inside = b * b - a * c
-        late = (-b + math.sqrt(inside)) / a if inside >= 0 else None
-        return early, at, late
+        return early, at, (-b + math.sqrt(max(0.0, b * b - a * c))) / a
 
 
 def _first_root(a: float, b: float, c: float) -> float | None:
     """The least positive x with a x² + 2 b x + c = 0."""
     if abs(a) < 1e-300:
         return -c / (2 * b) if b < 0 else None
-    inside = b * b - a * c
-    if inside < 0:
-        return None
-    roots = sorted(((-b - math.sqrt(inside)) / a, (-b + math.sqrt(inside)) / a))
+    root = math.sqrt(max(0.0, b * b - a * c))
+    roots = sorted(((-b - root) / a, (-b + root) / a))
     return next((r for r in roots if r > 0), None)

@@ -1,4 +1,4 @@
-"""What a series may be doing: growing on, growing to an end, stepping up. Each with its BIC, so that they can be compared.
+"""What a series may be doing: growing on, growing to an end, stepping up; each with its BIC, to be compared.
 
 `x` is time over the span (0 to 1), `y` the series in units of its level, `columns` what is known to go on beside.
 """
@@ -48,7 +48,8 @@ class Line:
     @property
     def beta(self) -> Floats:
         """Coefficients of the best: level at the start, growth, then those of `columns`."""
-        return self.fits.beta[self.which]
+        found: Floats = self.fits.beta[self.which]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Step:
 
 def line(x: Floats, y: Floats, columns: Sequence[Floats]) -> Line:
     """The best of the lines, and the growth under all that are about as good."""
-    one = np.ones_like(x)
+    one: Floats = np.ones_like(x)
     plain = fit(stack([one, x, *columns], [[]]), y)
     dying = fit(stack([one, x, *columns], [[np.exp(-x / tau)] for tau in _TAUS]), y, chosen=1)
     late = fit(np.stack([np.column_stack([one, _after(x, c), *columns]) for c in _ONSETS]), y, chosen=1)
@@ -84,7 +85,9 @@ def line(x: Floats, y: Floats, columns: Sequence[Floats]) -> Line:
     if plain.bic[0] <= dying.bic[i]:
         growth = estimate(plain, 0, 1)
         return Line(plain, 0, growth, ((1.0, growth),))
-    found = [(float(dying.bic[k]), estimate(dying, int(k), 1)) for k in np.flatnonzero(dying.bic < least + _ABOUT_EQUAL)]
+    found = [
+        (float(dying.bic[k]), estimate(dying, int(k), 1)) for k in np.flatnonzero(dying.bic < least + _ABOUT_EQUAL)
+    ]
     if plain.bic[0] < least + _ABOUT_EQUAL:
         found.append((float(plain.bic[0]), estimate(plain, 0, 1)))
     weights = np.exp([-(bic - least) / 2 for bic, _ in found])
@@ -123,7 +126,9 @@ def step(x: Floats, y: Floats, free: Floats, columns: Sequence[Floats], bic: flo
     places = range(edge, len(x) - edge)
     if not places:
         return None
-    fits = fit(stack([np.ones_like(x), *columns], [[(np.arange(len(x)) >= i) * 1.0] for i in places]), y, chosen=1)
+    fits = fit(
+        stack([np.ones_like(x), *columns], [[(np.arange(len(x)) >= i).astype(np.float64)] for i in places]), y, chosen=1
+    )
     best = fits.best()
     if fits.bic[best] > bic - CLEARLY:
         return None

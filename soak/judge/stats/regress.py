@@ -112,7 +112,7 @@ def estimate(fits: Fits, which: int, column: int) -> Estimate:
     """The coefficient of `column` in design `which`."""
     rho = float(fits.rho[which])
     x, rest = fits.whitened[which], fits.rest[which]
-    m, k = x.shape
+    m = len(x)
     error = float(np.sqrt(max(covariance(fits, which)[column, column], 0.0)))
     cosines = max(4, m // _COSINES)
     robust = _cosine_error(x, rest, column, cosines)

@@ -31,8 +31,8 @@ def structure(x: Floats, y: Floats, beside: tuple[Floats, ...]) -> tuple[Floats,
         if with_states < bic - _EARNED:
             found.append(states)
             bic = with_states
-    frequencies = _WAVES[_WAVES <= len(x) / _BLOCKS_A_WAVE]
-    waves = [[np.sin(2 * np.pi * f * x), np.cos(2 * np.pi * f * x)] for f in frequencies]
+    seen = [f for f in _WAVES if f * _BLOCKS_A_WAVE <= len(x)]
+    waves = [[np.sin(2 * np.pi * f * x), np.cos(2 * np.pi * f * x)] for f in seen]
     for _ in range(_MOST_WAVES if waves else 0):
         fits = fit(stack([*base, *found], waves), y, chosen=1)
         i = fits.best()

@@ -140,7 +140,7 @@ def trend(
         shape=shape,
         p=step.p if step is not None else max(e.below(0.0) for _, e in line.near),
         estimates=tuple((weight, e.scaled(scale)) for weight, e in line.near),
-        band=_band(line, (high - low) / 2, alpha, scale, span),
+        band=_band(line, (high - low) / 2, scale, span),
         onset=origin + line.onset * span if line.onset is not None else None,
         settles=ended.fills and ended.bic < line.bic - models.CLEARLY,
         to_come=max(ended.to_come, third) * scale,
@@ -182,7 +182,7 @@ def _unit(column: Floats) -> Floats:
     return (column - float(np.mean(column))) / float(np.ptp(column))
 
 
-def _band(line: models.Line, half: float, alpha: float, scale: float, span: float) -> Band:
+def _band(line: models.Line, half: float, scale: float, span: float) -> Band:
     """The line from the end of the span on, as doubtful as the widest interval of its growth is."""
     v = covariance(line.fits, line.which)[:2, :2]
     quantile = half / max(float(np.sqrt(v[1, 1])), 1e-15)
