@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +56,7 @@ class Estimate:
 
     def half(self, alpha: float) -> float:
         """Half the width of its two-sided interval at level 1 - `alpha`."""
-        return max(float(stats.t.ppf(1 - alpha / 2, freedom)) * error for error, freedom in self.doubts)
+        return max(float(special.stdtrit(freedom, 1 - alpha / 2)) * error for error, freedom in self.doubts)
 
     def below(self, bound: float) -> float:
         """The one-sided p-value of the hypothesis that it is no more than `bound`."""
@@ -152,4 +152,4 @@ def _rho(residuals: Floats) -> Floats:
 def _tail(distance: float, error: float, freedom: float) -> float:
     if error <= 0:
         return 0.0 if distance > 0 else 1.0
-    return float(stats.t.sf(distance / error, freedom))
+    return float(special.stdtr(freedom, -distance / error))
