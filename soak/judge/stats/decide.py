@@ -6,7 +6,7 @@ from soak.core.verdict import Result
 from soak.judge.stats.blocks import FEW_FALLS
 from soak.judge.stats.trend import Trend
 
-_CERTAIN = 0.5
+_CERTAIN = 0.25
 """Of the bar, that the low end of the interval must reach: not just more than nothing."""
 _EARLY = 0.15
 """Of the span: a step before this may be the end of a warm-up."""

@@ -23,6 +23,8 @@ _PART_WAVES = np.arange(0.35, 1.46, 0.05)
 _ABOUT_EQUAL = 4.0
 """Of BIC: the weaker of two models is still one in seven."""
 _EDGE = 10
+_SEEN_AFTER = 0.2
+"""Of the span, that a new level must have been seen: a burst may last so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def step(x: Floats, y: Floats, free: Floats, columns: Sequence[Floats], bic: flo
     `free` is the series without what goes on beside it.
     """
     edge = max(2, len(x) // _EDGE)
-    places = range(edge, len(x) - edge)
+    places = range(edge, len(x) - max(2, int(len(x) * _SEEN_AFTER)))
     if not places:
         return None
     fits = fit(

@@ -16,7 +16,7 @@ _LEAST_VISIT = 3
 _WAVES = np.arange(1.5, 12.01, 0.25)
 """Periods in the run: with fewer than one and a half a wave cannot be told from a trend."""
 _BLOCKS_A_WAVE = 5
-_EARNED = 10.0
+_EARNED = 20.0
 """Of BIC, for a structure that was chosen from many."""
 _MOST_WAVES = 2
 

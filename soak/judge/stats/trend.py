@@ -28,7 +28,7 @@ _BETTER_FILLING = -4.0
 """Of BIC, by which a bounded curve must beat a line: less than nothing where something fills anyway."""
 _TIRED = 0.25
 _STILL_RISING = 0.75
-"""Of the growth over the run: what the last third would come to, for growth that has ended, or is at its height."""
+"""Of the growth over the run: what its last part comes to at most, if growth has ended; at least, if it goes on."""
 _NEXT_TO_NOTHING = 0.25
 _SMOOTHED = 7
 _OUTLIER = 4.0
@@ -120,16 +120,16 @@ def trend(
     growth = line.growth.value
     low = min(e.value - e.half(alpha) for _, e in line.near)
     high = max(e.value + e.half(alpha) for _, e in line.near)
-    third = late_slope(x, free, 1 / 3)
+    rho = float(line.fits.rho[line.which])
+    half, third = _Late.of(x, free, line, 1 / 2), _Late.of(x, free, line, 1 / 3)
     shape: Shape = "flat"
     if step is not None:
         shape = "step"
     elif low > 0:
-        tired = late_slope(x, free, 1 / 2) < _TIRED * growth or third < _TIRED / 2 * growth
         explained = ended.bic < line.bic - (_BETTER_FILLING if line.fills else _BETTER)
-        ends = explained and (ended.fills or third <= _STILL_RISING * growth)
+        ends = explained and (ended.fills or third.slope <= _STILL_RISING * growth)
+        tired = any(part.is_tired(growth) for part in (half, third))
         shape = "decelerating" if tired or ends else "linear"
-    rho = float(line.fits.rho[line.which])
     return Trend(
         start=origin,
         slope=growth * scale / span,
@@ -149,12 +149,32 @@ def trend(
         band=_band(line, (high - low) / 2, scale, span),
         onset=origin + line.onset * span if line.onset is not None else None,
         settles=ended.fills and ended.bic < line.bic - models.CLEARLY,
-        to_come=max(ended.to_come, third) * scale,
+        to_come=max(ended.to_come, third.slope) * scale,
         step_at=origin + step.at * span if step is not None else None,
         step_size=step.size * scale if step is not None else 0.0,
         step_low=step.low * scale if step is not None else 0.0,
         falls=falls,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """The slope of the last part (growth over the span), and how far it may be from the true one, one-sided 95 %."""
+
+    slope: float
+    doubt: float
+
+    def is_tired(self, growth: float) -> bool:
+        """Whether growth has ended by then: hardly any was seen, and it is not only noise that hides it."""
+        return self.slope < _TIRED * growth and self.slope + self.doubt < _STILL_RISING * growth
+
+    @staticmethod
+    def of(x: Floats, free: Floats, line: models.Line, share: float) -> _Late:
+        n = max(4, round(share * len(x)))
+        rho = float(line.fits.rho[line.which])
+        sd = float(np.sqrt(line.fits.variance[line.which] / max(1e-6, 1 - rho * rho)))
+        error = sd * np.sqrt(12 / effective(n, rho)) / share
+        return _Late(late_slope(x, free, share), 1.645 * float(error))
 
 
 def late_slope(t: Floats, z: Floats, share: float) -> float:
