@@ -1,0 +1,120 @@
+"""Part one: every case of every family, judged by soak and by the others, and the run of forty series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from multiprocessing.pool import Pool
+
+import numpy as np
+
+from benchmarks.accuracy import peers
+from benchmarks.accuracy.family import Family, Kind, Series, Truth
+from benchmarks.accuracy.judge import Verdict, judge, judge_run
+from benchmarks.accuracy.rates import Rate, rate
+from benchmarks.accuracy.sets import SETS
+
+SERIES_OF_A_RUN = 40
+_RUN_STREAM = 100
+_BESIDE = 10_000
+"""Cases of a run have other numbers than those that are judged alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What soak said of one case, and which of the others found growth in it."""
+
+    family: str
+    truth: Truth
+    verdict: Verdict
+    others: dict[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The rates of one method on one set; ambiguous families are not in them. Precision is at the set's own share."""
+
+    method: str
+    precision: Rate
+    recall: Rate
+    false_alarms: Rate
+    passed_sick: Rate
+    unsure_healthy: Rate
+    unsure_sick: Rate
+
+
+def examine(name: str, truth: Truth, kind: Kind, tolerance: float, series: Series) -> Outcome:
+    """One case by all methods. The others are given what is there: none of them knows of missing values."""
+    seen = series.v[np.isfinite(series.v)]
+    return Outcome(
+        name,
+        truth,
+        judge(series, kind, tolerance).verdict,
+        {method: finds(seen) for method, finds in peers.available().items()},
+    )
+
+
+def outcomes(pool: Pool, name: str, seeds: int) -> list[Outcome]:
+    """All cases of a set."""
+    tasks = [(name, family, index) for family in range(len(SETS[name].families)) for index in range(seeds)]
+    return pool.starmap(_examined, tasks, chunksize=8)
+
+
+def _examined(name: str, number: int, index: int) -> Outcome:
+    family = SETS[name].families[number]
+    series = family.series(SETS[name].stream, index)
+    return examine(family.name, family.truth, family.kind, family.tolerance, series)
+
+
+def totals(found: Sequence[Outcome]) -> list[Totals]:
+    """A line for soak, then one for each of the others."""
+    methods: dict[str, Callable[[Outcome], Verdict]] = {"soak": lambda o: o.verdict}
+    for method in found[0].others if found else ():
+        methods[method] = lambda o, method=method: "fail" if o.others[method] else "pass"  # type: ignore[misc]
+    sick = [o for o in found if o.truth == "sick"]
+    healthy = [o for o in found if o.truth == "healthy"]
+
+    def line(method: str, says: Callable[[Outcome], Verdict]) -> Totals:
+        def share(of: Iterable[Outcome], verdict: Verdict) -> Rate:
+            return rate(says(o) == verdict for o in of)
+
+        return Totals(
+            method=method,
+            precision=rate(o.truth == "sick" for o in (*sick, *healthy) if says(o) == "fail"),
+            recall=share(sick, "fail"),
+            false_alarms=share(healthy, "fail"),
+            passed_sick=share(sick, "pass"),
+            unsure_healthy=share(healthy, "inconclusive"),
+            unsure_sick=share(sick, "inconclusive"),
+        )
+
+    return [line(method, says) for method, says in methods.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Runs of forty healthy series: in how many any series failed, and in how many it would without the correction."""
+
+    corrected: Rate
+    uncorrected: Rate
+    series_failed: Rate
+
+
+def runs(pool: Pool, name: str, count: int) -> Runs:
+    """Whole healthy runs of a set: forty series, each of a healthy family drawn at random."""
+    drawn = pool.starmap(_one_run, [(name, number) for number in range(count)], chunksize=1)
+    return Runs(
+        corrected=rate("fail" in corrected for corrected, _ in drawn),
+        uncorrected=rate("fail" in alone for _, alone in drawn),
+        series_failed=rate(verdict == "fail" for corrected, _ in drawn for verdict in corrected),
+    )
+
+
+def _one_run(name: str, number: int) -> tuple[list[Verdict], list[Verdict]]:
+    cases = SETS[name]
+    rng = np.random.default_rng([_RUN_STREAM, cases.stream, number])
+    picked: list[tuple[Family, Series]] = []
+    for i in range(SERIES_OF_A_RUN):
+        family = cases.healthy[rng.integers(len(cases.healthy))]
+        picked.append((family, family.series(cases.stream, _BESIDE + number * SERIES_OF_A_RUN + i)))
+    return judge_run(picked)
