@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.accuracy import tuning
+from benchmarks.accuracy import heldout, tuning
 from benchmarks.accuracy.family import Family
 
 SEEDS, SEEDS_QUICK = 50, 6
@@ -24,4 +24,7 @@ class CaseSet:
         return tuple(family for family in self.families if family.healthy)
 
 
-SETS = {"tuning": CaseSet("tuning", tuning.STREAM, tuning.FAMILIES)}
+SETS = {
+    "tuning": CaseSet("tuning", tuning.STREAM, tuning.FAMILIES),
+    "held-out": CaseSet("held-out", heldout.STREAM, heldout.FAMILIES),
+}
