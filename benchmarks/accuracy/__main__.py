@@ -37,14 +37,10 @@ def main() -> None:
         runs = []
         for name in SETS:
             found = verdicts.outcomes(pool, name, SEEDS_QUICK if quick else SEEDS)
-            totals = verdicts.totals(found)
-            _show(f"Verdicts, {name} families", tables.totals_table(totals), tables.families_table(found))
+            figures[name] = _verdicts(f"Verdicts, {name} families", found)
             runs.append((name, verdicts.runs(pool, name, RUNS_QUICK if quick else RUNS)))
-            figures[name] = {
-                "totals": totals,
-                "families": _counts(found),
-                "runs": runs[-1][1],
-            }
+            figures[name]["runs"] = runs[-1][1]
+        figures["recorded"] = _verdicts("Verdicts, recorded processes", verdicts.recorded_outcomes(pool))
         _show(f"Runs of {verdicts.SERIES_OF_A_RUN} healthy series", tables.runs_table(runs))
         detected = live.detections(pool, live.SEEDS_QUICK if quick else live.SEEDS)
         _show("A leak that reaches its limit in 24 h, by looks at the run", tables.detection_table(detected))
@@ -58,6 +54,12 @@ def main() -> None:
     if options.json is not None:
         options.json.write_text(json.dumps(plain(figures), indent=1, allow_nan=False) + "\n")
     print(f"in {time.monotonic() - began:.0f} s")
+
+
+def _verdicts(title: str, found: list[verdicts.Outcome]) -> dict[str, Any]:
+    totals = verdicts.totals(found)
+    _show(title, tables.totals_table(totals), "", tables.families_table(found))
+    return {"totals": totals, "families": _counts(found)}
 
 
 def _counts(found: list[verdicts.Outcome]) -> dict[str, dict[str, Any]]:

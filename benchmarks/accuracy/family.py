@@ -29,6 +29,11 @@ class Series:
     t: Floats
     v: Floats
 
+    @property
+    def apart(self) -> float:
+        """Seconds between two points, usually."""
+        return float(np.median(np.diff(self.t)))
+
     def until(self, share: float) -> Series:
         """The first `share` of it."""
         n = round(share * len(self.t))
@@ -37,7 +42,7 @@ class Series:
     @property
     def length(self) -> float:
         """Seconds from its first point to one step beyond the last."""
-        return len(self.t) * APART
+        return len(self.t) * self.apart
 
 
 def times(n: int) -> Floats:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from benchmarks.accuracy.family import APART, Family, Floats, Kind, Series
+from benchmarks.accuracy.family import Family, Floats, Kind, Series
 from soak.judge.stats.blocks import floor_blocks, level_blocks
 from soak.judge.stats.trend import Trend, trend
 
@@ -85,7 +85,7 @@ def judge_run(cases: Sequence[tuple[Family, Series]]) -> tuple[list[Verdict], li
 
 def _fit(series: Series, values: Floats, kind: Kind) -> Trend | None:
     blocks = (floor_blocks if kind == "floor" else level_blocks)(
-        series.t, values, float(series.t[0]), float(series.t[-1]) + APART
+        series.t, values, float(series.t[0]), float(series.t[-1]) + series.apart
     )
     return trend(blocks.t, blocks.v, ALPHA)
 

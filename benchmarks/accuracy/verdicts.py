@@ -12,6 +12,7 @@ from benchmarks.accuracy import peers
 from benchmarks.accuracy.family import Family, Kind, Series, Truth
 from benchmarks.accuracy.judge import Verdict, judge, judge_run
 from benchmarks.accuracy.rates import Rate, rate
+from benchmarks.accuracy.recorded import TOLERANCE, recordings
 from benchmarks.accuracy.sets import SETS
 
 SERIES_OF_A_RUN = 40
@@ -64,6 +65,16 @@ def _examined(name: str, number: int, index: int) -> Outcome:
     family = SETS[name].families[number]
     series = family.series(SETS[name].stream, index)
     return examine(family.name, family.truth, family.kind, family.tolerance, series)
+
+
+def recorded_outcomes(pool: Pool) -> list[Outcome]:
+    """All recordings of real processes."""
+    return pool.map(_recorded, range(len(recordings())), chunksize=1)
+
+
+def _recorded(number: int) -> Outcome:
+    recording = recordings()[number]
+    return examine(recording.program, recording.truth, recording.kind, TOLERANCE, recording.series)
 
 
 def totals(found: Sequence[Outcome]) -> list[Totals]:

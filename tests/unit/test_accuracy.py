@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
+import random
+import tracemalloc
+from collections.abc import Callable
 from itertools import pairwise
 from math import inf
 
 import numpy as np
 import pytest
 
-from benchmarks.accuracy import live, noise, pairs, peers, tables, verdicts
+from benchmarks.accuracy import live, noise, pairs, peers, programs, tables, verdicts
 from benchmarks.accuracy.family import LEVEL, Family, Series, times
 from benchmarks.accuracy.figures import plain
 from benchmarks.accuracy.judge import judge, judge_run
 from benchmarks.accuracy.rates import Rate, rate
+from benchmarks.accuracy.recorded import Recording, recordings
 from benchmarks.accuracy.sets import SETS
 from benchmarks.accuracy.verdicts import Outcome, totals
 
@@ -62,6 +67,42 @@ def test_no_two_families_share_a_name_and_no_two_sets_a_stream() -> None:
     assert len(names) == len(set(names))
     streams = [s.stream for s in SETS.values()] + [live.STREAM, pairs.STREAM]
     assert len(streams) == len(set(streams))
+
+
+@pytest.mark.parametrize("recording", recordings(), ids=lambda r: r.path.stem)
+def test_a_recorded_process_did_what_its_program_does(recording: Recording) -> None:
+    series = recording.series
+    assert len(series.t) >= 700
+    assert series.apart == pytest.approx(0.1, rel=0.2)
+    assert recording.path.stat().st_size < 60_000
+    thirds = np.array_split(series.v, 3)
+    edge = (lambda v: np.quantile(v, 0.05)) if recording.kind == "floor" else np.mean
+    rise = edge(thirds[2]) / edge(thirds[1]) - 1
+    assert rise > 0.015 if recording.truth == "sick" else rise < 0.01
+
+
+def test_there_are_recordings_of_both_truths_and_of_every_program() -> None:
+    seen = {(r.program, r.truth) for r in recordings()}
+    assert {("nginx", "healthy"), ("redis_limit", "healthy"), ("leak_redis", "sick")} < seen
+    assert {(p.__name__, "healthy") for p in programs.HEALTHY} | {(p.__name__, "sick") for p in programs.SICK} < seen
+
+
+@pytest.mark.parametrize("program", [p for p in programs.SICK if p is not programs.leak_threads])
+def test_a_sick_program_keeps_what_it_makes(program: Callable[[random.Random], programs.Tick]) -> None:
+    thresholds = gc.get_threshold()
+    tick = program(random.Random(1))
+    tracemalloc.start()
+    try:
+        tick(0.1)
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        tick(0.7)
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+        gc.set_threshold(*thresholds)
+    assert kept > 500_000
 
 
 def test_noise_has_the_correlation_and_the_size_that_it_was_asked_for() -> None:
