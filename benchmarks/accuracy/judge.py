@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from benchmarks.accuracy.family import Family, Floats, Kind, Series
+from benchmarks.accuracy.family import Floats, Kind, Series
 from soak.judge.stats.blocks import floor_blocks, level_blocks
 from soak.judge.stats.trend import Trend, trend
 
@@ -69,18 +69,15 @@ def judge(series: Series, kind: Kind, tolerance: float, reference: Series | None
     )
 
 
-def judge_run(cases: Sequence[tuple[Family, Series]]) -> tuple[list[Verdict], list[Verdict]]:
-    """The verdicts of all series of one run: as one of so many (Holm 1979), and as if each were the only one."""
-    opinions = [judge(series, family.kind, family.tolerance) for family, series in cases]
-    alone = [opinion.verdict for opinion in opinions]
-    together = alone.copy()
-    order = sorted(range(len(opinions)), key=lambda i: opinions[i].p)
+def of_a_run(opinions: Sequence[Opinion]) -> list[Verdict]:
+    """The verdicts of all series of one run: FAIL only where it is certain of one among so many (Holm 1979)."""
+    verdicts = [opinion.verdict for opinion in opinions]
     certain = True
-    for rank, i in enumerate(order):
-        certain = certain and opinions[i].p <= ALPHA / 2 / (len(order) - rank)
-        if alone[i] == "fail" and not certain:
-            together[i] = "inconclusive"
-    return together, alone
+    for rank, i in enumerate(sorted(range(len(opinions)), key=lambda i: opinions[i].p)):
+        certain = certain and opinions[i].p <= ALPHA / 2 / (len(opinions) - rank)
+        if verdicts[i] == "fail" and not certain:
+            verdicts[i] = "inconclusive"
+    return verdicts
 
 
 def _fit(series: Series, values: Floats, kind: Kind) -> Trend | None:

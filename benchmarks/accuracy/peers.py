@@ -42,8 +42,8 @@ def available() -> dict[str, Callable[[Floats], bool]]:
     found: dict[str, Callable[[Floats], bool]] = {}
     kendall, otava = _module("pymannkendall"), _module("otava.analysis")
     if kendall is not None:
-        found["Mann-Kendall"] = lambda v: _rises(kendall.original_test(v, _ALPHA))
-        found["Hamed-Rao"] = lambda v: _rises(kendall.hamed_rao_modification_test(v, _ALPHA))
+        found["Mann-Kendall"] = lambda v: _rises(kendall.original_test, v)
+        found["Hamed-Rao"] = lambda v: _rises(kendall.hamed_rao_modification_test, v)
     if otava is not None:
         found["Otava"] = lambda v: any(
             point.stats.mean_2 > point.stats.mean_1 for point in otava.compute_change_points(v.tolist(), *_OTAVA)[0]
@@ -61,7 +61,9 @@ def missing() -> list[str]:
 _PACKAGES = {"pymannkendall": "pymannkendall", "apache-otava": "otava.analysis"}
 
 
-def _rises(result: Any) -> bool:
+def _rises(test: Callable[[Floats, float], Any], v: Floats) -> bool:
+    with np.errstate(invalid="ignore"):  # Hamed and Rao's variance may come out negative: then it finds nothing
+        result = test(v, _ALPHA)
     return bool(result.h and result.trend == "increasing")
 
 

@@ -23,6 +23,11 @@ class CaseSet:
         """Those in which nothing goes on growing."""
         return tuple(family for family in self.families if family.healthy)
 
+    @property
+    def sick(self) -> tuple[Family, ...]:
+        """Those that grow by more than the tolerance."""
+        return tuple(family for family in self.families if family.truth == "sick")
+
 
 SETS = {
     "tuning": CaseSet("tuning", tuning.STREAM, tuning.FAMILIES),

@@ -41,8 +41,12 @@ def families_table(found: Sequence[Outcome]) -> str:
 
 def runs_table(lines: Iterable[tuple[str, Runs]]) -> str:
     """One line a set."""
-    head = ("set", "healthy runs with a false alarm", "without the correction", "series that FAIL")
-    return _table(head, [(name, r.corrected, r.uncorrected, r.series_failed) for name, r in lines])
+    head = (
+        "set", "healthy runs with a false alarm", "without the correction", "healthy series that FAIL",
+        "one sick series among them found", "found alone",
+    )  # fmt: skip
+    rows = [(name, r.corrected, r.uncorrected, r.series_failed, r.found, r.found_alone) for name, r in lines]
+    return _table(head, rows)
 
 
 def detection_table(lines: Sequence[Detection]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.accuracy import peers
 from benchmarks.accuracy.family import Family, Kind, Series, Truth
-from benchmarks.accuracy.judge import Verdict, judge, judge_run
+from benchmarks.accuracy.judge import Opinion, Verdict, judge, of_a_run
 from benchmarks.accuracy.rates import Rate, rate
 from benchmarks.accuracy.recorded import TOLERANCE, recordings
 from benchmarks.accuracy.sets import SETS
@@ -104,28 +104,42 @@ def totals(found: Sequence[Outcome]) -> list[Totals]:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Runs of forty healthy series: in how many any series failed, and in how many it would without the correction."""
+    """Runs of forty healthy series, and the same with a sick series in place of the first of them.
+
+    `corrected` and `uncorrected`: in how many any healthy series failed, with and without the correction for
+    forty; `series_failed`: of all those series, with it. `found`: how often the sick one failed among the rest,
+    `found_alone`: how often it does by itself.
+    """
 
     corrected: Rate
     uncorrected: Rate
     series_failed: Rate
+    found: Rate
+    found_alone: Rate
 
 
 def runs(pool: Pool, name: str, count: int) -> Runs:
-    """Whole healthy runs of a set: forty series, each of a healthy family drawn at random."""
+    """Whole runs of a set: each series of a family drawn at random."""
     drawn = pool.starmap(_one_run, [(name, number) for number in range(count)], chunksize=1)
     return Runs(
-        corrected=rate("fail" in corrected for corrected, _ in drawn),
-        uncorrected=rate("fail" in alone for _, alone in drawn),
-        series_failed=rate(verdict == "fail" for corrected, _ in drawn for verdict in corrected),
+        corrected=rate("fail" in corrected for corrected, _, _, _ in drawn),
+        uncorrected=rate("fail" in alone for _, alone, _, _ in drawn),
+        series_failed=rate(verdict == "fail" for corrected, _, _, _ in drawn for verdict in corrected),
+        found=rate(sick == "fail" for _, _, sick, _ in drawn),
+        found_alone=rate(sick == "fail" for _, _, _, sick in drawn),
     )
 
 
-def _one_run(name: str, number: int) -> tuple[list[Verdict], list[Verdict]]:
+def _one_run(name: str, number: int) -> tuple[list[Verdict], list[Verdict], Verdict, Verdict]:
+    """Verdicts of the healthy series, together and each alone; of the sick one, among them and alone."""
     cases = SETS[name]
     rng = np.random.default_rng([_RUN_STREAM, cases.stream, number])
-    picked: list[tuple[Family, Series]] = []
-    for i in range(SERIES_OF_A_RUN):
-        family = cases.healthy[rng.integers(len(cases.healthy))]
-        picked.append((family, family.series(cases.stream, _BESIDE + number * SERIES_OF_A_RUN + i)))
-    return judge_run(picked)
+
+    def drawn(families: Sequence[Family], beside: int) -> Opinion:
+        family = families[int(rng.integers(len(families)))]
+        series = family.series(cases.stream, _BESIDE + number * (SERIES_OF_A_RUN + 1) + beside)
+        return judge(series, family.kind, family.tolerance)
+
+    healthy = [drawn(cases.healthy, beside) for beside in range(SERIES_OF_A_RUN)]
+    sick = drawn(cases.sick, SERIES_OF_A_RUN)
+    return of_a_run(healthy), [o.verdict for o in healthy], of_a_run([sick, *healthy[1:]])[0], sick.verdict

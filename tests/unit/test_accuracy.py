@@ -17,7 +17,7 @@ import pytest
 from benchmarks.accuracy import live, noise, pairs, peers, programs, tables, verdicts
 from benchmarks.accuracy.family import LEVEL, Family, Series, times
 from benchmarks.accuracy.figures import plain
-from benchmarks.accuracy.judge import judge, judge_run
+from benchmarks.accuracy.judge import judge, of_a_run
 from benchmarks.accuracy.rates import Rate, rate
 from benchmarks.accuracy.recorded import Recording, recordings
 from benchmarks.accuracy.sets import SETS
@@ -156,11 +156,12 @@ def test_a_doubt_that_one_series_may_have_forty_may_not() -> None:
     slow = Family(
         "slow", "sick", lambda rng, n: 1 + 0.05 * noise.run(n) + noise.ar(rng, n, 0.8, 0.03), "", "level", 0.01
     )
-    cases = [(slow, slow.series(9, i)) for i in range(40)]
-    together, alone = judge_run(cases)
-    assert together.count("fail") < alone.count("fail")
-    together, alone = judge_run([(leaks, leaks.series(9, 0))] + [(calm, calm.series(9, i)) for i in range(20)])
-    assert together[0] == alone[0] == "fail"
+    weak = [judge(slow.series(9, i), slow.kind, slow.tolerance) for i in range(40)]
+    assert of_a_run(weak).count("fail") < [o.verdict for o in weak].count("fail")
+    assert of_a_run(weak[:1]) == [weak[0].verdict]
+    strong = judge(leaks.series(9, 0), leaks.kind, leaks.tolerance)
+    rest = [judge(calm.series(9, i), calm.kind, calm.tolerance) for i in range(20)]
+    assert of_a_run([strong, *rest]) == ["fail", *(o.verdict for o in rest)]
 
 
 def test_static_limits_say_what_they_are() -> None:
