@@ -55,4 +55,4 @@ def coverage(pool: Pool, seeds: int) -> list[Coverage]:
 def _told(rho: float, growth: float, index: int) -> tuple[float, float] | None:
     rng = np.random.default_rng([STREAM, zlib.crc32(f"{rho} {growth}".encode()), index])
     v = LEVEL * (1 + growth * run(POINTS) + ar(rng, POINTS, rho, 0.02))
-    return judge(Series(times(POINTS), v), "level", 0.03).eta(LIMIT * LEVEL)
+    return judge(Series(times(POINTS), v), "level", 0.03, limit=LIMIT * LEVEL).eta

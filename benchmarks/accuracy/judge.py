@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
@@ -23,54 +24,67 @@ ALPHA = 0.05
 class Opinion:
     """What the judge says of a series.
 
-    `growth` over the run is relative to the level, with its interval; `p` is the one-sided p-value that it
-    is not more than nothing. `level` (units) is where the fitted line ends, `slope` is in units a second.
+    `p` is the one-sided p-value that it does not grow. `eta`: seconds from the end until the limit that was asked
+    about is reached, at the earliest and at the latest; None unless it fails. `said` is the judge's own answer.
     """
 
     verdict: Verdict
-    growth: float
-    low: float
-    high: float
     p: float
-    level: float
-    slope: tuple[float, float, float]
-
-    def eta(self, limit: float) -> tuple[float, float] | None:
-        """Seconds from the end until `limit` is reached, at the steepest and at the least slope; None unless sick."""
-        if self.verdict != "fail":
-            return None
-        low, _, high = self.slope
-        room = max(0.0, limit - self.level)
-        return room / high, room / low if low > 0 else math.inf
+    eta: tuple[float, float] | None
+    said: Any = None
 
 
-UNKNOWN = Opinion("inconclusive", math.nan, math.nan, math.nan, 1.0, math.nan, (math.nan, math.nan, math.nan))
+def judge(
+    series: Series, kind: Kind, tolerance: float, reference: Series | None = None, limit: float | None = None
+) -> Opinion:
+    """Judge a series alone, or by its ratio to a reference watched beside it; `limit` is in its units."""
+    if _SERIES is None:
+        return _by_trend(series, kind, tolerance, reference, limit)
+    beside = None if reference is None else reference.v
+    said = _SERIES.judge_series(series.t, series.v, kind, tolerance, reference=beside, limit=limit)
+    early, _, late = said.eta
+    told = said.verdict == "fail" and early is not None
+    return Opinion(said.verdict, said.p, (early, math.inf if late is None else late) if told else None, said)
 
 
-def judge(series: Series, kind: Kind, tolerance: float, reference: Series | None = None) -> Opinion:
-    """Judge a series alone, or by its ratio to a reference watched beside it."""
+def of_a_run(opinions: Sequence[Opinion]) -> list[Verdict]:
+    """The verdicts of all series of one run: FAIL only where it is certain of one among so many (Holm 1979)."""
+    if _SERIES is None:
+        return _holm(opinions)
+    together = _SERIES.judge_many({str(number): opinion.said for number, opinion in enumerate(opinions)})
+    return [together[str(number)].verdict for number in range(len(opinions))]
+
+
+def _series() -> Any:
+    try:
+        return importlib.import_module("soak.judge.stats.series")
+    except ImportError:
+        return None
+
+
+_SERIES = _series()
+
+
+def _by_trend(series: Series, kind: Kind, tolerance: float, reference: Series | None, limit: float | None) -> Opinion:
+    """The rule of a series by its trend alone: certain and large enough fails, certainly smaller passes."""
     values = series.v if reference is None else series.v / reference.v
     fitted = _fit(series, np.log(values) if kind == "ratio" else values, kind)
     if fitted is None:
-        return UNKNOWN
+        return Opinion("inconclusive", 1.0, None)
     ends = (fitted.low, fitted.slope, fitted.high)
     if kind == "ratio":
         low, growth, high = (math.expm1(slope * fitted.span) for slope in ends)
     else:
         low, growth, high = (fitted.relative(slope) for slope in ends)
-    return Opinion(
-        verdict=_verdict(low, growth, high, tolerance),
-        growth=growth,
-        low=low,
-        high=high,
-        p=_p(fitted),
-        level=math.exp(fitted.level) if kind == "ratio" else fitted.level,
-        slope=ends,
-    )
+    verdict: Verdict = "pass" if high < tolerance else "inconclusive"
+    if low > 0 and growth >= tolerance:
+        verdict = "fail"
+    room = 0.0 if limit is None else max(0.0, limit - fitted.level)
+    eta = (room / fitted.high, room / fitted.low) if verdict == "fail" and limit is not None else None
+    return Opinion(verdict, _p(fitted), eta)
 
 
-def of_a_run(opinions: Sequence[Opinion]) -> list[Verdict]:
-    """The verdicts of all series of one run: FAIL only where it is certain of one among so many (Holm 1979)."""
+def _holm(opinions: Sequence[Opinion]) -> list[Verdict]:
     verdicts = [opinion.verdict for opinion in opinions]
     certain = True
     for rank, i in enumerate(sorted(range(len(opinions)), key=lambda i: opinions[i].p)):
@@ -85,12 +99,6 @@ def _fit(series: Series, values: Floats, kind: Kind) -> Trend | None:
         series.t, values, float(series.t[0]), float(series.t[-1]) + series.apart
     )
     return trend(blocks.t, blocks.v, ALPHA)
-
-
-def _verdict(low: float, growth: float, high: float, tolerance: float) -> Verdict:
-    if low > 0 and growth >= tolerance:
-        return "fail"
-    return "pass" if high < tolerance else "inconclusive"
 
 
 def _p(fitted: Trend) -> float:

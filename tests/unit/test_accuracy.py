@@ -142,12 +142,12 @@ def test_the_judge_is_asked_rightly() -> None:
     flat = Series(times(360), LEVEL * (1 + noise.ar(rng, 360, 0.3, 0.01)))
     leak = Series(times(360), LEVEL * (1 + 0.3 * noise.run(360) + noise.ar(rng, 360, 0.3, 0.01)))
     assert judge(flat, "level", 0.03).verdict == "pass"
-    sick = judge(leak, "level", 0.03)
+    sick = judge(leak, "level", 0.03, limit=2 * LEVEL)
     assert sick.verdict == "fail"
     assert judge(leak, "level", 0.03, reference=leak).verdict == "pass"
-    early, late = sick.eta(2 * LEVEL) or (inf, 0.0)
+    early, late = sick.eta or (inf, 0.0)
     assert early < 0.7 / 0.3 * 360 * 60 < late
-    assert judge(flat, "level", 0.03).eta(2 * LEVEL) is None
+    assert judge(flat, "level", 0.03, limit=2 * LEVEL).eta is None
 
 
 def test_a_doubt_that_one_series_may_have_forty_may_not() -> None:
