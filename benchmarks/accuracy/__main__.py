@@ -18,7 +18,7 @@ from benchmarks.accuracy.family import POINTS
 from benchmarks.accuracy.figures import plain
 from benchmarks.accuracy.sets import SEEDS, SEEDS_QUICK, SETS
 
-RUNS, RUNS_QUICK = 50, 3
+RUNS, RUNS_QUICK = 100, 4
 WORKERS = 2
 
 

@@ -18,7 +18,7 @@ STREAM = 7
 LIMIT = 4.0
 """The limit, in levels: beyond the end of the steepest run."""
 RHOS, GROWTHS = (0.5, 0.9), (0.1, 0.3, 1.0)
-SEEDS, SEEDS_QUICK = 80, 8
+SEEDS, SEEDS_QUICK = 120, 8
 
 
 @dataclass(frozen=True, slots=True)

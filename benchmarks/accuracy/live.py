@@ -21,7 +21,7 @@ DAY = 24.0
 """Hours in which the leak reaches its limit, at twice the level."""
 PLANNED = (1.0, 2.0, 4.0, 8.0, 24.0)
 """Lengths of runs, h."""
-SEEDS, SEEDS_QUICK = 40, 6
+SEEDS, SEEDS_QUICK = 60, 6
 
 
 def _leak(hours: float) -> Family:

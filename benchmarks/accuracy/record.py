@@ -1,8 +1,9 @@
-"""Record real processes: `python -m benchmarks.accuracy.record [--seconds N]`, three minutes.
+"""Record real processes: `python -m benchmarks.accuracy.record [--seconds N]`, five minutes.
 
-It runs the programs of `programs.py`, a Redis that fills up to its limit, one that only grows, and an nginx under load:
-all at once and each at a few per cent of a core; looks at their resident memory ten times a second, beginning five
-seconds after they are ready; and writes benchmarks/accuracy/recorded/NAME-SEED.csv. Load goes to loopback only.
+It runs the programs of `programs.py`, some web servers of `soak.specimens` and an nginx under load, a Redis that fills
+up to its limit and one that only grows: all at once, each at a few per cent of a core. It looks at their resident
+memory ten times a second, from five seconds after they are ready, and writes benchmarks/accuracy/recorded/NAME-SEED.csv.
+Load goes to loopback only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import json
 import os
 import random
 import subprocess
@@ -28,9 +30,22 @@ from benchmarks.accuracy.recorded import FOLDER
 from benchmarks.processes import ROOT, await_port, end, free_port, nginx, tool
 
 SECONDS, WARMUP, EVERY = 75.0, 5.0, 0.1
-SEEDS = (1, 2)
+SEEDS = (1, 2, 3)
+RATE = 20.0
+"""Requests a second to each web server."""
 _MMAP = {"MALLOC_MMAP_THRESHOLD_": str(16 * 1024)}
 """Large pieces go back to the kernel when they are freed, so that the collector's sawtooth is one from outside too."""
+
+
+WEB = {
+    "web": ("healthy",),
+    "web_cache": ("cache_fill", "--size", "300"),
+    "web_cycles": ("gc_sawtooth", "--wave", "120"),
+    "leak_web": ("leak", "--per-request", "1500"),
+    "leak_web_native": ("native_leak", "--per-request", "2200"),
+    "leak_web_holes": ("fragmentation", "--document", "8192"),
+}
+"""Web servers with the options that let each do in a minute what it does in an hour."""
 
 
 def main() -> None:
@@ -42,6 +57,7 @@ def main() -> None:
     for seed in SEEDS:
         with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
             watched = {p.__name__: stack.enter_context(_program(p.__name__, seed, seconds)) for p in _PROGRAMS}
+            watched |= {name: stack.enter_context(_web(options, seed)) for name, options in WEB.items()}
             watched["redis_limit"] = stack.enter_context(_redis(seed, 0, 1_500, "24mb"))
             watched["leak_redis"] = stack.enter_context(_redis(seed, 40_000, 110, "0"))
             watched["nginx"] = stack.enter_context(_nginx(Path(folder)))
@@ -111,6 +127,34 @@ def _redis(seed: int, preload: int, rate: int, limit: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def _web(options: tuple[str, ...], seed: int) -> Iterator[int]:
+    """A web server of one process: one order for every four items that are looked at."""
+    port, draw = free_port(), random.Random(seed)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "soak.specimens", *options, "--port", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        await_port(port)
+        link = http.client.HTTPConnection("127.0.0.1", port)
+
+        def send() -> None:
+            item = draw.randint(1, 5_000)
+            if draw.random() < 0.2:
+                link.request("POST", "/cart", json.dumps({"item": item}), {"Content-Type": "application/json"})
+            else:
+                link.request("GET", f"/items/{item}")
+            link.getresponse().read()
+
+        with _at_rate(send, 1 / RATE):
+            yield process.pid
+    finally:
+        end(process)
+
+
+@contextlib.contextmanager
 def _nginx(folder: Path) -> Iterator[int]:
     with nginx(folder) as server:
         link = http.client.HTTPConnection("127.0.0.1", server.port)
@@ -125,12 +169,12 @@ def _nginx(folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _at_rate(send: Callable[[], None]) -> Iterator[None]:
-    """Call `send` every tick in a thread of its own, until the block is left."""
+def _at_rate(send: Callable[[], None], every: float = programs.TICK) -> Iterator[None]:
+    """Call `send` every so many seconds in a thread of its own, until the block is left."""
     over = threading.Event()
 
     def work() -> None:
-        while not over.wait(programs.TICK):
+        while not over.wait(every):
             send()
 
     thread = threading.Thread(target=work)
