@@ -10,13 +10,15 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.accuracy.family import Family, Floats
-from benchmarks.accuracy.judge import ALPHA, judge
+from benchmarks.accuracy.judge import judge
 from benchmarks.accuracy.noise import ar, fill, run
 from benchmarks.accuracy.rates import Rate, rate
 
 STREAM = 5
 LOOKS, FIRST = 10, 3
 """Equal looks over the run; the first that may decide, and the end, which is judged like any run that is over."""
+ALPHA = 0.05
+"""What all looks may use up together, two-sided: a healthy series may fail at half of it."""
 DAY = 24.0
 """Hours in which the leak reaches its limit, at twice the level."""
 PLANNED = (1.0, 2.0, 4.0, 8.0, 24.0)

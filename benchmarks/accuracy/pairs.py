@@ -14,9 +14,10 @@ from multiprocessing.pool import Pool
 import numpy as np
 
 from benchmarks.accuracy.family import LEVEL, POINTS, Floats, Series, times
-from benchmarks.accuracy.judge import Verdict, judge
+from benchmarks.accuracy.judge import judge
 from benchmarks.accuracy.noise import ar, fill, run, wave
 from benchmarks.accuracy.rates import Rate
+from soak.judge.stats.decide import Decision
 
 STREAM = 6
 SEEDS, SEEDS_QUICK = 40, 6
@@ -48,8 +49,8 @@ class Pairs:
 
     nuisance: str
     growth: float
-    alone: dict[Verdict, Rate]
-    beside: dict[Verdict, Rate]
+    alone: dict[Decision, Rate]
+    beside: dict[Decision, Rate]
 
 
 def pairs(pool: Pool, seeds: int) -> list[Pairs]:
@@ -71,13 +72,13 @@ def pair(nuisance: str, growth: float, index: int, n: int = POINTS) -> tuple[Ser
     return candidate, Series(t, LEVEL * (1 + its + ar(rng, n, 0.5, 0.01)))
 
 
-def _judged(nuisance: str, growth: float, index: int) -> tuple[Verdict, Verdict]:
+def _judged(nuisance: str, growth: float, index: int) -> tuple[Decision, Decision]:
     candidate, reference = pair(nuisance, growth, index)
     alone = judge(candidate, "level", _TOLERANCE)
     return alone.verdict, judge(candidate, "level", _TOLERANCE, reference).verdict
 
 
-def _shares(found: Iterable[Verdict]) -> dict[Verdict, Rate]:
+def _shares(found: Iterable[Decision]) -> dict[Decision, Rate]:
     counts = Counter(found)
-    verdicts: tuple[Verdict, ...] = ("fail", "pass", "inconclusive")
+    verdicts: tuple[Decision, ...] = ("fail", "pass", "inconclusive")
     return {verdict: Rate(counts[verdict], counts.total()) for verdict in verdicts}

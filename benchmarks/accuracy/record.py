@@ -2,8 +2,8 @@
 
 It runs the programs of `programs.py`, some web servers of `soak.specimens` and an nginx under load, a Redis that fills
 up to its limit and one that only grows: all at once, each at a few per cent of a core. It looks at their resident
-memory ten times a second, from five seconds after they are ready, and writes benchmarks/accuracy/recorded/NAME-SEED.csv.
-Load goes to loopback only.
+memory ten times a second, from five seconds after they are ready, and writes one file for each and seed to
+benchmarks/accuracy/recorded. Load goes to loopback only.
 """
 
 from __future__ import annotations

@@ -10,10 +10,11 @@ import numpy as np
 
 from benchmarks.accuracy import peers
 from benchmarks.accuracy.family import Family, Kind, Series, Truth
-from benchmarks.accuracy.judge import Opinion, Verdict, judge, of_a_run
+from benchmarks.accuracy.judge import Opinion, judge, of_a_run
 from benchmarks.accuracy.rates import Rate, rate
 from benchmarks.accuracy.recorded import TOLERANCE, recordings
 from benchmarks.accuracy.sets import SETS
+from soak.judge.stats.decide import Decision
 
 SERIES_OF_A_RUN = 40
 _RUN_STREAM = 100
@@ -27,7 +28,7 @@ class Outcome:
 
     family: str
     truth: Truth
-    verdict: Verdict
+    verdict: Decision
     others: dict[str, bool]
 
 
@@ -79,14 +80,14 @@ def _recorded(number: int) -> Outcome:
 
 def totals(found: Sequence[Outcome]) -> list[Totals]:
     """A line for soak, then one for each of the others."""
-    methods: dict[str, Callable[[Outcome], Verdict]] = {"soak": lambda o: o.verdict}
+    methods: dict[str, Callable[[Outcome], Decision]] = {"soak": lambda o: o.verdict}
     for method in found[0].others if found else ():
         methods[method] = lambda o, method=method: "fail" if o.others[method] else "pass"  # type: ignore[misc]
     sick = [o for o in found if o.truth == "sick"]
     healthy = [o for o in found if o.truth == "healthy"]
 
-    def line(method: str, says: Callable[[Outcome], Verdict]) -> Totals:
-        def share(of: Iterable[Outcome], verdict: Verdict) -> Rate:
+    def line(method: str, says: Callable[[Outcome], Decision]) -> Totals:
+        def share(of: Iterable[Outcome], verdict: Decision) -> Rate:
             return rate(says(o) == verdict for o in of)
 
         return Totals(
@@ -130,7 +131,7 @@ def runs(pool: Pool, name: str, count: int) -> Runs:
     )
 
 
-def _one_run(name: str, number: int) -> tuple[list[Verdict], list[Verdict], Verdict, Verdict]:
+def _one_run(name: str, number: int) -> tuple[list[Decision], list[Decision], Decision, Decision]:
     """Verdicts of the healthy series, together and each alone; of the sick one, among them and alone."""
     cases = SETS[name]
     rng = np.random.default_rng([_RUN_STREAM, cases.stream, number])
