@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.accuracy.family import Kind, Series
-from soak.judge.stats.decide import Decision
-from soak.judge.stats.series import SeriesVerdict, judge_many, judge_series
+from soak.core.verdict import Result, SeriesVerdict
+from soak.judge.stats.series import judge_many, judge_series
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Opinion:
     about is reached, at the earliest and at the latest; None unless it fails. `said` is the judge's own answer.
     """
 
-    verdict: Decision
+    verdict: Result
     p: float
     eta: tuple[float, float] | None
     said: SeriesVerdict
@@ -37,7 +37,7 @@ def judge(
     return Opinion(said.verdict, said.p, eta, said)
 
 
-def of_a_run(opinions: Sequence[Opinion]) -> list[Decision]:
+def of_a_run(opinions: Sequence[Opinion]) -> list[Result]:
     """The verdicts of all series of one run: what fails must be certain of one among so many."""
     together = judge_many({str(number): opinion.said for number, opinion in enumerate(opinions)})
     return [together[str(number)].verdict for number in range(len(opinions))]

@@ -17,7 +17,7 @@ from benchmarks.accuracy.family import LEVEL, POINTS, Floats, Series, times
 from benchmarks.accuracy.judge import judge
 from benchmarks.accuracy.noise import ar, fill, run, wave
 from benchmarks.accuracy.rates import Rate
-from soak.judge.stats.decide import Decision
+from soak.core.verdict import Result
 
 STREAM = 6
 SEEDS, SEEDS_QUICK = 40, 6
@@ -49,8 +49,8 @@ class Pairs:
 
     nuisance: str
     growth: float
-    alone: dict[Decision, Rate]
-    beside: dict[Decision, Rate]
+    alone: dict[Result, Rate]
+    beside: dict[Result, Rate]
 
 
 def pairs(pool: Pool, seeds: int) -> list[Pairs]:
@@ -72,13 +72,13 @@ def pair(nuisance: str, growth: float, index: int, n: int = POINTS) -> tuple[Ser
     return candidate, Series(t, LEVEL * (1 + its + ar(rng, n, 0.5, 0.01)))
 
 
-def _judged(nuisance: str, growth: float, index: int) -> tuple[Decision, Decision]:
+def _judged(nuisance: str, growth: float, index: int) -> tuple[Result, Result]:
     candidate, reference = pair(nuisance, growth, index)
     alone = judge(candidate, "level", _TOLERANCE)
     return alone.verdict, judge(candidate, "level", _TOLERANCE, reference).verdict
 
 
-def _shares(found: Iterable[Decision]) -> dict[Decision, Rate]:
+def _shares(found: Iterable[Result]) -> dict[Result, Rate]:
     counts = Counter(found)
-    verdicts: tuple[Decision, ...] = ("fail", "pass", "inconclusive")
+    verdicts: tuple[Result, ...] = ("fail", "pass", "inconclusive")
     return {verdict: Rate(counts[verdict], counts.total()) for verdict in verdicts}

@@ -14,7 +14,7 @@ from benchmarks.accuracy.judge import Opinion, judge, of_a_run
 from benchmarks.accuracy.rates import Rate, rate
 from benchmarks.accuracy.recorded import TOLERANCE, recordings
 from benchmarks.accuracy.sets import SETS
-from soak.judge.stats.decide import Decision
+from soak.core.verdict import Result
 
 SERIES_OF_A_RUN = 40
 _RUN_STREAM = 100
@@ -28,7 +28,7 @@ class Outcome:
 
     family: str
     truth: Truth
-    verdict: Decision
+    verdict: Result
     others: dict[str, bool]
 
 
@@ -80,14 +80,14 @@ def _recorded(number: int) -> Outcome:
 
 def totals(found: Sequence[Outcome]) -> list[Totals]:
     """A line for soak, then one for each of the others."""
-    methods: dict[str, Callable[[Outcome], Decision]] = {"soak": lambda o: o.verdict}
+    methods: dict[str, Callable[[Outcome], Result]] = {"soak": lambda o: o.verdict}
     for method in found[0].others if found else ():
         methods[method] = lambda o, method=method: "fail" if o.others[method] else "pass"  # type: ignore[misc]
     sick = [o for o in found if o.truth == "sick"]
     healthy = [o for o in found if o.truth == "healthy"]
 
-    def line(method: str, says: Callable[[Outcome], Decision]) -> Totals:
-        def share(of: Iterable[Outcome], verdict: Decision) -> Rate:
+    def line(method: str, says: Callable[[Outcome], Result]) -> Totals:
+        def share(of: Iterable[Outcome], verdict: Result) -> Rate:
             return rate(says(o) == verdict for o in of)
 
         return Totals(
@@ -131,7 +131,7 @@ def runs(pool: Pool, name: str, count: int) -> Runs:
     )
 
 
-def _one_run(name: str, number: int) -> tuple[list[Decision], list[Decision], Decision, Decision]:
+def _one_run(name: str, number: int) -> tuple[list[Result], list[Result], Result, Result]:
     """Verdicts of the healthy series, together and each alone; of the sick one, among them and alone."""
     cases = SETS[name]
     rng = np.random.default_rng([_RUN_STREAM, cases.stream, number])
