@@ -7,7 +7,7 @@ the reference fills 10 % faster or slower, and it feels 80 to 120 % of what the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from multiprocessing.pool import Pool
 
@@ -54,13 +54,16 @@ class Pairs:
 
 
 def pairs(pool: Pool, seeds: int) -> list[Pairs]:
-    """Two lines for each nuisance: healthy, and a leak of 5 % over the run."""
-    lines = []
-    for nuisance in SHARED:
-        for growth in (0.0, _LEAK):
-            found = pool.starmap(_judged, [(nuisance, growth, i) for i in range(seeds)], chunksize=4)
-            lines.append(Pairs(nuisance, growth, _shares(a for a, _ in found), _shares(b for _, b in found)))
-    return lines
+    """Two lines for each nuisance and for all together: healthy, and a leak of 5 % over the run."""
+    tasks = [(nuisance, growth, i) for nuisance in SHARED for growth in (0.0, _LEAK) for i in range(seeds)]
+    found = list(zip(tasks, pool.starmap(_judged, tasks, chunksize=4), strict=True))
+
+    def line(name: str, nuisances: Collection[str], growth: float) -> Pairs:
+        said = [verdicts for (nuisance, grew, _), verdicts in found if nuisance in nuisances and grew == growth]
+        return Pairs(name, growth, _shares(alone for alone, _ in said), _shares(beside for _, beside in said))
+
+    named = [*((name, {name}) for name in SHARED), ("all", set(SHARED))]
+    return [line(name, nuisances, growth) for name, nuisances in named for growth in (0.0, _LEAK)]
 
 
 def pair(nuisance: str, growth: float, index: int, n: int = POINTS) -> tuple[Series, Series]:
