@@ -1,7 +1,8 @@
 """Families that the judge was not built on: how real services behave, with noise that is no AR(1).
 
-They were written from the behaviour of the thing, by somebody who did not look at how the judge decides, and are never
-changed to suit it. Leaks are added to the same nuisances that the healthy families have.
+They were written from the behaviour of the thing and fixed before any judge was asked about them, by somebody who had
+read an earlier detector but not the one that is measured. They are never changed to suit it. Leaks are added to the
+same nuisances that the healthy families have.
 """
 
 from __future__ import annotations
