@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test accuracy-causes bench-load bench-probe check format lint types imports schema goldens clean
+.PHONY: help install demo test accuracy accuracy-causes bench-load bench-probe check format lint types imports schema goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,14 @@ test: $(STAMP) ## Run all tests (a quarter of an hour: many are whole soaks)
 
 bench-load: $(STAMP) ## Measure the load side beside theory and peers (twelve minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.load
+
+accuracy: $(PEERS) ## How often the judge is right, beside others (six minutes; see docs/accuracy.md)
+	$(BIN)/python -m benchmarks.accuracy --json benchmarks/accuracy.json
+
+$(PEERS): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	-$(BIN)/pip install --quiet --disable-pip-version-check --no-deps apache-otava==0.8.0
+	@touch $@
 
 accuracy-causes: $(STAMP) ## How often the cause of growth is the right one (half an hour; see docs/performance.md)
 	$(BIN)/python -m benchmarks.causes --seed 3
