@@ -44,8 +44,9 @@ class Trend:
     `estimates` the growth over the span (units) under each model about as good as the best, with its weight.
     `onset` is when growth began (s), if that was clearly later than the start; `band` the line from the end on.
 
-    `shape` says what kind of growth it is. For growth that comes to an end, `settles` says whether that is
-    clear, and `to_come` how much there is left of it at most (units). For a step, `step_at` is when (s),
+    `shape` says what kind of growth it is. `fills` says that something fills beside what goes on growing, if
+    anything does; for growth that comes to an end, `settles` says whether that is clear, and `to_come` how much
+    there is left of it at most (units). For a step, `step_at` is when (s),
     `step_size` how high, and `step_low` the lower end of its interval; a step may be certain where a slope
     through it is not.
     """
@@ -67,6 +68,7 @@ class Trend:
     estimates: tuple[tuple[float, Estimate], ...]
     band: Band
     onset: float | None = None
+    fills: bool = False
     settles: bool = False
     to_come: float = 0.0
     step_at: float | None = None
@@ -148,6 +150,7 @@ def trend(
         estimates=tuple((weight, e.scaled(scale)) for weight, e in line.near),
         band=_band(line, (high - low) / 2, scale, span),
         onset=origin + line.onset * span if line.onset is not None else None,
+        fills=line.fills,
         settles=ended.fills and ended.bic < line.bic - models.CLEARLY,
         to_come=max(ended.to_come, third.slope) * scale,
         step_at=origin + step.at * span if step is not None else None,
