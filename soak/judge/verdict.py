@@ -28,8 +28,9 @@ from soak.judge import (
 from soak.judge.against import judge_ratio, unanswered
 from soak.judge.causes_memory import memory_metric
 from soak.judge.criteria import judge_criterion
-from soak.judge.differences import differences, regressions, told_anyway
+from soak.judge.differences import CAUSES, differences, regressions, told_anyway
 from soak.judge.pairs import Pair
+from soak.judge.shared import with_reference
 from soak.judge.side import Side
 from soak.judge.sight import latency_sight, memory_sight
 from soak.judge.validity import remarks, validity
@@ -74,7 +75,7 @@ def judge(recording: Recording) -> Verdict:
     ]
     results = [r for _, r in judged]
     growth = [r for c, r in judged if c.kind == "growth_below"]
-    findings = [*(_tolerate(f, growth) for f in verdicts["candidate"].findings), *beside.findings]
+    findings = [_tolerate(f, growth) for f in beside.findings]
     own = replace(verdicts["candidate"], findings=tuple(sorted(findings, key=_urgency)))
     open_ = [
         *_incomplete(recording, end - start, interrupted),
@@ -105,30 +106,32 @@ def judge(recording: Recording) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Beside:
-    """What the reference beside the candidate says: results of criteria on ratios by their text, and what differs."""
+    """What the reference beside the candidate says: results of criteria on ratios by their text, and what differs.
+
+    `findings` are all of the candidate's, those of its own in the light of the reference.
+    """
 
     results: Mapping[str, list[CriterionResult]]
+    findings: tuple[Finding, ...]
     comparison: tuple[Comparison, ...] = ()
-    findings: tuple[Finding, ...] = ()
 
 
 def _beside(sides: Mapping[str, Side], verdicts: Mapping[str, SideVerdict], criteria: list[Criterion]) -> _Beside:
-    reference = verdicts.get("reference")
+    own, reference = verdicts["candidate"].findings, verdicts.get("reference")
     if reference is None:
         missing = "there is nothing of a reference in this run: no data is no pass"
-        return _Beside({c.text(): [unanswered(c, missing)] for c in criteria})
+        return _Beside({c.text(): [unanswered(c, missing)] for c in criteria}, own)
     pair = Pair(sides["candidate"], sides["reference"])
     unfit = _unfit(reference)
     judged = {c.text(): judge_ratio(c, pair, unfit) for c in criteria}
     results = {text: [r for r, _ in found] for text, found in judged.items()}
     if unfit or pair.length <= 0:
-        return _Beside(results)
+        return _Beside(results, own)
     asked = [(r, m) for found in judged.values() for r, m in found if m is not None]
     rows = differences(pair, [m for _, m in asked])
-    found = regressions(pair, [(r, m) for r, m in asked if r.result == "fail"])
-    known = [*verdicts["candidate"].findings, *found]
-    found += told_anyway(pair, rows, {(m.metric, m.endpoint) for _, m in asked}, known)
-    return _Beside(results, tuple(rows), tuple(found))
+    found = with_reference(pair, list(own)) + regressions(pair, [(r, m) for r, m in asked if r.result == "fail"])
+    found += told_anyway(pair, rows, {(m.metric, m.endpoint) for _, m in asked}, found)
+    return _Beside(results, tuple(found), tuple(rows))
 
 
 def _unfit(reference: SideVerdict) -> str:
@@ -176,7 +179,7 @@ def _percentiles(side: Side, endpoint: str, clock: Clock) -> Percentiles:
 
 def _tolerate(finding: Finding, growth: list[CriterionResult]) -> Finding:
     """The user's own growth criterion on the same thing decides how much of it matters."""
-    if finding.severity != "fail" or finding.cause in HARD:
+    if finding.severity != "fail" or finding.cause in HARD or finding.cause in CAUSES.values():
         return finding
     same = [r for r in growth if _same_thing(r, finding)]
     if same and all(r.result == "pass" for r in same):
