@@ -11,12 +11,14 @@ from functools import cached_property
 
 import numpy as np
 
-from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
+from soak.core.metrics import METRICS, QUANTILES, WANTED
 from soak.core.records import Clock, Floats, Outcome, Series, Tally, Window
 from soak.judge.side import ENOUGH, FAILURES, SERVED, Side, binned, worse
 from soak.judge.stats.blocks import FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS, sawtooth_period
 
 _FLOOR_QUANTILE = 0.05
+_WINDOWS = 30
+"""Rather than have fewer, the least requests that hold a percentile are accepted: few windows tell little of noise."""
 _MIN_SAMPLES = 3
 _ENOUGH = 0.9
 _TAKE: dict[str, Callable[[Floats], float]] = {
@@ -93,8 +95,8 @@ class Pair:
         failed = [self.windows(side, endpoint, clock, "failed") for side in self.sides]
         total = min(sum(w.histogram.total for w in windows) for windows in served)
         count = min(LEVEL_BLOCKS, total // WANTED[quantile])
-        if count < TREND_WINDOWS:
-            count = min(TREND_WINDOWS, total // ENOUGH[quantile])
+        if count < _WINDOWS:
+            count = min(_WINDOWS, total // ENOUGH[quantile])
         count = min(count, *(len(windows) for windows in served))
         if count < 1:
             return None
