@@ -14,7 +14,8 @@ import numpy as np
 from soak.core.metrics import METRICS, QUANTILES, WANTED
 from soak.core.records import Clock, Floats, Outcome, Series, Tally, Window
 from soak.judge.side import ENOUGH, FAILURES, SERVED, Side, binned, worse
-from soak.judge.stats.blocks import FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS, sawtooth_period
+from soak.judge.stats import sawtooth
+from soak.judge.stats.blocks import FEW_FALLS, FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS
 
 _FLOOR_QUANTILE = 0.05
 _WINDOWS = 30
@@ -162,8 +163,14 @@ class Pair:
     def _blocks(self, found: list[Series], most: int, shape: str) -> int:
         """How many blocks: with samples enough in each, and each a whole sawtooth long, on both sides."""
         count = max(1, min(most, *(len(s) // _MIN_SAMPLES for s in found)))
-        periods = [p for s in found if (p := sawtooth_period(s.t, s.v)) is not None] if shape == "floor" else []
+        periods = [p for s in found if (p := _period(s)) is not None] if shape == "floor" else []
         return min(count, max(MIN_BLOCKS, int(self.length / max(periods)))) if periods else count
+
+
+def _period(series: Series) -> float | None:
+    """The usual time (s) between falls of a series that climbs and is collected; None if it does not."""
+    at = sawtooth.falls(series.v)
+    return float(np.median(np.diff(series.t[at]))) if len(at) >= FEW_FALLS else None
 
 
 def _mean(v: Floats) -> float:
