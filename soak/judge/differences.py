@@ -259,7 +259,7 @@ def _bytes_by_place(side: Side) -> _Costs:
     requests = side.requests_in(look)
     for site in look.window.by_bytes:
         if not site.of_the_look:
-            found[_key(site)] = found.get(_key(site), (0.0, site))[0] + site.size / requests, site
+            _add(found, site, site.size / requests)
     return found
 
 
@@ -272,8 +272,14 @@ def _cpu_by_function(side: Side) -> _Costs:
         return found
     each = float(cpu.v.mean())
     for f in look.functions:
-        found[_key(f.site)] = found.get(_key(f.site), (0.0, f.site))[0] + f.own * each, f.site
+        _add(found, f.site, f.own * each)
     return found
+
+
+def _add(found: _Costs, site: Site, cost: float) -> None:
+    """More of one place; it is shown as it was first seen."""
+    before, first = found.get(_key(site), (0.0, site))
+    found[_key(site)] = before + cost, first
 
 
 def _last(looks: list[Look]) -> Look | None:

@@ -13,6 +13,7 @@ from soak.core.verdict import Comparison, Verdict
 from soak.judge import judge
 from tests.making import MIB, recording, scenario, side
 from tests.unit.judging import LOOSE, changed, failing, memory, the
+from tests.unit.test_report_looks import look
 
 REFERENCE = {"url": "http://127.0.0.1:8001", "process": {"command": "old"}}
 
@@ -236,3 +237,38 @@ def test_two_alike_on_a_host_that_wanders_are_not_told_apart() -> None:
         made = recording(spec, side(spec, seed=2 * seed + 1, latency=host), side(spec, seed=2 * seed + 2, latency=host))
         told += any(c.change in ("worse", "better") for c in judge(made).comparison)
     assert told <= 1
+
+
+def looked(side_name: str, at: float, more: float) -> Event:
+    """A close look: `find` allocates `more` bytes and takes more of the CPU, by as much in the candidate."""
+    made = look(at, 200 * 1024.0 + more)
+    whole = dict(made.data["allocations"])  # type: ignore[call-overload]
+    heavy = 0.6 if side_name == "candidate" else 0.2
+    functions = [
+        {"function": name, "file": f"/srv/{side_name}/shop.py", "line": 7, "within": own, "own": own, "recursion": 0}
+        for name, own in (("find", heavy), ("answer", 0.2))
+    ]
+    data = dict(made.data) | {
+        "hot": {"samples": 400, "functions": functions},
+        "allocations": whole | {"bytes": whole["bytes"] + more},
+    }
+    return Event(made.t, made.kind, side_name, made.text, data)
+
+
+def test_where_the_code_differs_is_evidence() -> None:
+    events = tuple(
+        looked(name, at, 2_000 * 1024.0 if name == "candidate" else 0.0)
+        for at in (25, 120)
+        for name in ("candidate", "reference")
+    )
+    criteria = [
+        {"metric": "allocations.bytes_per_request", "ratio_below": 1.1},
+        {"metric": "cpu.per_request", "ratio_below": 1.1},
+    ]
+    dearer = {"series": {"process.cpu_seconds": lambda t: 0.3 * t}}
+    verdict = judge(run(dearer, criteria=criteria, events=events))
+    allocating = the(verdict, "allocation_regression").evidence
+    assert "srv/shop.py:12 (keep) allocates 10 KiB a request more than in the reference" in allocating
+    cpu = the(verdict, "cpu_regression").evidence
+    # 60 % of 3 ms, against 20 % of 2 ms
+    assert any(x.startswith("candidate/shop.py:7 (find) takes 1.4 ms of CPU a request more") for x in cpu)
