@@ -10,7 +10,7 @@ from typing import Any
 from soak.core import units
 from soak.core.comparison import RunsCompared
 from soak.report import phrases
-from soak.report.text import columns, widths_of, wrap
+from soak.report.text import columns, middle, widths_of, wrap
 
 
 def render_compared(found: RunsCompared, *, as_json: bool) -> str:
@@ -43,7 +43,7 @@ def _table(found: RunsCompared) -> list[str]:
         seen = f"{units.percent(visible - 1)}" if visible is not None and math.isfinite(visible) else ""
         table.append(
             (
-                "  " + phrases.clean(f"{c.metric} of {c.endpoint}" if c.endpoint else c.metric),
+                "  " + middle(phrases.clean(f"{c.metric} of {c.endpoint}" if c.endpoint else c.metric), 34),
                 phrases.quantity(c.candidate, c.unit),
                 phrases.quantity(c.reference, c.unit),
                 phrases.quantity(c.ratio, "ratio"),

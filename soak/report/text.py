@@ -101,7 +101,7 @@ def comparison(verdict: Verdict) -> list[str]:
     if not rows:
         return []
     table = [("AGAINST THE REFERENCE", "candidate", "reference", "ratio", "95 % interval", "")]
-    table += [(_INDENT + _middle(r.metric, 36), r.candidate, r.reference, r.ratio, r.interval, r.change) for r in rows]
+    table += [(_INDENT + middle(r.metric, 36), r.candidate, r.reference, r.ratio, r.interval, r.change) for r in rows]
     widths = widths_of(table)
     lines = []
     for cells, reason in zip(table, ["", *(r.reason for r in rows)], strict=True):
@@ -120,7 +120,7 @@ def _latency(verdict: Verdict) -> list[str]:
     for row in rows:
         if row.endpoint != named:
             named = row.endpoint
-            table.append((_INDENT + _middle(named, WIDTH - 4),))
+            table.append((_INDENT + middle(named, WIDTH - 4),))
         label = f"{row.clock}, {row.side}" if beside else row.clock
         table.append((_INDENT * 2 + label, *row.cells, row.count, row.failed))
     widths = widths_of([cells for cells in table if len(cells) > 1])
@@ -133,7 +133,7 @@ def _failures(recording: Recording) -> list[str]:
         return []
     beside = len(recording.sides) > 1
     table = [("FAILURES", "count", "")]
-    table += [(_INDENT + _middle(r.endpoint, 40) + (f", {r.side}" if beside else ""), r.count, r.error) for r in rows]
+    table += [(_INDENT + middle(r.endpoint, 40) + (f", {r.side}" if beside else ""), r.count, r.error) for r in rows]
     widths = widths_of(table)
     lines = []
     for cells in table:
@@ -162,7 +162,7 @@ def _hot_paths(recording: Recording) -> list[str]:
     beside = len(recording.sides) > 1
     table = [("HOT PATHS", "in", "itself", "calls", "allocs/call", "recursion")]
     for r in rows:
-        label = _INDENT + _middle(r.place, 48) + (f", {r.side}" if beside else "")
+        label = _INDENT + middle(r.place, 48) + (f", {r.side}" if beside else "")
         table.append((label, r.within, r.own, r.calls, r.allocations, r.recursion))
     widths = widths_of(table)
     return [columns(cells, widths, right_from=1).rstrip() for cells in table]
@@ -175,7 +175,7 @@ def _allocations(recording: Recording) -> list[str]:
     beside = len(recording.sides) > 1
     table = [("ALLOCATIONS for each request", "bytes", "count", "stays", "bytes at first")]
     for r in rows:
-        label = _INDENT + _middle(r.place, 48) + (f", {r.side}" if beside else "")
+        label = _INDENT + middle(r.place, 48) + (f", {r.side}" if beside else "")
         table.append((label, r.bytes, r.allocations, r.stays, r.before))
     widths = widths_of(table)
     return [columns(cells, widths, right_from=1).rstrip() for cells in table]
@@ -207,7 +207,7 @@ def columns(cells: Sequence[str], widths: Sequence[int], right_from: int = 99) -
     return "  ".join(padded)
 
 
-def _middle(text: str, width: int) -> str:
+def middle(text: str, width: int) -> str:
     """Text cut in its middle: names differ at their ends."""
     if len(text) <= width:
         return text
