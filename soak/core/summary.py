@@ -21,7 +21,7 @@ ASSUMED: Mapping[str, float] = {
     "latency": 0.05,
     "service": 0.05,
     "cpu": 0.03,
-    "throughput": 0.003,
+    "throughput": 0.02,
     "memory": 0.02,
     "allocations": 0.02,
     "artefact": 0.0,

@@ -117,10 +117,11 @@ def test_pairs_of_runs_find_what_is_larger_than_their_noise(pairs: Outcome) -> N
 
 def test_two_run_files_are_compared(pairs: Outcome) -> None:
     new, old = (sorted((pairs.folder / "runs").glob(f"*-{side}-*.soak"))[0] for side in ("candidate", "reference"))
-    found = soak(pairs.folder, "compare", str(new), str(old))
+    found = soak(pairs.folder, "compare", str(new), str(old), "--json")
     assert found.code == 1, found.show()
-    assert "memory.idle is" in found.out
-    assert "is assumed" in found.out
+    told = json.loads(found.out)
+    assert next(c for c in told["comparison"] if c["metric"] == "memory.idle")["change"] == "worse"
+    assert any("is assumed" in note for note in told["notes"])
 
 
 def test_earlier_runs_are_a_reference_and_are_not_needed_again(pairs: Outcome, tmp_path: Path) -> None:
