@@ -26,6 +26,8 @@ from soak.judge import (
 )
 from soak.judge.causes_memory import memory_metric
 from soak.judge.criteria import judge_criterion
+from soak.judge.differences import CAUSES
+from soak.judge.reference import ask_reference
 from soak.judge.side import Side
 from soak.judge.sight import latency_sight, memory_sight
 from soak.judge.validity import remarks, validity
@@ -59,13 +61,19 @@ def judge(recording: Recording) -> Verdict:
     start, end = span if span is not None else (recording.duration, recording.duration)
     sides = {name: Side(name, recording, start, end) for name in recording.sides}
     candidate = sides["candidate"]
-    judged = [(c, r) for c in recording.scenario.criteria for r in judge_criterion(c, candidate)] if span else []
+    criteria = recording.scenario.criteria if span else []
+    verdicts = {name: _side_verdict(side) for name, side in sides.items()}
+    reference = verdicts.get("reference")
+    answer = ask_reference(sides, verdicts, criteria, HARD)
+    judged = [
+        (c, r)
+        for c in criteria
+        for r in (answer.results.get(c.text(), []) if c.against_reference else judge_criterion(c, candidate))
+    ]
     results = [r for _, r in judged]
     growth = [r for c, r in judged if c.kind == "growth_below"]
-    verdicts = {name: _side_verdict(side) for name, side in sides.items()}
-    findings = sorted((_tolerate(f, growth) for f in verdicts["candidate"].findings), key=_urgency)
-    own = replace(verdicts["candidate"], findings=tuple(findings))
-    reference = verdicts.get("reference")
+    findings = [_tolerate(f, growth) for f in answer.findings]
+    own = replace(verdicts["candidate"], findings=tuple(sorted(findings, key=_urgency)))
     open_ = [
         *_incomplete(recording, end - start, interrupted),
         *causes_recovery.unsettled(candidate),
@@ -83,11 +91,13 @@ def judge(recording: Recording) -> Verdict:
         criteria=tuple(results),
         candidate=own,
         reference=reference,
+        comparison=answer.comparison,
         notes=(
             *remarks(candidate),
             *causes_recovery.recovery_notes(candidate),
             *(latency_sight(candidate) if result == "pass" else ()),
             *_notes(reference),
+            *answer.notes,
         ),
     )
 
@@ -128,7 +138,7 @@ def _percentiles(side: Side, endpoint: str, clock: Clock) -> Percentiles:
 
 def _tolerate(finding: Finding, growth: list[CriterionResult]) -> Finding:
     """The user's own growth criterion on the same thing decides how much of it matters."""
-    if finding.severity != "fail" or finding.cause in HARD:
+    if finding.severity != "fail" or finding.cause in HARD or finding.cause in CAUSES.values():
         return finding
     same = [r for r in growth if _same_thing(r, finding)]
     if same and all(r.result == "pass" for r in same):

@@ -28,11 +28,13 @@ from soak.core.errors import LoadError
 from soak.core.records import Event, PhaseName
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, Verdict
-from soak.judge import judge
+from soak.judge import EARLIER, judge
 from soak.load import Fleet, Listen, Plan, digests
 from soak.probe import HostProbe
 from soak.run.account import close_account
+from soak.run.artefact import size_of
 from soak.run.clocks import Clocks
+from soak.run.earlier import earlier_runs
 from soak.run.looks import Looks
 from soak.run.progress import SideStatus, Status, View
 from soak.run.provenance import provenance
@@ -93,6 +95,7 @@ class _Conductor:
         self.phase: PhaseName = "idle_before"
         self.fleets: list[Fleet] = []
         self.watches: list[SideWatch] = []
+        self.artefacts: list[Event] = []
         # "host" is where the candidate runs; with an observer that is elsewhere
         self.host = HostProbe("host" if self.scenario.target.observer is None else "host.load")
         self.clocks = Clocks()
@@ -113,12 +116,15 @@ class _Conductor:
         scenario = self.scenario
         self.cleanup.enter_context(self._interruptible())
         self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
+        self.earlier = earlier_runs(scenario, self.order.folder, self.order.run_file.parent)
         self._start_targets()
         self.zero, self.started, self.clocks = monotonic(), time.time(), Clocks()
         for watch in self.watches:
             watch.begin(self.zero)
         self.writer = RunWriter.create(self.order.run_file, self._meta())
         self.cleanup.callback(self.writer.close)
+        for event in self.artefacts:
+            self.writer.add_event(event)
         self._start_fleets()
         self.measuring = True
         self.cleanup.callback(self.view.end)
@@ -157,6 +163,10 @@ class _Conductor:
             self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True))
         )
         for side, target in self.scenario.sides.items():
+            if target.artefact is not None:
+                size, files = size_of(self.order.folder / target.artefact)
+                text = f"{target.artefact}: {size} bytes in {files} files"
+                self.artefacts.append(Event(0.0, "artefact", side, text, {"bytes": size, "files": files}))
             started = None
             if target.process is not None:
                 self.view.say(f"starting {side}: {target.process.command}")
@@ -200,6 +210,7 @@ class _Conductor:
             "started": self.started,
             "scenario": order.raw,
             "provenance": provenance(order.scenario, order.text, order.path, order.folder)
+            | ({EARLIER: self.earlier} if self.earlier is not None else {})
             | {"observers": {w.side: w.observer for w in self.watches if w.observer is not None}},
         }
 

@@ -126,7 +126,7 @@ def test_a_criterion_says_itself():
 @pytest.mark.parametrize(
     "criterion, words",
     [
-        ({"metric": "latency.p99"}, "exactly one of below, above and growth_below, got none"),
+        ({"metric": "latency.p99"}, "exactly one of below, above, growth_below, ratio_below and ratio_above, got none"),
         ({"metric": "latency.p99", "below": "5ms", "above": "1ms"}, "got below and above"),
         ({"metric": "latency.p98", "below": "5ms"}, "did you mean latency.p9"),
         ({"metric": "happiness", "below": "5ms"}, "a name such as"),
@@ -163,7 +163,7 @@ def test_a_target_of_another_protocol_needs_a_locustfile():
 
 @pytest.mark.parametrize(
     "document",
-    [{"cost": {}}, {"alerts": []}, {"reference": {"url": "http://x", "run": "f"}}],
+    [{"cost": {}}, {"alerts": []}],
 )
 def test_what_comes_later_is_refused_not_ignored(document):
     with pytest.raises(ValidationError, match="not supported yet"):

@@ -192,3 +192,11 @@ def test_no_text_breaks_the_page(text: str) -> None:
     assert parsed.errors == []
     assert parsed.count("article") == 1
     assert len(parsed.scripts) == 2
+
+
+def test_the_page_holds_the_candidate_against_the_reference() -> None:
+    page = html.render(made.recording(), made.verdict())
+    section = page[page.index('<section id="comparison"') : page.index('<section id="latency"')]
+    for part in ("latency.p50 of browse", "4.01 ms", "99.8 % to 101 %", "worse", "better", "was not seen"):
+        assert part in section
+    assert 'id="comparison"' not in html.render(made.alone(), made.passed())
