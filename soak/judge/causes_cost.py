@@ -32,6 +32,8 @@ _BETTER = 6.0
 """Of minus twice the log-likelihood: so much better must time explain a drift than size does."""
 _FAIR_PART = 0.25
 """Of what service time grew: if CPU grew by so much, it is what grows, and the rest is waiting."""
+_NEIGHBOURS = 2.0
+"""Times: programs that share its caches and cores make a request's CPU time dearer by that at most."""
 _FURTHER = 10
 
 
@@ -69,7 +71,13 @@ def one_root(side: Side, findings: list[Finding]) -> list[Finding]:
     size = _size(side)
     if size is None:
         return findings
-    costs = [c for f in findings if _is_drift(f) and (c := _cost(side, size, f)) is not None]
+    costs, others = [], []
+    for finding in findings:
+        cost = _cost(side, size, finding) if finding.cause in _DRIFTS else None
+        if cost is None:
+            others.append(finding)
+        else:
+            costs.append(cost)
     grows = [c.by_time < _BETTER and c.fit.low > _MORE_THAN_LOG for c in costs]
     left = sorted((c for c, yes in zip(costs, grows, strict=True) if yes), key=_worst_first)
     found = [_still_a_drift(size, c) for c, yes in zip(costs, grows, strict=True) if not yes]
@@ -78,13 +86,7 @@ def one_root(side: Side, findings: list[Finding]) -> list[Finding]:
         same = [c.fit.low <= lead.fit.high and lead.fit.low <= c.fit.high for c in left]
         found.append(_finding(side, size, [c for c, yes in zip(left, same, strict=True) if yes]))
         left = [c for c, yes in zip(left, same, strict=True) if not yes]
-    drifts = [c.drift for c in costs]
-    return found + [f for f in findings if f not in drifts]
-
-
-def _is_drift(finding: Finding) -> bool:
-    """Whether it is one, and its own: a warning has somebody else to blame."""
-    return finding.cause in _DRIFTS and finding.severity != "warning"
+    return found + others
 
 
 def _worst_first(cost: _Cost) -> tuple[bool, float]:
@@ -118,8 +120,13 @@ def _cost(side: Side, size: _Size, drift: Finding) -> _Cost | None:
         if fitted is None or gate_of(side, "p50").severity(fitted) is None:
             return None
     windows = side.observed(metric, endpoint)
-    if windows is None:
+    grown = side.trend(metric, endpoint)
+    if windows is None or grown is None:
         return None
+    if drift.severity == "warning":  # it has somebody else to blame, unless nobody else can do so much
+        if metric != "cpu.per_request" or grown.last < _NEIGHBOURS * grown.first:
+            return None
+        drift = replace(drift, severity="fail")
     rate = _rate(side, windows.t)
     fit = exponent(size.at(windows.t), windows.v, rate)
     if fit is None:
@@ -130,12 +137,20 @@ def _cost(side: Side, size: _Size, drift: Finding) -> _Cost | None:
 
 
 def _cpu_grows(side: Side, drift: Finding) -> bool:
-    """Whether CPU for each request grows by what matters, and by a fair part of what the drift's service time does."""
+    """Whether CPU for each request grows by what matters, and by so much that it is what the drift comes of.
+
+    That is to more than neighbours could make of it, or by a fair part of what service time does. Waiting for the
+    requests before multiplies what a request costs, so near saturation service time grows by far more.
+    """
     cpu = side.trend("cpu.per_request")
     if cpu is None or cpu.n < TREND_WINDOWS or CPU.severity(cpu) is None:
         return False
     service = side.trend("service.p50", drift.endpoint) if drift.endpoint is not None else None
-    return service is None or cpu.last - cpu.first > _FAIR_PART * (service.last - service.first)
+    return (
+        service is None
+        or cpu.last > _NEIGHBOURS * cpu.first
+        or cpu.last - cpu.first > _FAIR_PART * (service.last - service.first)
+    )
 
 
 def _rate(side: Side, t: Floats) -> Floats | None:
