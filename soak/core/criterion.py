@@ -8,9 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, WithJsonSchema, model_validator
 
 from soak.core import units
-from soak.core.metrics import METRICS, Metric
-from soak.core.model import Duration, Later, Model
+from soak.core.metrics import COMPARED, METRICS, ONCE, Metric
+from soak.core.model import Duration, Model
 from soak.core.units import Quantity
+
+Kind = Literal["below", "above", "growth_below", "ratio_below", "ratio_above"]
+KINDS: tuple[Kind, ...] = ("below", "above", "growth_below", "ratio_below", "ratio_above")
 
 
 class Criterion(Model):
@@ -21,7 +24,8 @@ class Criterion(Model):
     below: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
     above: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
     growth_below: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
-    ratio_below: Later = None
+    ratio_below: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
+    ratio_above: Annotated[Any, WithJsonSchema({"type": ["string", "number"]})] = None
     over: Annotated[Duration | None, Field(description="judged on every window of this length")] = None
 
     @model_validator(mode="after")
@@ -33,20 +37,32 @@ class Criterion(Model):
             raise ValueError(f"metric: unknown metric {self.metric[:60]!r}; {hint}")
         if self.endpoint is not None and not spec.per_endpoint:
             raise ValueError(f"endpoint: {self.metric} is not measured by endpoint")
-        given = [k for k in ("below", "above", "growth_below") if getattr(self, k) is not None]
+        given = [k for k in KINDS if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"expected exactly one of below, above and growth_below, got {' and '.join(given) or 'none'}"
+                f"expected exactly one of {', '.join(KINDS[:-1])} and {KINDS[-1]}, got {' and '.join(given) or 'none'}"
             )
         if self.over is not None and self.over < 1:
             raise ValueError("over: expected at least 1 s")
         if self.over is not None and given[0] == "growth_below":
             raise ValueError("over: growth is judged over the whole soak phase; write growth_below: 2%/h for a rate")
+        self._applicable(given[0])
         try:
-            self._quantity(given[0])
+            quantity = self._quantity(given[0])
         except ValueError as error:
             raise ValueError(f"{given[0]}: {error}") from None
+        if self.against_reference and quantity.value <= 0:
+            raise ValueError(f"{given[0]}: expected more than 0: 1.1 is a tenth more than the reference's")
         return self
+
+    def _applicable(self, kind: Kind) -> None:
+        """Refuse a limit that says nothing of this metric."""
+        if self.over is not None and self.against_reference:
+            raise ValueError("over: a ratio is judged window by window, over the whole soak phase")
+        if self.against_reference and self.spec.room not in COMPARED:
+            raise ValueError(f"{kind}: {self.metric} is not compared; only {', '.join(COMPARED)} metrics are")
+        if self.metric in ONCE and (kind == "growth_below" or self.over is not None):
+            raise ValueError(f"{'over' if self.over is not None else kind}: {self.metric} is measured once a run")
 
     @property
     def spec(self) -> Metric:
@@ -54,23 +70,28 @@ class Criterion(Model):
         return METRICS[self.metric]
 
     @property
-    def kind(self) -> Literal["below", "above", "growth_below"]:
+    def kind(self) -> Kind:
         """Which limit it has."""
-        if self.below is not None:
-            return "below"
-        return "above" if self.above is not None else "growth_below"
+        return next(k for k in KINDS if getattr(self, k) is not None)
+
+    @property
+    def against_reference(self) -> bool:
+        """Whether it is judged on the ratio of the candidate to the reference."""
+        return self.kind in ("ratio_below", "ratio_above")
 
     @property
     def limit(self) -> Quantity:
         """The limit in base units; for growth with `per` seconds, or None for growth over the soak."""
         return self._quantity(self.kind)
 
-    def _quantity(self, kind: str) -> Quantity:
+    def _quantity(self, kind: Kind) -> Quantity:
+        if kind in ("ratio_below", "ratio_above"):
+            return units.parse(getattr(self, kind), "ratio")
         return units.parse(getattr(self, kind), self.spec.dimension, growth=kind == "growth_below")
 
     def text(self) -> str:
         """The criterion in one line, as a person would say it."""
         where = f" of {self.endpoint}" if self.endpoint else ""
         window = f" in every {units.duration(self.over)}" if self.over else ""
-        words = {"below": "below", "above": "above", "growth_below": "growth below"}[self.kind]
+        words = self.kind.replace("_", " ")
         return f"{self.metric}{where} {words} {getattr(self, self.kind)}{window}"

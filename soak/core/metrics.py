@@ -58,6 +58,7 @@ _ALL = [
     Metric("memory.rss", "bytes", "floor", "resident memory of the process tree"),
     Metric("memory.anon", "bytes", "floor", "resident anonymous memory: heap, stacks, private pages"),
     Metric("memory.pss", "bytes", "floor", "proportional set size: shared pages counted once"),
+    Metric("memory.idle", "bytes", "level", "resident anonymous memory at rest, before the load"),
     Metric("memory.peak", "bytes", "peak", "highest resident memory so far (VmHWM)"),
     Metric("memory.live", "bytes", "floor", "bytes the program holds in its allocators"),
     Metric("memory.free_in_heap", "bytes", "floor", "bytes free but kept by the allocator"),
@@ -86,6 +87,7 @@ _ALL = [
     Metric("go.goroutines", "count", "floor", "goroutines of a Go program"),
     Metric("jvm.nonheap", "bytes", "floor", "bytes that a JVM uses beside its heap: classes, compiled code"),
     Metric("cpu.per_request", "time", "level", "CPU time of the process tree by a request done"),
+    Metric("artefact.size", "bytes", "level", "bytes on disk of what is installed: target.artefact"),
     Metric("host.cpu", "ratio", "level", "share of all cores that is busy"),
     Metric("host.steal", "ratio", "level", "share of CPU time taken by the hypervisor"),
     Metric("host.memory_available", "bytes", "level", "memory the host could still give"),
@@ -97,3 +99,9 @@ _ALL = [
 ]
 
 METRICS: Mapping[str, Metric] = {m.name: m for m in _ALL}
+
+ONCE = ("memory.idle", "artefact.size")
+"""Measured once a run: they have no course over time."""
+
+COMPARED = ("latency", "service", "errors", "throughput", "memory", "cpu", "allocations", "artefact")
+"""Rooms whose metrics can be told as a ratio to a reference's."""

@@ -113,6 +113,9 @@ class Target(Model):
             description="cost is held against this: a metric, or a name on the prometheus page; default: requests done"
         ),
     ] = None
+    artefact: Annotated[
+        str | None, Field(min_length=1, description="file or folder that is installed: its size is artefact.size")
+    ] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -314,6 +317,7 @@ class Scenario(Model):
                     f"criteria[{i}].metric: {criterion.metric} needs a process to watch: "
                     "add process, pid, port, name or observer to the target"
                 )
+            faults += self._not_measured(f"criteria[{i}]", criterion)
             if criterion.spec.room in ("redis", "go", "jvm") and self.target.scrape is None:
                 faults.append(f"criteria[{i}].metric: {criterion.metric} needs a door: add scrape to the target")
         for key, side in (("target", self.target), ("reference", self.reference)):
@@ -340,6 +344,27 @@ class Scenario(Model):
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _not_measured(self, key: str, criterion: Criterion) -> list[str]:
+        """Why a criterion has nothing to be judged by: no reference, no artefact, no time at rest."""
+        faults = []
+        if criterion.against_reference and self.reference is None:
+            faults.append(f"{key}.{criterion.kind}: a ratio needs a reference to compare with: add `reference`")
+        compared = self.sides if criterion.against_reference else {"candidate": self.target}
+        for side, target in compared.items():
+            name = "target" if side == "candidate" else side
+            if criterion.metric == "artefact.size" and target.artefact is None:
+                faults.append(f"{key}.metric: artefact.size needs a file or folder: add artefact to the {name}")
+            needs_process = criterion.spec.room in ("memory", "cpu", "allocations")
+            told = target.scrape is not None and criterion.spec.room == "memory"
+            if side == "reference" and needs_process and not target.watched and not told:
+                faults.append(
+                    f"{key}.metric: {criterion.metric} needs a process to watch on both sides: "
+                    "add process, pid, port, name or observer to the reference"
+                )
+        if criterion.metric == "memory.idle" and not self.phases.idle_before:
+            faults.append(f"{key}.metric: memory.idle is measured before the load: add phases.idle_before")
+        return faults
 
     @property
     def sides(self) -> dict[str, Target]:

@@ -33,6 +33,32 @@ class CriterionResult:
     """The criterion as it was written, in one line."""
 
 
+Change = Literal["worse", "better", "same", "unclear"]
+"""What a comparison tells: `same` only when a change that matters would have been seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric of the candidate against the reference's, values in base units of `unit`.
+
+    `ratio` of candidate to reference has a 95 % interval [low, high], from `n` pairs of windows (or of runs); None
+    where there was too little, and `reason` says of what. `p` is two-sided, of a ratio of 1, for this metric alone.
+    """
+
+    metric: str
+    endpoint: str | None
+    candidate: float | None
+    reference: float | None
+    unit: str
+    ratio: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    change: Change
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong, or worth knowing, with its evidence and the next step.
@@ -130,6 +156,7 @@ class Verdict:
     criteria: tuple[CriterionResult, ...]
     candidate: SideVerdict
     reference: SideVerdict | None = None
+    comparison: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -154,6 +181,7 @@ class Verdict:
             "criteria": [asdict(c) for c in self.criteria],
             **side,
             "reference": _side(self.reference) if self.reference else None,
+            "comparison": [asdict(c) for c in self.comparison],
             "notes": list(self.notes),
         }
         clean: dict[str, Any] = _finite(document)

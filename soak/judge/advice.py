@@ -82,6 +82,28 @@ ADVICE: Mapping[str, str] = {
         "Look at what still goes on when the burst is over: retries that make retries, a queue of work whose askers "
         "are gone, locks, a pool that is never given back. Bound the queue, drop what is too late, back off retries."
     ),
+    "latency_regression": (
+        "Profile the endpoint in both versions under this load (py-spy record, perf diff): what takes a larger share "
+        "is new work, or a lock. `git bisect` with `soak run` as its test finds the change."
+    ),
+    "cpu_regression": (
+        "Profile both versions under this load (py-spy record, perf diff), and look at what is new or takes more; the "
+        "hot paths of both are in the report. `git bisect` with `soak run` as its test finds the change."
+    ),
+    "allocation_regression": (
+        "Compare the places that allocate in the report: what is new, or allocates more, is copied or built anew for "
+        "each request. `soak report RUN --flamegraph` opens a window of each side."
+    ),
+    "memory_regression": (
+        "If it does not grow it is no leak: look at what is loaded or kept from the start (imports, caches, pools, "
+        "more workers), and at who holds most in both versions."
+    ),
+    "throughput_regression": (
+        "Look at the arrivals that failed or were never served, and at what the candidate waits for: a pool, a lock, "
+        "or fewer workers than the reference has."
+    ),
+    "error_regression": "Read why requests failed, and the candidate's log: the reference answered the same ones.",
+    "size_regression": "List both installations by size (du -a | sort -n): what is new, or only the build needs.",
     "noisy_host": "Soak on a host of its own, or beside a reference, so that what both suffer is not blamed on one.",
     "generator_saturated": "Give the load more workers (load.workers) or another machine, and soak again.",
 }

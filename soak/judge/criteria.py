@@ -9,7 +9,7 @@ import numpy as np
 
 from soak.core import units
 from soak.core.criterion import Criterion
-from soak.core.metrics import QUANTILES
+from soak.core.metrics import ONCE, QUANTILES
 from soak.core.records import Clock
 from soak.core.verdict import CriterionResult, Result
 from soak.judge.side import ENOUGH, Side
@@ -17,7 +17,7 @@ from soak.judge.stats.blocks import MIN_BLOCKS, Floats
 from soak.judge.stats.proportion import percentile_interval, wilson
 from soak.judge.stats.trend import Trend
 
-_UNITS = {"time": "s", "bytes": "bytes", "ratio": "ratio", "rate": "1/s", "count": "count"}
+UNITS = {"time": "s", "bytes": "bytes", "ratio": "ratio", "rate": "1/s", "count": "count"}
 _MIN_SAMPLES = 5
 _SLACK_S = 1.0  # a soak that is a moment longer than its windows needs no window more
 _MOST_EXTRA_S = 14 * 86400.0
@@ -28,14 +28,19 @@ _CLOCKS: dict[str, Clock] = {"latency": "latency", "service": "service"}
 
 def judge_criterion(criterion: Criterion, side: Side) -> list[CriterionResult]:
     """One result, or one for each endpoint when the criterion names none."""
+    return [_judge(criterion, side, endpoint) for endpoint in endpoints_of(criterion, side)]
+
+
+def endpoints_of(criterion: Criterion, side: Side) -> list[str | None]:
+    """What a criterion is judged on: its endpoint, every one if it names none, or all together."""
     if not criterion.spec.per_endpoint or criterion.endpoint is not None:
-        return [_judge(criterion, side, criterion.endpoint)]
+        return [criterion.endpoint]
     endpoints = side.data.endpoints
     if criterion.spec.room != "service":  # a journey has no send of its own
         endpoints = endpoints + side.data.journeys
     if criterion.spec.room == "throughput" or len(endpoints) < 2:
-        return [_judge(criterion, side, endpoints[0] if len(endpoints) == 1 else None)]
-    return [_judge(criterion, side, endpoint) for endpoint in endpoints]
+        return [endpoints[0] if len(endpoints) == 1 else None]
+    return list(endpoints)
 
 
 def _judge(criterion: Criterion, side: Side, endpoint: str | None) -> CriterionResult:
@@ -65,6 +70,11 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
             return math.nan, math.nan, math.nan, "no request was made"
         low, high = wilson(bad, total)
         return bad / total, low, high, ""
+    if criterion.metric in ONCE:
+        found = side.once(criterion.metric)
+        if found is None:
+            return math.nan, math.nan, math.nan, f"{criterion.metric} was not measured"
+        return float(np.mean(found.v)), float(np.min(found.v)), float(np.max(found.v)), ""
     found = side.soak_series(criterion.metric)
     if room == "allocations" and found is not None:  # each is a window of its own, of hundreds of requests
         return float(np.mean(found.v)), float(np.min(found.v)), float(np.max(found.v)), ""
@@ -108,7 +118,7 @@ def _windowed(criterion: Criterion, side: Side, endpoint: str | None, over: floa
     worst = min(results, key=lambda r: (order[r.result], -sign * (r.value if r.value is not None else 0.0)))
     failed = sum(r.result == "fail" for r in results)
     reason = f"{failed} of {count} windows miss the limit; the worst: {worst.reason}" if failed else worst.reason
-    return _result(criterion, endpoint, worst.result, worst.value, worst.low, worst.high, worst.limit, reason)
+    return result_of(criterion, endpoint, worst.result, worst.value, worst.low, worst.high, worst.limit, reason)
 
 
 def _against_limit(
@@ -116,7 +126,7 @@ def _against_limit(
 ) -> CriterionResult:
     limit, dimension = criterion.limit.value, criterion.spec.dimension
     if missing:
-        return _result(criterion, endpoint, "inconclusive", None, None, None, limit, f"{missing}: no data is no pass")
+        return result_of(criterion, endpoint, "inconclusive", None, None, None, limit, f"{missing}: no data is no pass")
     shown = f"{units.show(value, dimension)}"
     span = f" ({units.show(low, dimension)} to {units.show(high, dimension)})" if low < high < math.inf else ""
     if criterion.kind == "below":
@@ -124,10 +134,10 @@ def _against_limit(
     else:
         good, bad = low > limit, high <= limit
     if good:
-        return _result(criterion, endpoint, "pass", value, low, high, limit, f"{shown}{span}")
+        return result_of(criterion, endpoint, "pass", value, low, high, limit, f"{shown}{span}")
     if bad:
         word = "not below" if criterion.kind == "below" else "not above"
-        return _result(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{span} is {word} the limit")
+        return result_of(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{span} is {word} the limit")
     if math.isinf(high):
         reason = (
             f"{shown} or more: too few requests bound a {criterion.metric.partition('.')[2]}, or they were given up at "
@@ -135,7 +145,7 @@ def _against_limit(
         )
     else:
         reason = f"{shown}{span}: the limit lies within the interval"
-    return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+    return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
 
 
 def _growth(criterion: Criterion, side: Side, endpoint: str | None) -> CriterionResult:
@@ -145,35 +155,35 @@ def _growth(criterion: Criterion, side: Side, endpoint: str | None) -> Criterion
     limit = quantity.value
     if fitted is None:
         reason = _too_little(criterion, side, endpoint)
-        return _result(criterion, endpoint, "inconclusive", None, None, None, limit, reason)
+        return result_of(criterion, endpoint, "inconclusive", None, None, None, limit, reason)
     factor = _factor(criterion, fitted)
     if not math.isfinite(factor):
         if fitted.slope == 0:
-            return _result(criterion, endpoint, "pass", 0.0, 0.0, 0.0, limit, "zero all the time")
+            return result_of(criterion, endpoint, "pass", 0.0, 0.0, 0.0, limit, "zero all the time")
         reason = "its level is zero, so a growth in percent says nothing; use an absolute limit"
-        return _result(criterion, endpoint, "inconclusive", None, None, None, limit, reason)
+        return result_of(criterion, endpoint, "inconclusive", None, None, None, limit, reason)
     value, low, high = (s * factor for s in (fitted.slope, fitted.low, fitted.high))
     show = _shower(criterion)
     span = "an hour" if quantity.per is not None else "over the soak"
     shown = f"{show(value)} ({show(low)} to {show(high)}) {span}"
     if high < limit:
         reason = f"{shown}; more than {show(high)} would have been seen" if low < high else "it never moved"
-        return _result(criterion, endpoint, "pass", value, low, high, limit, reason)
+        return result_of(criterion, endpoint, "pass", value, low, high, limit, reason)
     if value >= limit and (low > 0 or fitted.step_low * factor / fitted.span >= limit):
         if fitted.shape == "decelerating" and low < limit:
             reason = f"{shown}, but it is levelling off; {_more(criterion, side, value, low, high)}"
-            return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+            return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
         if criterion.spec.dimension == "time" and side.noisy:
             reason = f"{shown}, but other programs made the host busier meanwhile; run again on a quiet host"
-            return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+            return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
         if (drift := abs(fitted.slope) * fitted.span) < _floor(criterion, side):
             floor = units.duration(side.instrument_floor)
             reason = f"{shown}, but {units.duration(drift)} is less than what the generator itself is late by ({floor})"
-            return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+            return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
         kind = f", in one step at {units.duration(fitted.step_at or 0)}" if fitted.shape == "step" else ""
-        return _result(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{kind}")
+        return result_of(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{kind}")
     reason = f"{shown}: noise hides whether that is below the limit; {_more(criterion, side, value, low, high)}"
-    return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+    return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
 
 
 def _floor(criterion: Criterion, side: Side) -> float:
@@ -238,7 +248,7 @@ def _too_little(criterion: Criterion, side: Side, endpoint: str | None) -> str:
     return "too few samples for a trend; run longer"
 
 
-def _result(
+def result_of(
     criterion: Criterion,
     endpoint: str | None,
     result: Result,
@@ -248,6 +258,7 @@ def _result(
     limit: float,
     reason: str,
 ) -> CriterionResult:
+    """The result of a criterion, in base units of its limit."""
     return CriterionResult(
         metric=criterion.metric,
         endpoint=endpoint,
@@ -256,7 +267,7 @@ def _result(
         low=low,
         high=high,
         limit=limit,
-        unit=_UNITS[criterion.limit.dimension],
+        unit=UNITS[criterion.limit.dimension],
         reason=reason,
         text=criterion.text() if criterion.endpoint or not endpoint else f"{criterion.text()} ({endpoint})",
     )

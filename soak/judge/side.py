@@ -80,7 +80,7 @@ class Side:
 
     def histogram(self, endpoint: str | None, clock: Clock, outcome: Outcome = "ok") -> Histogram:
         """All latencies of the soak phase, of one endpoint or of all."""
-        return Histogram.merge(w.histogram for w in self._windows(endpoint, clock, outcome))
+        return Histogram.merge(w.histogram for w in self.windows(endpoint, clock, outcome))
 
     def judged(self, endpoint: str | None, clock: Clock, q: float) -> Histogram:
         """What the percentile `q` (0 to 100) of the soak phase is taken of.
@@ -88,7 +88,7 @@ class Side:
         That is all answers and timeouts, a timeout with the time after which it was given up; and failed
         answers too where that makes the percentile worse: failing fast must not improve it, nor failing slowly.
         """
-        return _worse(self._windows(endpoint, clock, *SERVED), self._windows(endpoint, clock, "failed"), q)
+        return worse(self.windows(endpoint, clock, *SERVED), self.windows(endpoint, clock, "failed"), q)
 
     def given_up(self, endpoint: str | None, clock: Clock) -> float:
         """The shortest time (s) after which a request was given up; infinite when none was.
@@ -114,7 +114,7 @@ class Side:
         Percentiles are never averaged. Windows are widened until each has the requests it wants; rather
         than have fewer than 12 windows, the least that a finite interval needs is accepted.
         """
-        windows, failed = self._windows(endpoint, clock, *SERVED), self._windows(endpoint, clock, "failed")
+        windows, failed = self.windows(endpoint, clock, *SERVED), self.windows(endpoint, clock, "failed")
         total = sum(w.histogram.total for w in windows)
         count = min(_MANY_WINDOWS, total // WANTED[quantile])
         if count < TREND_WINDOWS:
@@ -123,13 +123,13 @@ class Side:
         if count < 1:
             return None
         edges = np.linspace(self.start, self.end, count + 1)
-        bins, slow = _binned(windows, edges), _binned(failed, edges)
+        bins, slow = binned(windows, edges), binned(failed, edges)
         times, values = [], []
         for i in range(count):
             if sum(w.histogram.total for w in bins[i]) >= min(ENOUGH[quantile], total / count / 2):
                 q = QUANTILES[quantile]
                 times.append((edges[i] + edges[i + 1]) / 2)
-                values.append(_worse(bins[i], slow[i], q).percentile(q))
+                values.append(worse(bins[i], slow[i], q).percentile(q))
         return Blocks(np.array(times), np.array(values), self.length / count)
 
     def series(self, metric: str) -> Series | None:
@@ -216,6 +216,18 @@ class Side:
         """Requests that the process did while its allocations were tracked."""
         return requests_in(self.data, look)
 
+    def once(self, metric: str) -> Series | None:
+        """What is measured once a run: memory at rest in the second half of idle-before, or what is installed."""
+        if metric == "artefact.size":
+            sizes = [e for e in self.recording.events if e.kind == "artefact" and e.side == self.name]
+            return Series(*(np.array([x]) for x in (sizes[0].t, float(str(sizes[0].data["bytes"]))))) if sizes else None
+        phase = self.recording.phase("idle_before")
+        resident = self._raw("memory.anon") or self._raw("memory.rss")
+        if phase is None or phase.end is None or resident is None:
+            return None
+        rest = finite(resident.between((phase.start + phase.end) / 2, phase.end))
+        return rest if len(rest) else None
+
     def mean_of(self, metric: str, phase: Phase | None) -> float | None:
         """The mean of a series over the second half of a phase, when it has settled; None without one."""
         if phase is None or phase.end is None or (found := self.series(metric)) is None:
@@ -265,7 +277,8 @@ class Side:
         found = self.soak_series("generator.wake_p99")
         return float(np.median(found.v)) if found is not None else 0.0
 
-    def _windows(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> list[Window]:
+    def windows(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> list[Window]:
+        """Windows of the soak phase of an endpoint, a journey or all endpoints, without what cannot be trusted."""
         if endpoint in self.data.journeys:
             clock = "journey"
         return self._trusted(clock, endpoint, self.start, self.end, *outcomes)
@@ -342,7 +355,7 @@ class Side:
         return Series(np.array(starts), np.array(values, dtype=float))
 
 
-def _binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
+def binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
     """The windows by the bin that their middle lies in."""
     bins: list[list[Window]] = [[] for _ in edges[1:]]
     middles = np.array([w.start + w.length / 2 for w in windows])
@@ -352,7 +365,7 @@ def _binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
     return bins
 
 
-def _worse(served: list[Window], failed: list[Window], q: float) -> Histogram:
+def worse(served: list[Window], failed: list[Window], q: float) -> Histogram:
     """Of the served, or of them and the failed together: whichever has the higher percentile `q`."""
     alone = Histogram.merge(w.histogram for w in served)
     if not failed:

@@ -13,6 +13,7 @@ from soak.report import phrases
 _ORDER: tuple[Result, ...] = ("fail", "invalid", "inconclusive", "pass")
 _HOUR_S = 3600.0
 _OVER_SOAK = " over the soak"
+_OF_REFERENCE = " of the reference's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,17 @@ def _written(result: CriterionResult, written: dict[str, Criterion]) -> Criterio
 
 
 def _row(result: CriterionResult, criterion: Criterion | None) -> CriterionRow:
-    unit, scale, words, suffix = result.unit, 1.0, "limit ", ""
+    unit, scale, words, suffix, ending = result.unit, 1.0, "limit ", "", ""
     if criterion is not None:
-        words = {"below": "below ", "above": "above ", "growth_below": "growth below "}[criterion.kind]
+        words = {"growth_below": "growth below ", "ratio_below": "below ", "ratio_above": "above "}.get(
+            criterion.kind, f"{criterion.kind} "
+        )
         if criterion.kind == "growth_below" and criterion.limit.per is not None:
             unit, scale = f"{result.unit}/h", _HOUR_S / criterion.limit.per
         elif criterion.kind == "growth_below":
             suffix = _OVER_SOAK
+        elif criterion.against_reference:
+            ending = _OF_REFERENCE
     value, low, high, limit = (
         phrases.quantity(None if x is None else x * scale, unit)
         for x in (result.value, result.low, result.high, result.limit)
@@ -56,7 +61,7 @@ def _row(result: CriterionResult, criterion: Criterion | None) -> CriterionRow:
         phrases.clean(result.text),
         value if value == phrases.NOTHING else value + suffix,
         f"{low} to {high}{suffix}" if known else "",
-        words + limit,
+        words + limit + ending,
         _remainder(phrases.clean(result.reason), value, low, high),
     )
 

@@ -12,13 +12,14 @@ from soak.core import units
 from soak.core.inspection import OFTEN, Function, Look, Window, is_own, looks, requests_in
 from soak.core.records import Recording, Series, SideRecording
 from soak.core.units import Dimension
-from soak.core.verdict import Finding, Percentiles, Severity, SideVerdict, Verdict
+from soak.core.verdict import Change, Finding, Percentiles, Severity, SideVerdict, Verdict
 from soak.report import phrases
 
 QUANTILE_LABELS = ("p50", "p90", "p99", "p99.9", "p99.99", "max")
 CLOCKS = {"latency": "intended start", "service": "actual send"}
 """What each clock measures from."""
 _SEVERITIES: tuple[Severity, ...] = ("fail", "warning", "info")
+_CHANGES: tuple[Change, ...] = ("worse", "unclear", "better", "same")
 _EDGE_SHARE = 0.05
 """Start and end of a resource are medians over this share of the soak phase: one sample proves nothing."""
 
@@ -42,6 +43,19 @@ class LatencyRow:
     cells: tuple[str, ...]
     count: str
     failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """One metric of the candidate against the reference's, as shown."""
+
+    metric: str
+    candidate: str
+    reference: str
+    ratio: str
+    interval: str
+    change: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +172,23 @@ def latency_rows(verdict: Verdict) -> Iterator[LatencyRow]:
                         phrases.count(p.count),
                         phrases.count(p.failed),
                     )
+
+
+def comparison_rows(verdict: Verdict) -> list[ComparisonRow]:
+    """The candidate against the reference, what is worse first."""
+    ordered = sorted(verdict.comparison, key=lambda c: _CHANGES.index(c.change))
+    return [
+        ComparisonRow(
+            phrases.clean(f"{c.metric} of {c.endpoint}" if c.endpoint else c.metric),
+            phrases.quantity(c.candidate, c.unit),
+            phrases.quantity(c.reference, c.unit),
+            phrases.quantity(c.ratio, "ratio"),
+            phrases.interval(c.low, c.high, "ratio") if c.ratio is not None else "",
+            c.change,
+            phrases.clean(c.reason),
+        )
+        for c in ordered
+    ]
 
 
 def failure_rows(recording: Recording) -> list[FailureRow]:

@@ -80,6 +80,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         severity_words=_SEVERITY_WORDS,
         beside=verdict.reference is not None,
         criteria=criterion_rows(recording, verdict),
+        comparison=facts.comparison_rows(verdict),
         latency=list(facts.latency_rows(verdict)),
         failures=facts.failure_rows(recording),
         quantiles=facts.QUANTILE_LABELS,

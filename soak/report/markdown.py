@@ -37,6 +37,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         _findings(found, beside=verdict.reference is not None),
         "### Criteria" if rows else "",
         _criteria(rows),
+        _details("Against the reference", _comparison(verdict)),
         _details("Latency", _latency(verdict)),
         _details("Failures over the whole run", _failures(recording)),
         _details("Process over the soak phase", _resources(recording)),
@@ -85,6 +86,16 @@ def _criteria(rows: list[CriterionRow]) -> str:
         for r in rows
     )
     return _table(head, cells, len(rows), "criteria")
+
+
+def _comparison(verdict: Verdict) -> str:
+    rows = facts.comparison_rows(verdict)
+    head = ("Metric", "", "Candidate", "Reference", "Ratio", "95 % interval", "Missing")
+    cells = (
+        (_code(r.metric, in_table=True), r.change, r.candidate, r.reference, r.ratio, r.interval, _prose(r.reason))
+        for r in rows
+    )
+    return _table(head, cells, len(rows), "metrics")
 
 
 def _latency(verdict: Verdict) -> str:

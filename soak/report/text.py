@@ -25,6 +25,7 @@ def render(recording: Recording, verdict: Verdict) -> str:
         _head(recording, verdict),
         _findings(verdict),
         _criteria(recording, verdict),
+        comparison(verdict),
         _latency(verdict),
         _failures(recording),
         _resources(recording),
@@ -91,6 +92,21 @@ def _criteria(recording: Recording, verdict: Verdict) -> list[str]:
         more = "; ".join(filter(None, (row.interval, row.reason)))
         if more:
             lines += _wrap(more, under, under)
+    return lines
+
+
+def comparison(verdict: Verdict) -> list[str]:
+    """The candidate against the reference, as a table."""
+    rows = facts.comparison_rows(verdict)
+    if not rows:
+        return []
+    table = [("AGAINST THE REFERENCE", "candidate", "reference", "ratio", "95 % interval", "")]
+    table += [(_INDENT + _middle(r.metric, 36), r.candidate, r.reference, r.ratio, r.interval, r.change) for r in rows]
+    widths = _widths(table)
+    lines = []
+    for cells, reason in zip(table, ["", *(r.reason for r in rows)], strict=True):
+        lines.append(_columns(cells, widths, right_from=1).rstrip())
+        lines += _wrap(reason, _INDENT * 3, _INDENT * 3) if reason else []
     return lines
 
 

@@ -32,6 +32,7 @@ from soak.judge import judge
 from soak.load import Fleet, Listen, Plan, digests
 from soak.probe import HostProbe
 from soak.run.account import close_account
+from soak.run.artefact import size_of
 from soak.run.clocks import Clocks
 from soak.run.looks import Looks
 from soak.run.progress import SideStatus, Status, View
@@ -93,6 +94,7 @@ class _Conductor:
         self.phase: PhaseName = "idle_before"
         self.fleets: list[Fleet] = []
         self.watches: list[SideWatch] = []
+        self.artefacts: list[Event] = []
         # "host" is where the candidate runs; with an observer that is elsewhere
         self.host = HostProbe("host" if self.scenario.target.observer is None else "host.load")
         self.clocks = Clocks()
@@ -119,6 +121,8 @@ class _Conductor:
             watch.begin(self.zero)
         self.writer = RunWriter.create(self.order.run_file, self._meta())
         self.cleanup.callback(self.writer.close)
+        for event in self.artefacts:
+            self.writer.add_event(event)
         self._start_fleets()
         self.measuring = True
         self.cleanup.callback(self.view.end)
@@ -157,6 +161,10 @@ class _Conductor:
             self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True))
         )
         for side, target in self.scenario.sides.items():
+            if target.artefact is not None:
+                size, files = size_of(self.order.folder / target.artefact)
+                text = f"{target.artefact}: {size} bytes in {files} files"
+                self.artefacts.append(Event(0.0, "artefact", side, text, {"bytes": size, "files": files}))
             started = None
             if target.process is not None:
                 self.view.say(f"starting {side}: {target.process.command}")

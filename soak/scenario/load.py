@@ -85,6 +85,10 @@ def _missing_files(document: Document, folder: Path) -> list[Problem]:
             named = document.at((side, *keys))
             if isinstance(named, str) and not _there(folder / named, folder=False):
                 problems.append(place((side, *keys), document, f"no such file: {folder / named}"))
+    for side in ("target", "reference"):
+        named = document.at((side, "artefact"))
+        if isinstance(named, str) and not any(_there(folder / named, folder=kind) for kind in (True, False)):
+            problems.append(place((side, "artefact"), document, f"no such file or folder: {folder / named}"))
     for key in ("target", "reference"):
         path = (key, "process", "cwd")
         cwd = document.at(path)

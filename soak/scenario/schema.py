@@ -17,6 +17,8 @@ _LIMITS = {
     "below": "limit in the unit of the metric: 50ms, 0.1%, 200 MiB, 100",
     "above": "limit in the unit of the metric: 50%, 180/s",
     "growth_below": "growth over the soak phase (10%, 1 MiB), or by time (2%/h, 1 MiB/h, 5ms/h)",
+    "ratio_below": "limit of candidate to reference: 1.1 (or 110%) allows a tenth more",
+    "ratio_above": "the same for what must not be lost: 0.98 of the reference's throughput",
 }
 
 

@@ -17,6 +17,8 @@ from soak.core.scenario import Scenario
 _SMOKE_S = 600.0
 """A shorter soak can show a steep growth, but seldom that there is none."""
 
+MIN_PAIRS = 5
+"""Pairs of windows: a ratio from fewer has no interval."""
 MIN_WINDOWS = 8
 """Of allocations: a trend through fewer says nothing."""
 INSIDE = (
@@ -36,6 +38,12 @@ _OTHER_NOISE_SHARE = 0.02
 def sight(criterion: Criterion, scenario: Scenario, folder: Path = Path()) -> str:
     """What this criterion will be able to tell, in a sentence or two with the numbers of the scenario."""
     room, _, quantile = criterion.metric.partition(".")
+    if criterion.against_reference:
+        return _ratio(criterion, scenario, folder, quantile)
+    if criterion.metric == "memory.idle":
+        return f"Measured in the second half of the {units.duration(scenario.phases.idle_before)} before the load."
+    if criterion.metric == "artefact.size":
+        return f"{scenario.target.artefact} is measured when the run starts."
     if room in ("latency", "service") and quantile in QUANTILES:
         return _percentile(criterion, scenario, folder, quantile)
     if room == "allocations":
@@ -47,6 +55,30 @@ def sight(criterion: Criterion, scenario: Scenario, folder: Path = Path()) -> st
     if criterion.metric == "throughput.rate":
         return _throughput(criterion, scenario, folder)
     return _level(criterion, scenario)
+
+
+def _ratio(criterion: Criterion, scenario: Scenario, folder: Path, quantile: str) -> str:
+    """Which windows are compared, and how many there will be."""
+    room, whole = criterion.spec.room, "Candidate and reference are compared"
+    if criterion.metric in ("memory.idle", "artefact.size"):
+        return f"{whole} once a run."
+    if room == "allocations":
+        return f"{whole} by the close looks into both, two or more."
+    if room not in ("latency", "service"):
+        return f"{whole} over the same windows of the soak; it fails only if all of its interval misses the limit."
+    count = requests(criterion, scenario, folder)
+    if count is None:
+        return f"{whole} window by window; how many windows depends on the target."
+    windows = min(60, int(count // WANTED[quantile]))
+    if windows < TREND_WINDOWS:
+        windows = min(TREND_WINDOWS, int(count // max(bounding(quantile), 1)))
+    if windows < MIN_PAIRS:
+        longer = units.duration(scenario.phases.soak * bounding(quantile) * MIN_PAIRS / count)
+        return (
+            f"About {_number(count)} requests{_who(criterion, scenario)} are too few to compare a {quantile}: likely "
+            f"inconclusive. It wants a soak of {longer} or more."
+        )
+    return f"{whole} in {windows} windows of about {_number(count / windows)} requests{_who(criterion, scenario)} each."
 
 
 def requests(criterion: Criterion, scenario: Scenario, folder: Path) -> float | None:

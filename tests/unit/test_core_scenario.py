@@ -126,7 +126,7 @@ def test_a_criterion_says_itself():
 @pytest.mark.parametrize(
     "criterion, words",
     [
-        ({"metric": "latency.p99"}, "exactly one of below, above and growth_below, got none"),
+        ({"metric": "latency.p99"}, "exactly one of below, above, growth_below, ratio_below and ratio_above, got none"),
         ({"metric": "latency.p99", "below": "5ms", "above": "1ms"}, "got below and above"),
         ({"metric": "latency.p98", "below": "5ms"}, "did you mean latency.p9"),
         ({"metric": "happiness", "below": "5ms"}, "a name such as"),

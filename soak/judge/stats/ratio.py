@@ -1,0 +1,152 @@
+"""How many times as much: the ratio of two sides, with an interval that knows what its windows are worth.
+
+Windows of the same time stand in pairs, so what both suffered cancels out, and a ratio is a difference of logarithms.
+Pairs remember each other: their mean is worth as many independent ones as the lag-one correlation leaves (corrected for
+its small-sample bias, Kendall 1954), and the interval is Student's with that many degrees of freedom. A ratio that
+clearly moves in one direction is no noise: its line is taken out before the noise is measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from soak.judge.stats.trend import trend
+
+Floats = npt.NDArray[np.float64]
+
+MIN_PAIRS = 5
+"""Fewer pairs of windows than this are no interval."""
+_LEAST_N_EFF = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A ratio with its 95 % interval [low, high]; `p` is two-sided, of a ratio of 1.
+
+    `n` pairs were compared, worth `n_eff` independent ones.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    n: int
+    n_eff: float
+
+
+def of_windows(t: Floats, candidate: Floats, reference: Floats, alpha: float = 0.05) -> Ratio | None:
+    """The geometric mean of the ratios of pairs of windows at times `t` (s, ascending), all values positive."""
+    n = len(t)
+    if n < MIN_PAIRS:
+        return None
+    ratios = candidate / reference
+    logs = np.log(ratios)
+    mean, rest, lost = float(np.mean(logs)), logs - np.mean(logs), 1
+    if np.ptp(logs) == 0:
+        return exact(math.exp(mean), n)
+    fitted = trend(t, ratios)
+    if fitted is not None and (fitted.low > 0 or fitted.high < 0):
+        level = float(np.mean(ratios))
+        rest, lost = (ratios - level - fitted.slope * (t - np.mean(t))) / level, 2
+    rho = _lag_one(rest)
+    n_eff = max(_LEAST_N_EFF, n * (1 - rho) / (1 + rho))
+    # noise that remembers itself strays less from its own mean than from the true one
+    variance = float(rest @ rest) / max(n / 4, n - lost * n / n_eff)
+    return _student(mean, math.sqrt(variance / n_eff), n_eff - 1, n, n_eff, alpha)
+
+
+def of_runs(logs: Sequence[float], alpha: float = 0.05) -> Ratio | None:
+    """The geometric mean of independent ratios, given by their logarithms; None of fewer than two."""
+    n = len(logs)
+    if n < 2:
+        return None
+    mean, sd = float(np.mean(logs)), float(np.std(logs, ddof=1))
+    if sd == 0:
+        return exact(math.exp(mean), n)
+    return _student(mean, sd / math.sqrt(n), n - 1, n, float(n), alpha)
+
+
+def of_known_noise(log: float, error: float, freedom: float, alpha: float = 0.05) -> Ratio:
+    """One ratio, given by its logarithm, whose standard error is known from elsewhere, with `freedom` degrees."""
+    return exact(math.exp(log), 1) if error == 0 else _student(log, error, freedom, 1, 1.0, alpha)
+
+
+def of_ranges(candidate: Floats, reference: Floats) -> Ratio:
+    """The ratio of two means of a few values each; it may be as small, or as large, as any two of them make it."""
+    value = float(np.mean(candidate) / np.mean(reference))
+    low, high = float(np.min(candidate) / np.max(reference)), float(np.max(candidate) / np.min(reference))
+    return Ratio(value, low, high, float(low <= 1 <= high), min(len(candidate), len(reference)), 1.0)
+
+
+def of_counts(
+    candidate: Sequence[int], of_candidate: int, reference: Sequence[int], of_reference: int, alpha: float = 0.05
+) -> Ratio | None:
+    """The ratio of two shares: what was counted in each window of a side, of so many in all. None if there is none.
+
+    Given how many there were together, those of the candidate are binomial: the exact interval of Clopper and Pearson
+    (1934) is that of the ratio, also where one side has none. What comes in bunches is counted by bunches: counts are
+    divided by their index of dispersion over the windows.
+    """
+    if sum(candidate) + sum(reference) == 0 or min(of_candidate, of_reference) <= 0:
+        return None
+    bunch = _bunch(candidate, reference)
+    a, b = sum(candidate) / bunch, sum(reference) / bunch
+    low = float(stats.beta.ppf(alpha / 2, a, b + 1)) if a else 0.0
+    high = float(stats.beta.ppf(1 - alpha / 2, a + 1, b)) if b else 1.0
+    scale = of_reference / of_candidate
+    none = of_candidate / (of_candidate + of_reference)  # the candidate's part if both fail alike
+    if a and b:
+        p = min(1.0, 2 * float(min(stats.beta.cdf(none, a, b + 1), stats.beta.sf(none, a + 1, b))))
+    else:
+        p = min(1.0, 2 * float(none**a if a else (1 - none) ** b))
+    value = math.inf if not sum(reference) else sum(candidate) / sum(reference) * scale
+    return Ratio(value, _odds(low) * scale, _odds(high) * scale, p, len(candidate), a + b)
+
+
+def exact(value: float, n: int = 1) -> Ratio:
+    """A ratio without any doubt."""
+    return Ratio(value, value, value, float(value == 1), n, float(n))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """p-values of a family, adjusted so that one at or below alpha is no accident of asking often (Holm 1979)."""
+    adjusted, so_far = [1.0] * len(ps), 0.0
+    for rank, i in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        so_far = max(so_far, min(1.0, (len(ps) - rank) * ps[i]))
+        adjusted[i] = so_far
+    return adjusted
+
+
+def _student(mean: float, error: float, freedom: float, n: int, n_eff: float, alpha: float) -> Ratio:
+    half = float(stats.t.ppf(1 - alpha / 2, freedom)) * error
+    p = 2 * float(stats.t.sf(abs(mean) / error, freedom))
+    return Ratio(math.exp(mean), _exp(mean - half), _exp(mean + half), p, n, n_eff)
+
+
+def _lag_one(rest: Floats) -> float:
+    """Lag-one correlation of what has a mean of zero, never negative, corrected for its bias towards zero."""
+    square = float(rest[:-1] @ rest[:-1])
+    r = float(rest[1:] @ rest[:-1]) / square if square > 0 else 0.0
+    return min(0.99, r + (1 + 4 * r) / len(rest)) if r > 0 else 0.0
+
+
+def _bunch(*sides: Sequence[int]) -> float:
+    """How many at once, on average over both sides, each with the weight that its noise has in their ratio."""
+    totals = [sum(counts) for counts in sides if sum(counts)]
+    dispersions = [float(np.var(c, ddof=1) / np.mean(c)) if len(c) > 1 else 1.0 for c in sides if sum(c)]
+    weighed = sum(d / total for d, total in zip(dispersions, totals, strict=True))
+    return max(1.0, weighed / sum(1 / total for total in totals))
+
+
+def _odds(share: float) -> float:
+    return math.inf if share >= 1 else share / (1 - share)
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 700 else math.inf
