@@ -70,7 +70,7 @@ def one_root(side: Side, findings: list[Finding]) -> list[Finding]:
     """The same findings, with drifts that size explains as `superlinear_cost`: one for each exponent."""
     size = _size(side)
     if size is None:
-        return findings
+        return [_unsized(side, f) if f.cause in _DRIFTS else f for f in findings]
     costs, others = [], []
     for finding in findings:
         cost = _cost(side, size, finding) if finding.cause in _DRIFTS else None
@@ -87,6 +87,13 @@ def one_root(side: Side, findings: list[Finding]) -> list[Finding]:
         found.append(_finding(side, size, [c for c, yes in zip(left, same, strict=True) if yes]))
         left = [c for c, yes in zip(left, same, strict=True) if not yes]
     return found + others
+
+
+def _unsized(side: Side, drift: Finding) -> Finding:
+    """A drift that could not be held against size."""
+    declared = side.recording.scenario.sides[side.name].size
+    text = f"{declared}, which is to tell how much data there is, was not seen"
+    return replace(drift, evidence=(*drift.evidence, text)) if declared is not None else drift
 
 
 def _worst_first(cost: _Cost) -> tuple[bool, float]:

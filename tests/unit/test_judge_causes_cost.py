@@ -109,3 +109,4 @@ def test_a_declared_size_is_what_cost_is_held_against() -> None:
 def test_a_size_that_nothing_tells_leaves_the_drift() -> None:
     verdict = declared({"size": "memory.live"}, lambda t: 1_000 + 100 * t)
     assert failing(verdict) == ["latency_drift"]
+    assert any("memory.live, which is to tell" in line for line in the(verdict, "latency_drift").evidence)
