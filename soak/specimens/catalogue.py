@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,18 +15,15 @@ class Specimen:
 
     `truth` is what is wrong with it, in one line. `causes` are what a soak from outside should fail it for, at
     least one of them; none when it should not fail: it is healthy, or only looks scary. `make` takes its
-    options, all with defaults. A story has a trusted `reference` too: the same task done well, to be soaked beside it.
+    options, all with defaults. A story has a trusted reference too, to be soaked beside it: `make` takes `reference`.
     """
 
     name: str
     truth: str
     causes: tuple[str, ...]
     make: Callable[..., Healthy]
-
-    @property
-    def has_reference(self) -> bool:
-        """Whether it can be made as its own reference."""
-        return "reference" in inspect.signature(self.make).parameters
+    well: str = ""
+    """Of a story: how its reference does the same task."""
 
 
 _ALL = [
@@ -54,15 +50,53 @@ _ALL = [
     Specimen("connection_leak", "connects and never hangs up", ("connection_leak",), sickness.ConnectionLeak),
     Specimen("child_leak", "starts helpers and never ends them", ("child_leak",), sickness.ChildLeak),
     Specimen("zombies", "starts helpers and never waits for their end", ("child_leak",), sickness.Zombies),
-    Specimen("lookup", "looks up by number without an index", ("superlinear_cost",), stories.Lookup),
-    Specimen("resort", "sorts anew what is nearly sorted", ("superlinear_cost",), stories.Resort),
-    Specimen("nesting", "recurses as deep as its data is nested", ("recursion_limit",), stories.Nesting),
-    Specimen("pinned", "leaves small pieces where large ones were", ("fragmentation",), stories.Pinned),
-    Specimen("join", "joins by comparing all with all", ("cpu_regression",), stories.Join),
-    Specimen("format", "builds a page line by line", ("cpu_regression",), stories.Format),
-    Specimen("commit", "commits each row by itself", ("cpu_regression", "latency_regression"), stories.Commit),
-    Specimen("buffer", "builds anew what it could reuse", ("allocation_regression",), stories.Buffer),
-    Specimen("preload", "loads at the start what it hardly needs", ("memory_regression",), stories.Preload),
+    Specimen(
+        "lookup", "looks up by number without an index", ("superlinear_cost",), stories.Lookup, "by its primary key"
+    ),
+    Specimen(
+        "resort",
+        "sorts anew what is nearly sorted",
+        ("superlinear_cost",),
+        stories.Resort,
+        "puts each event where it belongs",
+    ),
+    Specimen(
+        "nesting",
+        "recurses as deep as its data is nested",
+        ("recursion_limit",),
+        stories.Nesting,
+        "goes down in a loop",
+    ),
+    Specimen(
+        "pinned",
+        "leaves small pieces where large ones were",
+        ("fragmentation",),
+        stories.Pinned,
+        "copies what it keeps",
+    ),
+    Specimen("join", "joins by comparing all with all", ("cpu_regression",), stories.Join, "by a hash of one side"),
+    Specimen("format", "builds a page line by line", ("cpu_regression",), stories.Format, "joins the lines once"),
+    Specimen(
+        "commit",
+        "commits each row by itself",
+        ("cpu_regression", "latency_regression"),
+        stories.Commit,
+        "commits all rows of a request together",
+    ),
+    Specimen(
+        "buffer",
+        "builds anew what it could reuse",
+        ("allocation_regression",),
+        stories.Buffer,
+        "writes into one buffer that it keeps",
+    ),
+    Specimen(
+        "preload",
+        "loads at the start what it hardly needs",
+        ("memory_regression",),
+        stories.Preload,
+        "works it out when it is asked",
+    ),
 ]
 
 SPECIMENS: Mapping[str, Specimen] = {s.name: s for s in _ALL}

@@ -36,7 +36,7 @@ def test_it_is_a_scenario_of_its_name_that_watches_what_it_starts(path: Path) ->
         assert int(name[3]) == target.tcp_port
 
 
-@pytest.mark.parametrize("name", sorted(name for name, s in SPECIMENS.items() if s.has_reference))
+@pytest.mark.parametrize("name", sorted(name for name, s in SPECIMENS.items() if s.well))
 def test_a_story_is_soaked_beside_the_same_task_done_well(name: str) -> None:
     sides = read(ROOT / "scenarios" / f"{name}.yaml").sides
     commands = {side: target.process.command for side, target in sides.items() if target.process is not None}

@@ -96,6 +96,6 @@ def test_a_price_of_the_table_is_that_of_the_rule() -> None:
 
 
 def test_every_story_has_one_cause_that_names_it() -> None:
-    told = {name: s.causes for name, s in SPECIMENS.items() if s.has_reference}
+    told = {name: s.causes for name, s in SPECIMENS.items() if s.well}
     assert len(told) == 9
     assert all(told.values())
