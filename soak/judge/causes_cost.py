@@ -20,7 +20,7 @@ from soak.core.verdict import Confidence, Finding
 from soak.judge.advice import ADVICE, HEALTHY_COST
 from soak.judge.causes_time import CPU, gate_of, limit_of
 from soak.judge.side import Side
-from soak.judge.stats.blocks import Blocks
+from soak.judge.stats.blocks import LEVEL_BLOCKS, Blocks
 from soak.judge.stats.exponent import Exponent, exponent
 
 _DRIFTS = ("latency_drift", "cpu_drift")
@@ -50,7 +50,7 @@ class _Size:
         return np.maximum(np.interp(t, self.t, self.n), 1.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Cost:
     """A drift, and how its cost grows with size. `by_time`: by how much better time explains it (below 0: worse)."""
 
@@ -59,6 +59,15 @@ class _Cost:
     windows: Blocks
     fit: Exponent
     by_time: float
+
+    @property
+    def without_end(self) -> bool:
+        """Whether size explains it, and it will not level off."""
+        return self.by_time < _BETTER and self.fit.low > _MORE_THAN_LOG
+
+    def explains(self, other: _Cost) -> bool:
+        """Whether the other one may have the same exponent."""
+        return other.by_time < _BETTER and other.fit.low <= self.fit.high and self.fit.low <= other.fit.high
 
     @property
     def healthy(self) -> bool:
@@ -78,14 +87,15 @@ def one_root(side: Side, findings: list[Finding]) -> list[Finding]:
             others.append(finding)
         else:
             costs.append(cost)
-    grows = [c.by_time < _BETTER and c.fit.low > _MORE_THAN_LOG for c in costs]
-    left = sorted((c for c, yes in zip(costs, grows, strict=True) if yes), key=_worst_first)
-    found = [_still_a_drift(size, c) for c, yes in zip(costs, grows, strict=True) if not yes]
+    left = sorted((c for c in costs if c.without_end), key=_worst_first)
+    rest = [c for c in costs if not c.without_end]
+    found = []
     while left:
-        lead = left[0]
-        same = [c.fit.low <= lead.fit.high and lead.fit.low <= c.fit.high for c in left]
-        found.append(_finding(side, size, [c for c, yes in zip(left, same, strict=True) if yes]))
-        left = [c for c, yes in zip(left, same, strict=True) if not yes]
+        lead, *more = left
+        same = [c for c in (*more, *rest) if lead.explains(c)]
+        found.append(_finding(side, size, [lead, *same]))
+        left, rest = ([c for c in some if not lead.explains(c)] for some in (more, rest))
+    found += [_still_a_drift(size, c) for c in rest]
     return found + others
 
 
@@ -126,7 +136,7 @@ def _cost(side: Side, size: _Size, drift: Finding) -> _Cost | None:
         fitted = side.trend(metric, endpoint)
         if fitted is None or gate_of(side, "p50").severity(fitted) is None:
             return None
-    windows = side.observed(metric, endpoint)
+    windows = _windows(side, metric, endpoint)
     grown = side.trend(metric, endpoint)
     if windows is None or grown is None:
         return None
@@ -143,6 +153,15 @@ def _cost(side: Side, size: _Size, drift: Finding) -> _Cost | None:
     return _Cost(drift, metric, windows, fit, fit.score - by_time.score if by_time is not None else 0.0)
 
 
+def _windows(side: Side, metric: str, endpoint: str | None) -> Blocks | None:
+    """What is fitted: windows of a percentile, or CPU in windows as short as it is measured in, up to 60 of them."""
+    found = side.observed(metric, endpoint)
+    fine = side.soak_series(metric) if endpoint is None else None
+    if found is None or fine is None or len(fine) > LEVEL_BLOCKS:
+        return found
+    return Blocks(fine.t, fine.v, side.length / len(fine))
+
+
 def _cpu_grows(side: Side, drift: Finding) -> bool:
     """Whether CPU for each request grows by what matters, and by so much that it is what the drift comes of.
 
@@ -150,8 +169,8 @@ def _cpu_grows(side: Side, drift: Finding) -> bool:
     requests before multiplies what a request costs, so near saturation service time grows by far more.
     """
     cpu = side.trend("cpu.per_request")
-    if cpu is None or cpu.n < TREND_WINDOWS or CPU.severity(cpu) is None:
-        return False
+    if cpu is None or CPU.severity(cpu) is None or (cpu.n < TREND_WINDOWS and cpu.low * cpu.span < CPU.bar(cpu)):
+        return False  # few windows show only what is gross
     service = side.trend("service.p50", drift.endpoint) if drift.endpoint is not None else None
     return (
         service is None

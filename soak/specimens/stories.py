@@ -132,13 +132,13 @@ class Format(Healthy):
 
 
 class Nesting(Healthy):
-    """Measures how deep an answer is nested, which every `per_level` requests make deeper: by a loop, or by recursion.
+    """Measures how deep an answer is nested, at one request in `every`: by a loop, or by recursion.
 
-    It ends at `deepest` levels.
+    Every `per_level` requests make it deeper, to `deepest` levels.
     """
 
-    def __init__(self, per_level: int = 4, deepest: int = 1500, reference: bool = False) -> None:
-        self.per_level, self.deepest = per_level, deepest
+    def __init__(self, per_level: int = 3, deepest: int = 1500, every: int = 8, reference: bool = False) -> None:
+        self.per_level, self.deepest, self.every = per_level, deepest, every
         self.measure = self._loop if reference else self._recurse
         self.nested: list[Any] = []
         self.levels = self.touched = 0
@@ -148,7 +148,8 @@ class Nesting(Healthy):
         if self.touched % self.per_level == 0 and self.levels < self.deepest:
             self.nested = [self.nested]
             self.levels += 1
-        self.measure(self.nested)
+        if self.touched % self.every == 0:
+            self.measure(self.nested)
 
     def _loop(self, nested: list[Any]) -> int:
         depth = 0

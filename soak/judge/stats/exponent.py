@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 _GRID = np.round(np.arange(-2.0, 4.001, 0.05), 2)
 _FREE_BELOW = 0.5
 """Exponents from here on have a cost at size nought, and it is not negative; log n has none there."""
+_SYSTEMATIC = 0.1
 _WINSOR = 3.5
 _HIGHEST_RHO = 0.97
 _PARAMETERS = 3
@@ -81,8 +82,12 @@ class Exponent:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes of complexity that the interval holds; none when it lies between two of them."""
-        return tuple(name for name, b in self._known.items() if self.low <= b <= self.high)
+        """The classes of complexity that the interval holds, give or take 0.1; none when it lies between two of them.
+
+        No host is so steady that the fixed part of a cost stays the same all the time, and no interval knows of that.
+        """
+        low, high = self.low - _SYSTEMATIC, self.high + _SYSTEMATIC
+        return tuple(name for name, b in self._known.items() if low <= b <= high)
 
     @property
     def nearest(self) -> str:
