@@ -196,7 +196,9 @@ class Side:
         key = (metric, endpoint)
         if key not in self._trends:
             found = self.observed(metric, endpoint)
-            self._trends[key] = trend(found.t, found.v) if found is not None else None
+            self._trends[key] = (
+                trend(found.t, found.v, beside=found.beside, falls=found.falls) if found is not None else None
+            )
         return self._trends[key]
 
     def observed(self, metric: str, endpoint: str | None = None) -> Blocks | None:
