@@ -8,6 +8,7 @@ knows; under a pattern they part, and a drift that time explains better stays a 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from soak.core.records import Floats
 from soak.core.units import Dimension
 from soak.core.verdict import Confidence, Finding
 from soak.judge.advice import ADVICE, HEALTHY_COST
-from soak.judge.causes_time import CPU, gate_of, limit_of
+from soak.judge.causes_time import CPU, GATES, gate_of, limit_of
 from soak.judge.side import Side
 from soak.judge.stats.blocks import LEVEL_BLOCKS, Blocks
 from soak.judge.stats.exponent import Exponent, exponent
@@ -216,7 +217,7 @@ def _finding(side: Side, size: _Size, costs: list[_Cost]) -> Finding:
     if cost.by_time < -_BETTER:
         confidence = "high"
         evidence.append("the rate changed on the way, and size explains the growth better than time does")
-    early, eta, late, limit = _time_left(side, size, drift, rate)
+    early, eta, late, limit = _time_left(side, size, drift.endpoint, rate)
     return replace(
         drift,
         cause="superlinear_cost",
@@ -292,18 +293,19 @@ def _size_rate(size: _Size) -> float:
     return float((size.n[-1] - size.n[half]) / max(size.t[-1] - size.t[half], 1e-9))
 
 
-def _time_left(
-    side: Side, size: _Size, drift: Finding, rate: float
-) -> tuple[float | None, float | None, float | None, str | None]:
-    """When the latency that drifts reaches its stated limit (s: early, likely, late), along a curve of its own."""
-    if drift.endpoint is None or rate <= 0:
-        return None, None, None, None
-    limit = limit_of(side, drift.endpoint, drift.metric.partition(".")[2])
-    windows = side.observed(drift.metric, drift.endpoint)
-    if limit is None or windows is None:
-        return None, None, None, None
-    fit = exponent(size.at(windows.t), windows.v, _rate(side, windows.t))
-    if fit is None or fit.best.at(fit.size) >= limit or fit.best.b <= 0:
+_Left = tuple[float | None, float | None, float | None, str | None]
+
+
+def _time_left(side: Side, size: _Size, endpoint: str | None, rate: float) -> _Left:
+    """When the first stated limit of a percentile is reached (s: early, likely, late), along a curve of its own."""
+    lefts = [_left_of(side, size, endpoint, q, rate) for q in GATES] if endpoint is not None and rate > 0 else []
+    return min(lefts, key=lambda left: left[1] if left[1] is not None else math.inf, default=(None, None, None, None))
+
+
+def _left_of(side: Side, size: _Size, endpoint: str, quantile: str, rate: float) -> _Left:
+    limit, windows = limit_of(side, endpoint, quantile), side.observed(f"latency.{quantile}", endpoint)
+    fit = exponent(size.at(windows.t), windows.v, _rate(side, windows.t)) if limit is not None and windows else None
+    if fit is None or limit is None or fit.best.at(fit.size) >= limit or fit.low <= 0:
         return None, None, None, None
     reached = [c.size_at(limit) for c in (fit.most, fit.best, fit.least)]
     left = [max(0.0, (n - fit.size) / rate) if n is not None else None for n in reached]

@@ -14,7 +14,8 @@ import numpy as np
 from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
 from soak.core.records import Clock, Floats, Outcome, Series, Tally, Window
 from soak.judge.side import ENOUGH, FAILURES, SERVED, Side, binned, worse
-from soak.judge.stats.blocks import FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS, sawtooth_period
+from soak.judge.stats import sawtooth
+from soak.judge.stats.blocks import FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS
 
 _FLOOR_QUANTILE = 0.05
 _MIN_SAMPLES = 3
@@ -154,7 +155,11 @@ class Pair:
     def _blocks(self, found: list[Series], most: int, shape: str) -> int:
         """How many blocks: with samples enough in each, and each a whole sawtooth long, on both sides."""
         count = max(1, min(most, *(len(s) // _MIN_SAMPLES for s in found)))
-        periods = [p for s in found if (p := sawtooth_period(s.t, s.v)) is not None] if shape == "floor" else []
+        periods = (
+            [p for s in found if (p := sawtooth.period(s.t, sawtooth.falls(s.v))) is not None]
+            if shape == "floor"
+            else []
+        )
         return min(count, max(MIN_BLOCKS, int(self.length / max(periods)))) if periods else count
 
 
