@@ -10,6 +10,7 @@ import contextlib
 import signal
 import sqlite3
 import string
+import struct
 import sys
 import tempfile
 from bisect import insort
@@ -96,21 +97,19 @@ class Commit(Healthy):
 
 
 class Buffer(Healthy):
-    """Packs `samples` samples at each request: into one buffer that is kept, or into a new object each."""
+    """Packs `samples` samples at each request: into one buffer that is kept, or each into bytes of its own."""
 
-    SIZE = 1024
-
-    def __init__(self, samples: int = 150, reference: bool = False) -> None:
-        self.samples, self.reuse = samples, reference
-        self.packed = bytearray(samples * self.SIZE)
-        self.sample = bytes(self.SIZE)
+    def __init__(self, samples: int = 1000, reference: bool = False) -> None:
+        self.samples = tuple(n / 7 for n in range(samples))
+        self.reuse = reference
+        self.one, self.all = struct.Struct("<d"), struct.Struct(f"<{samples}d")
+        self.packed = bytearray(self.all.size)
 
     def touch(self, item: int) -> None:
         if self.reuse:
-            for at in range(0, len(self.packed), self.SIZE):
-                self.packed[at : at + self.SIZE] = self.sample
+            self.all.pack_into(self.packed, 0, *self.samples)
         else:
-            b"".join([bytes(bytearray(self.sample)) for _ in range(self.samples)])
+            self.packed = bytearray(b"".join([self.one.pack(sample) for sample in self.samples]))
 
 
 class Format(Healthy):

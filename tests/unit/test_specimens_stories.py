@@ -50,6 +50,15 @@ def test_both_commit_the_same_rows_and_the_file_does_not_grow(tmp_path: Path) ->
     assert rows[0] == rows[1]
 
 
+def test_both_pack_the_same_and_one_of_them_into_the_same_place() -> None:
+    built, kept = stories.Buffer(), stories.Buffer(reference=True)
+    place = kept.packed
+    built.touch(1)
+    kept.touch(1)
+    assert built.packed == kept.packed
+    assert kept.packed is place
+
+
 def test_both_pages_are_alike() -> None:
     joined, built = stories.Format(reference=True), stories.Format()
     joined.touch(7)
