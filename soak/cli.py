@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -21,13 +22,28 @@ import click
 
 from soak import __version__, runfile
 from soak.core import units
+from soak.core.comparison import RunsCompared
 from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
+from soak.core.scenario import Scenario, Target
+from soak.core.summary import Noise
 from soak.core.token import read_token
 from soak.core.verdict import Verdict
-from soak.judge import judge
+from soak.judge import calibrate as calibrate_
+from soak.judge import compare_pairs, compare_runs, judge
 from soak.load import Invitation, Listen
-from soak.report import FORMATS, SHOWN, render, write_flamegraph
-from soak.run import Order, agent_environment, conduct, serve, view_for
+from soak.report import FORMATS, SHOWN, render, render_compared, write_flamegraph
+from soak.run import (
+    Order,
+    agent_environment,
+    alone,
+    conduct,
+    known_noise,
+    noise_path,
+    serve,
+    soak_pairs,
+    summary_of,
+    view_for,
+)
 from soak.scenario import (
     Loaded,
     explain,
@@ -341,6 +357,38 @@ def report(
     click.echo(f"wrote {output}", err=True)
 
 
+@_verb("soak compare new.soak old.soak   |   soak compare checkout.yaml --pairs 8")
+@click.argument("what", nargs=-1, required=True, metavar="CANDIDATE REFERENCE | SCENARIO")
+@click.option("--pairs", type=click.IntRange(1, 100), help="Of a SCENARIO: soak so many pairs of runs.")
+@click.option("--calibrate", is_flag=True, help="With --pairs: the reference against itself, to measure the noise.")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+@_allow_host
+@_runs_folder
+def compare(
+    what: tuple[str, ...],
+    pairs: int | None,
+    calibrate: bool,
+    as_json: bool,
+    allowed: tuple[str, ...],
+    runs_folder: Path | None,
+) -> NoReturn:
+    """Compare two run files, or pairs of new runs of a SCENARIO's target and reference, and exit with the answer.
+
+    Pairs are soaked in the order ABBA, every run with fresh processes. Ctrl-C keeps what is done.
+    """
+    folder = runs_folder or runfile.folder()
+    if len(what) != (2 if pairs is None else 1) or (calibrate and pairs is None):
+        raise click.UsageError("give two run files, or one SCENARIO with --pairs (and --calibrate)")
+    if pairs is None:
+        ours, theirs = (summary_of(runfile.resolve(ref, folder)) for ref in what)
+        name = runfile.read_meta(runfile.resolve(what[0], folder))["scenario"]["name"]
+        found = compare_runs(ours, theirs, known_noise(name, ours.load, folder))
+    else:
+        found = _compare_pairs(load(Path(what[0])), pairs, calibrate, allowed, folder)
+    click.echo(render_compared(found, as_json=as_json))
+    raise SystemExit(found.exit_code)
+
+
 @_verb("soak runs")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 @_runs_folder
@@ -400,6 +448,45 @@ healthy reference beside it, under the same arrivals, was left alone.
 Next: `soak init` writes a scenario for your own service."""
 
 
+def _compare_pairs(
+    loaded: Loaded, count: int, calibrating: bool, allowed: tuple[str, ...], folder: Path
+) -> RunsCompared:
+    scenario = loaded.scenario
+    refuse_foreign(scenario, allowed)
+    refuse_unset(scenario, loaded.path)
+    trusted = "reference" if scenario.beside is not None or not calibrating else "candidate"
+    first = trusted if calibrating else "candidate"
+    names = ("a", "b") if calibrating else ("candidate", "reference")
+    sides = tuple(alone(scenario, loaded.raw, side, name) for side, name in zip((first, trusted), names, strict=True))
+
+    def soak(model: Scenario, raw: dict[str, Any]) -> tuple[Verdict, Path]:
+        for target in model.sides.values():
+            _refuse_port(target)
+        path = runfile.new_path(model.name, time.time(), folder)
+        order = Order(model, raw, loaded.text, loaded.path, loaded.folder, path)
+        verdict = conduct(order, view_for(sys.stderr))
+        click.echo(f"  {path}: {verdict.headline}", err=True)
+        return verdict, path
+
+    done = soak_pairs((sides[0], sides[1]), count, soak, lambda line: click.echo(line, err=True))
+    criteria = [c for c in scenario.criteria if c.against_reference]
+    found = calibrate_(done.pairs) if calibrating else compare_pairs(done.pairs, criteria, done.dead)
+    notes = list(done.notes)
+    if calibrating and found.spreads:
+        path = noise_path(scenario.name, folder)
+        path.write_text(json.dumps(Noise(done.pairs[0][0].load, found.spreads).to_json(), indent=2) + "\n", "utf-8")
+        notes.append(f"the noise is kept in {path}, and used by `reference: {{run: ...}}` and `soak compare`")
+    return replace(found, notes=(*found.notes, *notes), interrupted=done.interrupted)
+
+
+def _refuse_port(target: Target) -> None:
+    if port_in_use(target):
+        raise SoakError(
+            f"something listens on {target.host}:{target.tcp_port} already: "
+            "soak would start the target beside it and load the wrong program"
+        )
+
+
 def _soak(
     loaded: Loaded,
     allowed: tuple[str, ...],
@@ -413,11 +500,8 @@ def _soak(
     for target in scenario.sides.values():
         if target.process is None:
             refuse_unreachable(target)
-        elif port_in_use(target):
-            raise SoakError(
-                f"something listens on {target.host}:{target.tcp_port} already: "
-                "soak would start the target beside it and load the wrong program"
-            )
+        else:
+            _refuse_port(target)
     run_file = runfile.new_path(scenario.name, time.time(), folder)
     listen, token = joining or (None, None)
     order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token)

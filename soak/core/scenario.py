@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from soak.core.criterion import Criterion
 from soak.core.load import Load
@@ -169,7 +169,39 @@ class Target(Model):
 class Reference(Target):
     """A trusted target soaked beside the candidate under the same arrivals."""
 
-    run: Later = None
+
+class EarlierRuns(Model):
+    """Run files of a trusted version, soaked before under the same load."""
+
+    run: Annotated[list[str] | str, Field(min_length=1, description="a run file, or several: relative to this file")]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, data: object) -> object:
+        if isinstance(data, dict) and (others := sorted(str(k) for k in data if k != "run")):
+            raise ValueError(
+                f"{others[0]}: does not go with run: the reference is either soaked beside the candidate, or was before"
+            )
+        return data
+
+    @property
+    def files(self) -> list[str]:
+        """The run files as they are written."""
+        return [self.run] if isinstance(self.run, str) else list(self.run)
+
+
+BESIDE, EARLIER = "<beside>", "<earlier>"
+"""Tags of the two kinds of reference; no key of a scenario looks like that."""
+
+
+def _kind_of_reference(value: object) -> str:
+    earlier = isinstance(value, EarlierRuns) or (isinstance(value, dict) and "run" in value)
+    return EARLIER if earlier else BESIDE
+
+
+AnyReference = Annotated[
+    Annotated[Reference, Tag(BESIDE)] | Annotated[EarlierRuns, Tag(EARLIER)], Discriminator(_kind_of_reference)
+]
 
 
 MIN_RECOVERY = 5.0
@@ -293,7 +325,7 @@ class Scenario(Model):
     load: Load
     phases: Phases
     probe: Probe = Probe()
-    reference: Reference | None = None
+    reference: AnyReference | None = None
     criteria: Annotated[list[Criterion], Field(min_length=1)]
     cost: Later = None
     alerts: Later = None
@@ -320,7 +352,7 @@ class Scenario(Model):
             faults += self._not_measured(f"criteria[{i}]", criterion)
             if criterion.spec.room in ("redis", "go", "jvm") and self.target.scrape is None:
                 faults.append(f"criteria[{i}].metric: {criterion.metric} needs a door: add scrape to the target")
-        for key, side in (("target", self.target), ("reference", self.reference)):
+        for key, side in (("target", self.target), ("reference", self.beside)):
             if side is not None and side.size is not None and (fault := _size_fault(side)):
                 faults.append(f"{key}.size: {fault}")
         if (burst := self.phases.burst) is not None:
@@ -336,10 +368,10 @@ class Scenario(Model):
                 f"probe.attach: needs a process to watch here and a warm-up of {ATTACH_WARMUP_S:.0f}s or more: the "
                 "debugger gets in where the process allocates, so under load"
             )
-        for key, side in (("target", self.target), ("reference", self.reference)):
+        for key, side in (("target", self.target), ("reference", self.beside)):
             if side is not None and side.url.startswith("tcp") and self.load.locustfile is None:
                 faults.append(f"{key}.url: a tcp:// target needs load.locustfile: soak itself speaks HTTP")
-        if self.reference is not None and self.reference.url.rstrip("/") == self.target.url.rstrip("/"):
+        if self.beside is not None and self.beside.url.rstrip("/") == self.target.url.rstrip("/"):
             faults.append("reference.url: the same as target.url: both sides would be one program")
         if faults:
             raise ValueError("\n".join(faults))
@@ -369,7 +401,17 @@ class Scenario(Model):
     @property
     def sides(self) -> dict[str, Target]:
         """What is soaked, by side: the candidate, and the reference if there is one."""
-        return {"candidate": self.target} | ({"reference": self.reference} if self.reference else {})
+        return {"candidate": self.target} | ({"reference": self.beside} if self.beside else {})
+
+    @property
+    def beside(self) -> Reference | None:
+        """The reference that is soaked beside the candidate."""
+        return self.reference if isinstance(self.reference, Reference) else None
+
+    @property
+    def earlier(self) -> EarlierRuns | None:
+        """The earlier runs that are the reference."""
+        return self.reference if isinstance(self.reference, EarlierRuns) else None
 
     @property
     def soak_end_s(self) -> float:

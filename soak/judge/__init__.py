@@ -1,5 +1,8 @@
 """Windows to verdict; pure: no clock, no files, no network."""
 
-from soak.judge.verdict import judge
+from soak.judge.compare import calibrate, compare_pairs, compare_runs
+from soak.judge.reference import EARLIER
+from soak.judge.runs import summarise, unfit
+from soak.judge.verdict import HARD, judge
 
-__all__ = ["judge"]
+__all__ = ["EARLIER", "HARD", "calibrate", "compare_pairs", "compare_runs", "judge", "summarise", "unfit"]

@@ -232,7 +232,7 @@ def _untrusted(pair: Pair) -> str:
 def _more(found: Ratio, limit: float, length: float | None) -> str:
     """What would settle it: an interval shrinks with the square root of the length."""
     if length is None:
-        return "more pairs of runs would settle it"
+        return "more runs would settle it"
     ends = [x for x in (found.low, found.high) if 0 < x < math.inf]
     if len(ends) < 2 or not 0 < found.value < math.inf:
         return "a longer run would settle it"

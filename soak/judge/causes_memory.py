@@ -68,7 +68,7 @@ def _rose(side: Side, metric: str, fitted: Trend) -> list[str]:
 def _grows(side: Side, metric: str, fitted: Trend) -> Finding:
     cause = cause_of_growth(side, fitted)
     evidence = [*_rose(side, metric, fitted), *cause.evidence]
-    room, what = _memory_room(side)
+    room, what = memory_room(side)
     finding = growth(cause.name, metric, side, fitted, cause.words, "bytes", evidence, room, what)
     advice = cause.advice or finding.advice
     return replace(finding, confidence=cause.confidence, location=cause.location, advice=advice)
@@ -131,7 +131,7 @@ def _cache_fill(side: Side, metric: str, fitted: Trend | None, evidence: list[st
     )
 
 
-def _memory_room(side: Side) -> tuple[float | None, str]:
+def memory_room(side: Side) -> tuple[float | None, str]:
     """Bytes that are left, and what ends there: the control group's limit, or the host's memory."""
     limit, used = side.soak_series("memory.limit"), side.soak_series("cgroup.memory")
     if limit is not None and used is not None:

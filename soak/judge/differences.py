@@ -30,6 +30,8 @@ CAUSES: Mapping[str, str] = {
 }
 """What a loss against the reference is called, by the room of its metric."""
 
+Where = Callable[[str], list[str]]
+"""Evidence of where in the code a difference lies, by the room of its metric."""
 _Costs = dict[tuple[str, str], tuple[float, Site]]
 _SURE = 0.05
 _ANY = 1e-9
@@ -56,23 +58,24 @@ _MATTERS: Mapping[str, Matters] = {
 _DEFAULT = Matters(0.10)
 
 
-def differences(pair: Pair, asked: list[Measured]) -> list[Comparison]:
-    """Every metric that is compared: those of criteria, and what is always looked at. Holm over all of them."""
+def differences(pair: Pair, asked: list[Measured]) -> list[Measured]:
+    """Every metric that is compared: those of criteria, and what is always looked at."""
     found = {(m.metric, m.endpoint): m for m in asked}
     for metric, endpoint in _always(pair):
         if (metric, endpoint) not in found:
             found[metric, endpoint] = measure(pair, metric, endpoint)
-    kept = [m for m in found.values() if m.candidate is not None or m.reference is not None]
-    return compared(sorted(kept, key=_place))
+    return sorted((m for m in found.values() if m.candidate is not None or m.reference is not None), key=place)
 
 
 def compared(found: list[Measured]) -> list[Comparison]:
-    """Rows of a comparison, each with what it tells when the others are reckoned with."""
+    """Rows of a comparison, each with what it tells when the others are reckoned with (Holm)."""
     sure = iter(holm([m.ratio.p for m in found if m.ratio is not None]))
     return [_row(m, next(sure) if m.ratio is not None else 1.0) for m in found]
 
 
-def regressions(pair: Pair, failed: Iterable[tuple[CriterionResult, Measured]]) -> list[Finding]:
+def regressions(
+    span: tuple[float, float], where: Where, failed: Iterable[tuple[CriterionResult, Measured]]
+) -> list[Finding]:
     """What fails the run because criteria on ratios failed: one finding a cause and endpoint, of its worst metric."""
     groups: dict[tuple[str, str | None], list[tuple[CriterionResult, Measured]]] = {}
     for result, m in failed:
@@ -84,33 +87,37 @@ def regressions(pair: Pair, failed: Iterable[tuple[CriterionResult, Measured]]) 
         why = [f"the limit is {units.percent(result.limit)} of the reference's ({result.text})"]
         others = [(m, m.ratio) for _, m in group if m is not worst]
         why += [f"{_subject(m)} too: {told(r)}, {m.against}" for m, r in others if r is not None]
-        findings.append(_finding(pair, worst, "fail", why))
+        findings.append(_finding(span, worst, "fail", [*why, *where(METRICS[worst.metric].room)]))
     return findings
 
 
 def told_anyway(
-    pair: Pair, rows: list[Comparison], asked: set[tuple[str, str | None]], failed: Iterable[Finding]
+    span: tuple[float, float],
+    where: Where,
+    found: Iterable[tuple[Comparison, Measured]],
+    asked: set[tuple[str, str | None]],
+    failed: Iterable[Finding],
 ) -> list[Finding]:
     """What is clearly worse than the reference although no criterion asks: one finding a cause, of its worst metric.
 
     What fails the run already explains what it makes worse: a leak needs no second finding for being larger.
     """
     explained = {(_cause(f.metric), f.endpoint) for f in failed if f.severity == "fail" and f.metric in METRICS}
-    worst: dict[tuple[str, str | None], Comparison] = {}
-    for row in rows:
+    worst: dict[tuple[str, str | None], tuple[Comparison, Measured]] = {}
+    for row, m in found:
         key = _cause(row.metric), row.endpoint
         known = key in explained or (key[0], None) in explained
         known = known or (row.endpoint is None and any(cause == key[0] for cause, _ in explained))
         if row.change != "worse" or (row.metric, row.endpoint) in asked or known:
             continue
-        if key not in worst or _size(row) > _size(worst[key]):
-            worst[key] = row
+        if key not in worst or _size(row) > _size(worst[key][0]):
+            worst[key] = row, m
     findings = []
-    for row in worst.values():
+    for row, m in worst.values():
         certain = _size(row, least=True) >= math.log1p(matters(row.metric).relative)
         severity: Severity = "warning" if certain else "info"
-        why = ["no criterion asks for it, so it fails nothing"]
-        findings.append(_finding(pair, measure(pair, row.metric, row.endpoint), severity, why))
+        why = ["no criterion asks for it, so it fails nothing", *where(METRICS[row.metric].room)]
+        findings.append(_finding(span, m, severity, why))
     return findings
 
 
@@ -139,7 +146,8 @@ def _always(pair: Pair) -> list[tuple[str, str | None]]:
     return found
 
 
-def _place(measured: Measured) -> tuple[int, str]:
+def place(measured: Measured) -> tuple[int, str]:
+    """Where a metric stands in a comparison: as in the catalogue."""
     return list(METRICS).index(measured.metric), measured.endpoint or ""
 
 
@@ -185,15 +193,13 @@ def _cause(metric: str) -> str:
     return CAUSES.get(METRICS[metric].room, "")
 
 
-def _finding(pair: Pair, m: Measured, severity: Severity, why: list[str]) -> Finding:
-    room = METRICS[m.metric].room
+def _finding(span: tuple[float, float], m: Measured, severity: Severity, why: list[str]) -> Finding:
     cause = _cause(m.metric)
     r = m.ratio
     assert r is not None
     evidence = [f"{told(r)} of the reference's", *why]
     if r.n_eff != r.n and r.n > 1:
         evidence.insert(1, f"{r.n} windows of both sides were compared, worth {r.n_eff:.0f} independent ones")
-    evidence += _where(pair, room)
     return Finding(
         cause=cause,
         metric=m.metric,
@@ -202,8 +208,8 @@ def _finding(pair: Pair, m: Measured, severity: Severity, why: list[str]) -> Fin
         title=f"{_subject(m)} is {_by(r.value)} the reference's: {m.against}",
         evidence=tuple(evidence),
         advice=ADVICE[cause],
-        start=pair.start,
-        end=pair.end,
+        start=span[0],
+        end=span[1],
     )
 
 
@@ -217,7 +223,7 @@ def _by(ratio: float) -> str:
     return f"{units.percent(abs(ratio - 1))} {'below' if ratio < 1 else 'above'}"
 
 
-def _where(pair: Pair, room: str) -> list[str]:
+def where_differs(pair: Pair, room: str) -> list[str]:
     """The function, or the place that allocates, that differs most, where both sides were looked into."""
     if room == "allocations":
         ours, theirs = (_bytes_by_place(side) for side in pair.sides)

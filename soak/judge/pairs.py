@@ -19,6 +19,7 @@ from soak.judge.stats.blocks import FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS
 
 _FLOOR_QUANTILE = 0.05
 _MIN_SAMPLES = 3
+_ENOUGH = 0.9
 _TAKE: dict[str, Callable[[Floats], float]] = {
     "floor": lambda v: float(np.quantile(v, _FLOOR_QUANTILE)),
     "peak": lambda v: float(np.max(v)),
@@ -115,10 +116,15 @@ class Pair:
         kept = [self._unspoiled(s, metric) for s in found if s is not None]
         shape = METRICS[metric].shape if metric in METRICS else "level"
         count = self._blocks(kept, FLOOR_BLOCKS if shape in ("floor", "peak") else LEVEL_BLOCKS, shape)
-        edges = np.linspace(self.start, self.end, count + 1)
-        take, rows = _TAKE.get(shape, _mean), []
+        take = _TAKE.get(shape, _mean)
+        while (paired := self._blocked(kept, count, take)).share < _ENOUGH and count >= 2 * MIN_BLOCKS:
+            count //= 2  # looked at unevenly: wider blocks have something of both
+        return paired
+
+    def _blocked(self, found: list[Series], count: int, take: Callable[[Floats], float]) -> Paired:
+        edges, rows = np.linspace(self.start, self.end, count + 1), []
         for i in range(count):
-            parts = [s.between(edges[i], edges[i + 1]).v for s in kept]
+            parts = [s.between(edges[i], edges[i + 1]).v for s in found]
             if all(len(v) for v in parts):
                 rows.append([(edges[i] + edges[i + 1]) / 2, *(take(v) for v in parts)])
         return _paired(rows, len(rows) / count)

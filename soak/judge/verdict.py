@@ -7,14 +7,13 @@ to be trusted; otherwise invalid goes before fail, fail before inconclusive, inc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from soak.core import units
-from soak.core.criterion import Criterion
 from soak.core.metrics import QUANTILES
 from soak.core.records import Clock, Recording
-from soak.core.verdict import Comparison, CriterionResult, Finding, Percentiles, Result, SideVerdict, Verdict
+from soak.core.verdict import CriterionResult, Finding, Percentiles, Result, SideVerdict, Verdict
 from soak.judge import (
     causes_cost,
     causes_event,
@@ -26,11 +25,10 @@ from soak.judge import (
     causes_stack,
     causes_time,
 )
-from soak.judge.against import judge_ratio, unanswered
 from soak.judge.causes_memory import memory_metric
 from soak.judge.criteria import judge_criterion
-from soak.judge.differences import differences, regressions, told_anyway
-from soak.judge.pairs import Pair
+from soak.judge.differences import CAUSES
+from soak.judge.reference import ask_reference
 from soak.judge.side import Side
 from soak.judge.sight import latency_sight, memory_sight
 from soak.judge.validity import remarks, validity
@@ -67,15 +65,15 @@ def judge(recording: Recording) -> Verdict:
     criteria = recording.scenario.criteria if span else []
     verdicts = {name: _side_verdict(side) for name, side in sides.items()}
     reference = verdicts.get("reference")
-    beside = _beside(sides, verdicts, [c for c in criteria if c.against_reference])
+    answer = ask_reference(sides, verdicts, criteria, HARD)
     judged = [
         (c, r)
         for c in criteria
-        for r in (beside.results.get(c.text(), []) if c.against_reference else judge_criterion(c, candidate))
+        for r in (answer.results.get(c.text(), []) if c.against_reference else judge_criterion(c, candidate))
     ]
     results = [r for _, r in judged]
     growth = [r for c, r in judged if c.kind == "growth_below"]
-    findings = [*(_tolerate(f, growth) for f in verdicts["candidate"].findings), *beside.findings]
+    findings = [_tolerate(f, growth) for f in answer.findings]
     own = replace(verdicts["candidate"], findings=tuple(sorted(findings, key=_urgency)))
     open_ = [
         *_incomplete(recording, end - start, interrupted),
@@ -94,51 +92,15 @@ def judge(recording: Recording) -> Verdict:
         criteria=tuple(results),
         candidate=own,
         reference=reference,
-        comparison=beside.comparison,
+        comparison=answer.comparison,
         notes=(
             *remarks(candidate),
             *causes_recovery.recovery_notes(candidate),
             *(latency_sight(candidate) if result == "pass" else ()),
             *_notes(reference),
+            *answer.notes,
         ),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    """What the reference beside the candidate says: results of criteria on ratios by their text, and what differs."""
-
-    results: Mapping[str, list[CriterionResult]]
-    comparison: tuple[Comparison, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-
-def _beside(sides: Mapping[str, Side], verdicts: Mapping[str, SideVerdict], criteria: list[Criterion]) -> _Beside:
-    reference = verdicts.get("reference")
-    if reference is None:
-        missing = "there is nothing of a reference in this run: no data is no pass"
-        return _Beside({c.text(): [unanswered(c, missing)] for c in criteria})
-    pair = Pair(sides["candidate"], sides["reference"])
-    unfit = _unfit(reference)
-    judged = {c.text(): judge_ratio(c, pair, unfit) for c in criteria}
-    results = {text: [r for r, _ in found] for text, found in judged.items()}
-    if unfit or pair.length <= 0:
-        return _Beside(results)
-    asked = [(r, m) for found in judged.values() for r, m in found if m is not None]
-    rows = differences(pair, [m for _, m in asked])
-    found = regressions(pair, [(r, m) for r, m in asked if r.result == "fail"])
-    known = [*verdicts["candidate"].findings, *found]
-    found += told_anyway(pair, rows, {(m.metric, m.endpoint) for _, m in asked}, known)
-    return _Beside(results, tuple(rows), tuple(found))
-
-
-def _unfit(reference: SideVerdict) -> str:
-    """Why nothing can be held against this reference; empty if it can."""
-    dead = next((f.title for f in reference.findings if f.cause in HARD), None)
-    if dead is not None:
-        return f"the reference is no yardstick: {dead}"
-    reason = next(iter(reference.validity.reasons), None)
-    return f"the reference was not measured well: {reason}" if reason is not None else ""
 
 
 def _side_verdict(side: Side) -> SideVerdict:
@@ -177,7 +139,7 @@ def _percentiles(side: Side, endpoint: str, clock: Clock) -> Percentiles:
 
 def _tolerate(finding: Finding, growth: list[CriterionResult]) -> Finding:
     """The user's own growth criterion on the same thing decides how much of it matters."""
-    if finding.severity != "fail" or finding.cause in HARD:
+    if finding.severity != "fail" or finding.cause in HARD or finding.cause in CAUSES.values():
         return finding
     same = [r for r in growth if _same_thing(r, finding)]
     if same and all(r.result == "pass" for r in same):

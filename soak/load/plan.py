@@ -68,8 +68,11 @@ class Invitation:
         return cls(**json.loads(line))
 
 
-def schedule_of(scenario: Scenario, folder: Path) -> Schedule | None:
-    """The arrival schedule of an open-model scenario; None for the closed model. Raises LoadError."""
+def schedule_of(scenario: Scenario, folder: Path, side: str = "candidate") -> Schedule | None:
+    """The arrival schedule of an open-model scenario; None for the closed model. Raises LoadError.
+
+    Where two sides are soaked at once, they come first by turns.
+    """
     load = scenario.load
     if not load.open_model:
         return None
@@ -79,7 +82,8 @@ def schedule_of(scenario: Scenario, folder: Path) -> Schedule | None:
         raise LoadError(f"load.pattern.file: {error}") from None
     # a trace says itself when each arrival comes
     arrivals = "constant" if load.pattern is not None and load.pattern.kind == "trace" else load.arrivals
-    return Schedule(curve, arrivals, load.seed, scenario.load_s)
+    second = list(scenario.sides).index(side) if len(scenario.sides) > 1 else None
+    return Schedule(curve, arrivals, load.seed, scenario.load_s, second)
 
 
 def digests(scenario: Scenario, folder: Path) -> dict[str, str]:

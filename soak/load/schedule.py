@@ -4,6 +4,9 @@ It is a pure function of the seed, so no message carries it: every worker comput
 takes its own share, the conductor counts it again for the account, and a reference gets exactly the
 arrivals of the candidate. Arrivals are those of a process of unit rate (Poisson, or evenly spaced),
 stretched by the curve of the load's rate.
+
+Two sides that get each arrival at the very same moment meet a host that the first of them has just woken: if that were
+always the same one, it would look slower. So each arrival comes a moment later to one of them, by turns.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ import numpy.typing as npt
 from soak.core.pattern import Curve
 
 _BLOCK = 4096
+TURN_S = 0.002
+"""How much later the second side gets an arrival: beyond what timers are late by, far below what a judge resolves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Schedule:
     arrivals: Literal["poisson", "constant"]
     seed: int
     length: float
+    second: int | None = None
+    """Which of two kinds of arrivals, 0 or 1, comes a moment later here; None where nobody else gets them."""
 
     def blocks(self) -> Iterator[Block]:
         """All arrivals in order; the last block ends before `length`."""
@@ -70,14 +77,36 @@ class Schedule:
             due = self.curve.when(units)
             end = int(np.searchsorted(due, self.length))
             if end:
-                yield Block(first, due[:end], pick[:end], draw[:end])
+                yield Block(first, self._by_turns(first, due)[:end], pick[:end], draw[:end])
             if end < _BLOCK:
                 return
             first += _BLOCK
 
+    def _by_turns(self, first: int, due: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The times of a block, with those arrivals a moment later that another side gets first.
+
+        By at most half the gap to the next, so that their order stays; and none is moved beyond the end.
+        """
+        if self.second is None:
+            return due
+        mine = _kind(np.arange(first, first + len(due))) == self.second
+        moved = due + np.where(mine, np.minimum(TURN_S, np.diff(due, append=due[-1]) / 2), 0.0)
+        return np.where(due < self.length, np.minimum(moved, np.nextafter(self.length, 0.0)), moved)
+
     def count(self, until: float, parts: Sequence[Part] = WHOLE) -> int:
         """How many arrivals of a share fall due before `until` (s since the start of load)."""
         return Share(self, parts).skip_until(until)
+
+
+def _kind(number: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Whose turn an arrival is, 0 or 1, by its number: Thue and Morse's sequence, ABBA BAAB.
+
+    Plain alternation would go in step with whatever else is every second arrival: a feed, or the share of a worker.
+    """
+    kind = number.copy()
+    for bits in (32, 16, 8, 4, 2, 1):
+        kind ^= kind >> bits
+    return kind & 1
 
 
 class Share:

@@ -106,7 +106,7 @@ class Worker:
                 self._ping()
                 self._pong.wait(_PATIENCE_S)
         mix = Mix(scenario.load, folder) if scenario.load.locustfile is None else None
-        schedule = schedule_of(scenario, folder)
+        schedule = schedule_of(scenario, folder, plan.side)
         ledger = Ledger(plan.side, self.name)
         self.engine = Engine(scenario, schedule, ledger, self._here(plan.zero), mix, Part(0.0, 0, 0))
         self.dispatcher = Dispatcher(self.engine, spin=scenario.load.precision == "spin")

@@ -1,7 +1,8 @@
 """The verdict for people and for their tools: text, JSON, HTML, JUnit and Markdown, one file a view."""
 
+from soak.report.compared import render_compared
 from soak.report.flamegraph import SHOWN, write_flamegraph
 from soak.report.json_view import schema
 from soak.report.render import FORMATS, render
 
-__all__ = ["FORMATS", "SHOWN", "render", "schema", "write_flamegraph"]
+__all__ = ["FORMATS", "SHOWN", "render", "render_compared", "schema", "write_flamegraph"]

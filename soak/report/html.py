@@ -40,6 +40,8 @@ _EVERYWHERE = (
 _DRAWN = ("target_exit", "restart", "oom_kill", "worker_lost", "generator_error", "interrupted", "torn")
 _QUIET = ("phase", "schedule")
 _MOST_EVENTS = 200
+_ELSEWHERE = ("scenario_text", "earlier_runs")
+"""Provenance that is shown in another place, or is numbers to compare with."""
 _SEVERITY_WORDS = {"fail": "Fails the run", "warning": "Warning", "info": "For information"}
 
 _ICONS = {
@@ -168,7 +170,7 @@ def _moment(recording: Recording, event: Event) -> str:
 def _provenance(recording: Recording) -> list[tuple[str, str]]:
     rows = []
     for key, value in recording.provenance.items():
-        if key == "scenario_text" or value in (None, "", {}):
+        if key in _ELSEWHERE or value in (None, "", {}):
             continue
         if isinstance(value, dict):
             shown = ", ".join(f"{k} {v}" for k, v in value.items() if v is not None)

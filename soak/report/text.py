@@ -37,15 +37,15 @@ def render(recording: Recording, verdict: Verdict) -> str:
 
 
 def _head(recording: Recording, verdict: Verdict) -> list[str]:
-    lines = _wrap(f"{facts.word(verdict)}: {facts.headline(verdict)}")
+    lines = wrap(f"{facts.word(verdict)}: {facts.headline(verdict)}")
     step = facts.next_step(verdict)
     if step:
-        lines += _wrap(f"Next: {phrases.clean(step)}", rest="      ")
-    lines += _wrap(facts.summary(recording, verdict))
+        lines += wrap(f"Next: {phrases.clean(step)}", rest="      ")
+    lines += wrap(facts.summary(recording, verdict))
     for reason in facts.further_reasons(verdict):
-        lines += _wrap(phrases.clean(reason), "- ", "  ")
+        lines += wrap(phrases.clean(reason), "- ", "  ")
     for note in verdict.notes:
-        lines += _wrap(f"Note: {phrases.clean(note)}", rest="      ")
+        lines += wrap(f"Note: {phrases.clean(note)}", rest="      ")
     return lines
 
 
@@ -55,7 +55,7 @@ def _findings(verdict: Verdict) -> list[str]:
     for item in found:
         f = item.finding
         side = f" of the {item.side}" if verdict.reference is not None else ""
-        lines += _wrap(
+        lines += wrap(
             f"{item.number}. {_SEVERITIES[f.severity]}  {f.cause}: {phrases.clean(f.title)}", _INDENT, "     "
         )
         parts = (
@@ -73,7 +73,7 @@ def _findings(verdict: Verdict) -> list[str]:
         for key, value in parts:
             if value:
                 label = key if key != last else ""
-                lines += _wrap(value, f"     {label:10} ", " " * 16)
+                lines += wrap(value, f"     {label:10} ", " " * 16)
                 last = key
     return lines
 
@@ -84,14 +84,14 @@ def _criteria(recording: Recording, verdict: Verdict) -> list[str]:
         return []
     table = [("CRITERIA", "measured", "limit", "criterion")]
     table += [(_INDENT + _MARKS[r.result], r.measured, r.limit, r.text) for r in rows]
-    widths = _widths(table)
-    lines = [_columns(table[0], widths).rstrip()]
+    widths = widths_of(table)
+    lines = [columns(table[0], widths).rstrip()]
     under = " " * (widths[0] + 2)
     for row, cells in zip(rows, table[1:], strict=True):
-        lines += _wrap(cells[3], f"{_columns(cells[:3], widths)}  ", " " * (sum(widths[:3]) + 6))
+        lines += wrap(cells[3], f"{columns(cells[:3], widths)}  ", " " * (sum(widths[:3]) + 6))
         more = "; ".join(filter(None, (row.interval, row.reason)))
         if more:
-            lines += _wrap(more, under, under)
+            lines += wrap(more, under, under)
     return lines
 
 
@@ -102,11 +102,11 @@ def comparison(verdict: Verdict) -> list[str]:
         return []
     table = [("AGAINST THE REFERENCE", "candidate", "reference", "ratio", "95 % interval", "")]
     table += [(_INDENT + _middle(r.metric, 36), r.candidate, r.reference, r.ratio, r.interval, r.change) for r in rows]
-    widths = _widths(table)
+    widths = widths_of(table)
     lines = []
     for cells, reason in zip(table, ["", *(r.reason for r in rows)], strict=True):
-        lines.append(_columns(cells, widths, right_from=1).rstrip())
-        lines += _wrap(reason, _INDENT * 3, _INDENT * 3) if reason else []
+        lines.append(columns(cells, widths, right_from=1).rstrip())
+        lines += wrap(reason, _INDENT * 3, _INDENT * 3) if reason else []
     return lines
 
 
@@ -123,8 +123,8 @@ def _latency(verdict: Verdict) -> list[str]:
             table.append((_INDENT + _middle(named, WIDTH - 4),))
         label = f"{row.clock}, {row.side}" if beside else row.clock
         table.append((_INDENT * 2 + label, *row.cells, row.count, row.failed))
-    widths = _widths([cells for cells in table if len(cells) > 1])
-    return [_columns(cells, widths, right_from=1).rstrip() for cells in table]
+    widths = widths_of([cells for cells in table if len(cells) > 1])
+    return [columns(cells, widths, right_from=1).rstrip() for cells in table]
 
 
 def _failures(recording: Recording) -> list[str]:
@@ -134,10 +134,10 @@ def _failures(recording: Recording) -> list[str]:
     beside = len(recording.sides) > 1
     table = [("FAILURES", "count", "")]
     table += [(_INDENT + _middle(r.endpoint, 40) + (f", {r.side}" if beside else ""), r.count, r.error) for r in rows]
-    widths = _widths(table)
+    widths = widths_of(table)
     lines = []
     for cells in table:
-        lines += _wrap(cells[2], f"{_columns(cells[:2], widths, right_from=1)}  ", _INDENT * 3)
+        lines += wrap(cells[2], f"{columns(cells[:2], widths, right_from=1)}  ", _INDENT * 3)
     return lines
 
 
@@ -148,10 +148,10 @@ def _resources(recording: Recording) -> list[str]:
     beside = len(recording.sides) > 1
     table = [("PROCESS", "soak began", "soak ended", "peak", "")]
     table += [(f"{_INDENT}{r.label}{f', {r.side}' if beside else ''}", r.start, r.end, r.peak, r.note) for r in rows]
-    widths = _widths(table)
+    widths = widths_of(table)
     lines = []
     for cells in table:
-        lines += _wrap(cells[4], f"{_columns(cells[:4], widths, right_from=1)}  ", _INDENT * 3)
+        lines += wrap(cells[4], f"{columns(cells[:4], widths, right_from=1)}  ", _INDENT * 3)
     return lines
 
 
@@ -164,8 +164,8 @@ def _hot_paths(recording: Recording) -> list[str]:
     for r in rows:
         label = _INDENT + _middle(r.place, 48) + (f", {r.side}" if beside else "")
         table.append((label, r.within, r.own, r.calls, r.allocations, r.recursion))
-    widths = _widths(table)
-    return [_columns(cells, widths, right_from=1).rstrip() for cells in table]
+    widths = widths_of(table)
+    return [columns(cells, widths, right_from=1).rstrip() for cells in table]
 
 
 def _allocations(recording: Recording) -> list[str]:
@@ -177,27 +177,29 @@ def _allocations(recording: Recording) -> list[str]:
     for r in rows:
         label = _INDENT + _middle(r.place, 48) + (f", {r.side}" if beside else "")
         table.append((label, r.bytes, r.allocations, r.stays, r.before))
-    widths = _widths(table)
-    return [_columns(cells, widths, right_from=1).rstrip() for cells in table]
+    widths = widths_of(table)
+    return [columns(cells, widths, right_from=1).rstrip() for cells in table]
 
 
 def _measurement(recording: Recording, verdict: Verdict) -> list[str]:
     lines = ["MEASUREMENT"]
     for name, side in facts.sides(verdict).items():
         label = f"{name}: " if verdict.reference is not None else ""
-        lines += _wrap(f"{label}{facts.account(side)}", _INDENT, _INDENT * 2)
-        lines += _wrap(f"{label}{facts.instrument(recording, name, side)}", _INDENT, _INDENT * 2)
+        lines += wrap(f"{label}{facts.account(side)}", _INDENT, _INDENT * 2)
+        lines += wrap(f"{label}{facts.instrument(recording, name, side)}", _INDENT, _INDENT * 2)
         for reason in side.validity.reasons:
-            lines += _wrap(f"not to be trusted: {label}{phrases.clean(reason)}", _INDENT, _INDENT * 2)
+            lines += wrap(f"not to be trusted: {label}{phrases.clean(reason)}", _INDENT, _INDENT * 2)
     shown = ", ".join(f"{name} {length}" for name, length in facts.phases(recording))
-    return lines + (_wrap(f"phases: {shown}", _INDENT, _INDENT * 2) if shown else [])
+    return lines + (wrap(f"phases: {shown}", _INDENT, _INDENT * 2) if shown else [])
 
 
-def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+def widths_of(table: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column of a table is."""
     return [max(map(len, column)) for column in zip(*table, strict=True)]
 
 
-def _columns(cells: Sequence[str], widths: Sequence[int], right_from: int = 99) -> str:
+def columns(cells: Sequence[str], widths: Sequence[int], right_from: int = 99) -> str:
+    """A row of a table, from some column on aligned to the right."""
     padded = [
         cell.rjust(width) if i >= right_from else cell.ljust(width)
         for i, (cell, width) in enumerate(zip(cells, widths, strict=False))
@@ -213,7 +215,8 @@ def _middle(text: str, width: int) -> str:
     return f"{text[:half]}…{text[-half:]}"
 
 
-def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
+def wrap(text: str, first: str = "", rest: str = "") -> list[str]:
+    """Text in lines of at most WIDTH columns."""
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False) or [
         first.rstrip()
     ]

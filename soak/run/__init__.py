@@ -1,8 +1,21 @@
 """One soak: target, phases, load, probe, verdict."""
 
 from soak.run.conductor import Order, conduct
+from soak.run.earlier import known_noise, noise_path, summary_of
+from soak.run.pairs import alone, soak_pairs
 from soak.run.progress import view_for
 from soak.run.serving import serve
 from soak.run.target import agent_environment
 
-__all__ = ["Order", "agent_environment", "conduct", "serve", "view_for"]
+__all__ = [
+    "Order",
+    "agent_environment",
+    "alone",
+    "conduct",
+    "known_noise",
+    "noise_path",
+    "serve",
+    "soak_pairs",
+    "summary_of",
+    "view_for",
+]

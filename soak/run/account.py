@@ -19,7 +19,7 @@ def close_account(
     did; likewise each worker's share is the one that it says it followed. A worker that gave no final report can no
     longer say what became of its share: what it had not reported is lost.
     """
-    schedule = schedule_of(scenario, folder)
+    schedule = schedule_of(scenario, folder, fleet.side)
     if schedule is None:
         return
     total = 0

@@ -28,12 +28,13 @@ from soak.core.errors import LoadError
 from soak.core.records import Event, PhaseName
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, Verdict
-from soak.judge import judge
+from soak.judge import EARLIER, judge
 from soak.load import Fleet, Listen, Plan, digests
 from soak.probe import HostProbe
 from soak.run.account import close_account
 from soak.run.artefact import size_of
 from soak.run.clocks import Clocks
+from soak.run.earlier import earlier_runs
 from soak.run.looks import Looks
 from soak.run.progress import SideStatus, Status, View
 from soak.run.provenance import provenance
@@ -115,6 +116,7 @@ class _Conductor:
         scenario = self.scenario
         self.cleanup.enter_context(self._interruptible())
         self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
+        self.earlier = earlier_runs(scenario, self.order.folder, self.order.run_file.parent)
         self._start_targets()
         self.zero, self.started, self.clocks = monotonic(), time.time(), Clocks()
         for watch in self.watches:
@@ -208,6 +210,7 @@ class _Conductor:
             "started": self.started,
             "scenario": order.raw,
             "provenance": provenance(order.scenario, order.text, order.path, order.folder)
+            | ({EARLIER: self.earlier} if self.earlier is not None else {})
             | {"observers": {w.side: w.observer for w in self.watches if w.observer is not None}},
         }
 

@@ -27,8 +27,10 @@ def _targets(scenario: Scenario) -> str:
     lines = [scenario.name]
     for side, target in scenario.sides.items():
         lines.append(_wrap(f"{side}: load goes to {target.url}; {_watched(target)}.", "  "))
-    if scenario.reference is not None:
-        lines.append(_wrap("Both sides get the very same arrivals at the same time.", "  "))
+    if scenario.beside is not None:
+        lines.append(_wrap("Both sides get the very same arrivals, each of them first by turns.", "  "))
+    if scenario.earlier is not None:
+        lines.append(_wrap(f"reference: what was measured before, in {', '.join(scenario.earlier.files)}.", "  "))
     if scenario.target.watched:
         lines.append(_wrap(f"Processes are looked at every {units.duration(scenario.probe.every)}.", "  "))
     for side, target in scenario.sides.items():

@@ -85,6 +85,13 @@ def _missing_files(document: Document, folder: Path) -> list[Problem]:
             named = document.at((side, *keys))
             if isinstance(named, str) and not _there(folder / named, folder=False):
                 problems.append(place((side, *keys), document, f"no such file: {folder / named}"))
+    earlier = document.at(("reference", "run"))
+    for i, file in enumerate(earlier if isinstance(earlier, list) else [earlier]):
+        if isinstance(file, str) and not _there(folder / file, folder=False):
+            where: tuple[str | int, ...] = (
+                ("reference", "run", i) if isinstance(earlier, list) else ("reference", "run")
+            )
+            problems.append(place(where, document, f"no such run file: {folder / file}"))
     for side in ("target", "reference"):
         named = document.at((side, "artefact"))
         if isinstance(named, str) and not any(_there(folder / named, folder=kind) for kind in (True, False)):

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from soak.core.errors import Problem
-from soak.core.scenario import Scenario
+from soak.core.scenario import BESIDE, EARLIER, Scenario
 from soak.scenario.document import Document, Path, dotted
 
 _SUBKEY = re.compile(r"^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*): (.*)$", re.DOTALL)
 _PART = re.compile(r"([a-z_]+)|\[(\d+)\]")
 _LATER = "not supported yet"
-_LATER_KEYS = {"run", "allocator", "allocations", "cost", "alerts"}
+_LATER_KEYS = {"allocator", "allocations", "cost", "alerts"}
 """Refused with that message when they are used; no hint should lead there."""
 
 _EXPECTED: Mapping[str, str] = {
@@ -70,7 +70,7 @@ def place(path: Path, document: Document, message: str, *, of_key: bool = False)
 
 
 def _problems(error: dict[str, Any], document: Document) -> list[tuple[Path, str]]:
-    path: Path = tuple(error["loc"])
+    path: Path = tuple(part for part in error["loc"] if part not in (BESIDE, EARLIER))
     match error["type"]:
         case "value_error":
             message = str(error["msg"]).removeprefix("Value error, ")

@@ -60,6 +60,10 @@ def sight(criterion: Criterion, scenario: Scenario, folder: Path = Path()) -> st
 def _ratio(criterion: Criterion, scenario: Scenario, folder: Path, quantile: str) -> str:
     """Which windows are compared, and how many there will be."""
     room, whole = criterion.spec.room, "Candidate and reference are compared"
+    if scenario.earlier is not None:
+        files = scenario.earlier.files
+        noise = "their own spread is" if len(files) > 2 else "what runs differ by, measured or assumed, is"
+        return f"Held against {len(files)} earlier run{'s' * (len(files) != 1)}: {noise} the noise to be beyond."
     if criterion.metric in ("memory.idle", "artefact.size"):
         return f"{whole} once a run."
     if room == "allocations":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cache
 from statistics import NormalDist
@@ -12,7 +13,7 @@ import numpy as np
 from soak.core.histogram import Histogram, index_of
 from soak.core.records import Event, Phase, Recording, Series, SideRecording, Tally, Window
 from soak.core.scenario import Scenario
-from soak.core.verdict import CriterionResult, Finding, Percentiles, SideVerdict, Validity, Verdict
+from soak.core.verdict import Comparison, CriterionResult, Finding, Percentiles, SideVerdict, Validity, Verdict
 
 MIB = 1024.0 * 1024.0
 ODD = "</script><b>odd</b> | `x` @all \x1b[31m & \"q\" 'é'"
@@ -232,6 +233,19 @@ def criteria() -> tuple[CriterionResult, ...]:
     )  # fmt: skip
 
 
+def comparison() -> tuple[Comparison, ...]:
+    """The candidate against the reference, one row of each kind."""
+    return (
+        Comparison("latency.p50", "browse", 0.00401, 0.004, "s", 1.0025, 0.998, 1.007, 0.3, 60, "same"),
+        Comparison("latency.p99", ODD, 0.0217, 0.0121, "s", 1.79, 1.7, 1.88, 1e-9, 60, "worse"),
+        Comparison("errors.ratio", "buy", 0.0026, 0.0, "ratio", math.inf, 80.0, math.inf, 1e-9, 60, "worse"),
+        Comparison("memory.anon", None, 130 * MIB, 112 * MIB, "bytes", 1.16, 1.02, 1.31, 0.03, 24, "unclear"),
+        Comparison("cpu.per_request", None, 0.002, 0.0025, "s", 0.8, 0.79, 0.81, 1e-9, 60, "better"),
+        Comparison("allocations.per_request", None, 900.0, None, "count", None, None, None, None, 0, "unclear",
+                   "allocations.per_request of the reference was not seen"),
+    )  # fmt: skip
+
+
 def verdict(**changes: Any) -> Verdict:
     """The verdict on `recording`; `changes` replace its fields."""
     validity = Validity(1_500_000, 1_496_150, 3_850, 0, 0, 180, 1, ())
@@ -249,6 +263,7 @@ def verdict(**changes: Any) -> Verdict:
         criteria=criteria(),
         candidate=SideVerdict((MEMORY, DRIFT, RESTART), validity, latency, service),
         reference=SideVerdict((CACHE,), replace(validity, done=1_500_000, failed=0), calm, service),
+        comparison=comparison(),
         notes=("the reference is calm | and <well>",),
     )
     return replace(made, **changes)
@@ -265,5 +280,6 @@ def passed() -> Verdict:
         criteria=good,
         candidate=replace(own, findings=()),
         reference=None,
+        comparison=(),
         notes=(),
     )

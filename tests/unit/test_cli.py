@@ -14,7 +14,7 @@ from soak.cli import main
 from soak.runfile import RunWriter
 from tests.unit.test_runfile import META, write
 
-VERBS = ("init", "check", "run", "worker", "exec", "observe", "judge", "report", "runs", "demo")
+VERBS = ("init", "check", "run", "worker", "exec", "observe", "judge", "report", "compare", "runs", "demo")
 ROOT = Path(__file__).parents[2]
 
 
@@ -116,3 +116,22 @@ def test_a_report_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
     made = soak("report", "latest", "--runs", str(tmp_path), "-o", str(tmp_path / "no" / "such" / "folder.txt"))
     assert made.exit_code == 2
     assert "cannot be written" in made.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare"],
+        ["compare", "one.soak"],
+        ["compare", "a.soak", "b.soak", "c.soak"],
+        ["compare", "a.soak", "b.soak", "--pairs", "2"],
+        ["compare", "a.soak", "b.soak", "--calibrate"],
+        ["compare", "missing-a.soak", "missing-b.soak"],
+        ["compare", "missing.yaml", "--pairs", "2"],
+        ["compare", "missing.yaml", "--pairs", "0"],
+    ],
+)
+def test_compare_refuses_what_it_cannot_compare(arguments: list[str], tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, [*arguments, *(["--runs", str(tmp_path)] if len(arguments) > 1 else [])])
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output

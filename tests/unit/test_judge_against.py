@@ -210,3 +210,29 @@ def test_what_is_installed_is_compared_by_its_bytes() -> None:
 def test_what_cannot_be_judged_is_refused(criterion: dict[str, Any], scene: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         scenario(criteria=[criterion], **scene)
+
+
+@pytest.mark.parametrize(
+    "limit,result", [({"below": "60 MiB"}, "pass"), ({"below": "30 MiB"}, "fail"), ({"above": "30 MiB"}, "pass")]
+)
+def test_memory_at_rest_has_limits_of_its_own_too(limit: dict[str, str], result: str) -> None:
+    spec = scenario(criteria=[{"metric": "memory.idle"} | limit])
+    (found,) = judge(recording(spec, side(spec))).criteria
+    assert found.result == result
+    assert found.value == pytest.approx(40 * MIB, rel=0.01)
+
+
+def test_two_alike_on_a_host_that_wanders_are_not_told_apart() -> None:
+    """Thirty pairs, each with a slow wave of its host and noise of its own: nothing may be called worse or better."""
+    told = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        wave = np.cumsum(rng.normal(0, 0.02, 400))
+
+        def host(t: np.ndarray, wave: np.ndarray = wave) -> np.ndarray:
+            return 0.005 * np.exp(wave[t.astype(int)])
+
+        spec = scenario(reference=REFERENCE, criteria=LOOSE)
+        made = recording(spec, side(spec, seed=2 * seed + 1, latency=host), side(spec, seed=2 * seed + 2, latency=host))
+        told += any(c.change in ("worse", "better") for c in judge(made).comparison)
+    assert told <= 1

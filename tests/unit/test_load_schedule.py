@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from soak.core.pattern import Segments
-from soak.load.schedule import Part, Schedule, Share
+from soak.load.plan import schedule_of
+from soak.load.schedule import TURN_S, Part, Schedule, Share
+from tests.making import scenario
 
 
 def flat(rate: float) -> Segments:
@@ -22,6 +26,7 @@ schedules = st.builds(
     arrivals=st.sampled_from(["poisson", "constant"]),
     seed=st.integers(0, 2**31),
     length=st.floats(0.1, 3.0),
+    second=st.sampled_from([None, 0, 1]),
 )
 
 
@@ -131,3 +136,29 @@ def test_what_is_left_at_the_end_of_a_block_can_still_become_ones_own() -> None:
     assert share.peek() == 8.0  # looked into the next block already
     share.resplit(Part(4.05, 0, 1))
     assert share.peek() == 4.05
+
+
+@given(schedules)
+@settings(max_examples=40)
+def test_two_sides_get_the_same_arrivals_and_each_is_first_by_turns(schedule: Schedule) -> None:
+    plain, first, second = (due(Share(replace(schedule, second=kind))) for kind in (None, 0, 1))
+    assert len(plain) == len(first) == len(second)
+    for t, a, b in zip(plain, first, second, strict=True):
+        assert t == min(a, b)
+        assert max(a, b) <= t + TURN_S
+
+
+def test_neither_side_is_first_more_often_and_not_every_second_time() -> None:
+    one, other = (np.array(due(Share(Schedule(flat(100), "poisson", 3, 160.0, kind)))) for kind in (0, 1))
+    leads = one < other
+    moved = one != other
+    assert moved.mean() > 0.99
+    assert leads[moved].mean() == pytest.approx(0.5, abs=0.01)
+    assert leads[0::2].mean() == pytest.approx(0.5, abs=0.02)
+    assert leads[1::2].mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_side_alone_keeps_its_schedule(tmp_path: Path) -> None:
+    alone, beside = scenario(), scenario(reference={"url": "http://127.0.0.1:8001"})
+    made = [schedule_of(alone, tmp_path), schedule_of(beside, tmp_path), schedule_of(beside, tmp_path, "reference")]
+    assert [m.second for m in made if m is not None] == [None, 0, 1]

@@ -42,7 +42,7 @@ def test_findings_tell_their_rate_and_next_step() -> None:
 
 def test_details_are_folded_away() -> None:
     shown = markdown.render(RECORDING, made.verdict())
-    assert shown.count("<details>") == shown.count("</details>") == 4
+    assert shown.count("<details>") == shown.count("</details>") == 5
     assert shown.index("### Criteria") < shown.index("<details>")
 
 

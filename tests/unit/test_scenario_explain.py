@@ -222,3 +222,29 @@ def test_looks_from_inside_are_told_where_there_may_be_any():
     assert "from inside" not in explain(outside)
     attached = made(target={"url": "http://127.0.0.1:8000", "port": 8000}, probe={"attach": "lldb"})
     assert "lldb stops a Python without an agent for 1 to 3 s in the warm-up" in " ".join(explain(attached).split())
+
+
+@pytest.mark.parametrize(
+    "criterion,said",
+    [
+        ({"metric": "latency.p99", "ratio_below": 1.1}, "windows of about"),
+        ({"metric": "latency.p9999", "ratio_below": 1.1}, "too few to compare a p9999"),
+        ({"metric": "cpu.per_request", "ratio_below": 1.1}, "over the same windows of the soak"),
+        ({"metric": "memory.idle", "ratio_below": 1.1}, "once a run"),
+        ({"metric": "memory.idle", "below": "1 GiB"}, "before the load"),
+    ],
+)
+def test_a_criterion_on_a_ratio_says_what_is_compared(criterion: dict[str, object], said: str) -> None:
+    reference = {"url": "http://127.0.0.1:8001", "process": {"command": "old"}}
+    phases = {"soak": "10m", "idle_before": "30s"}
+    spec = scenario(reference=reference, criteria=[criterion], phases=phases)
+    assert said in " ".join(explain(spec).split())
+
+
+def test_earlier_runs_are_named_with_the_noise_that_counts() -> None:
+    for files, noise in ((["a.soak"], "measured or assumed"), (["a", "b", "c"], "their own spread")):
+        text = " ".join(
+            explain(made(reference={"run": files}, criteria=[{"metric": "latency.p99", "ratio_below": 1.1}])).split()
+        )
+        assert files[0] in text
+        assert noise in text

@@ -119,11 +119,25 @@ def test_criteria_must_be_given():
     "old, new, shown",
     [
         ("name: shop", "name: shop\ncost: {rate: 1/s}", "f.yaml:2:1: cost: not supported yet"),
-        ("name: shop", "name: shop\nreference: {run: x}", "f.yaml:2:13: reference.run: not supported yet"),
     ],
 )
 def test_a_key_of_later_is_refused_at_the_key_itself(old, new, shown):
     assert [p.render("f.yaml") for p in problems(changed(old, new))] == [shown]
+
+
+@pytest.mark.parametrize(
+    "reference, shown",
+    [
+        ("{run: x.soak}", "f.yaml:2:18: reference.run: no such run file: x.soak"),
+        ("{run: [x.soak]}", "f.yaml:2:19: reference.run[0]: no such run file: x.soak"),
+        ("{run: 7}", "f.yaml:2:18: reference.run"),
+        ("{run: x.soak, url: http://127.0.0.1:1}", "f.yaml:2:31: reference.url: does not go with run"),
+        ("{urll: http://127.0.0.1:1}", "f.yaml:2:13: reference.urll: unknown key; did you mean `url`?"),
+    ],
+)
+def test_a_reference_is_beside_or_was_before(reference, shown):
+    found = problems(changed("name: shop", f"name: shop\nreference: {reference}"))
+    assert any(p.render("f.yaml").startswith(shown) for p in found), [p.render("f.yaml") for p in found]
 
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file():
