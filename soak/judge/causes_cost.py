@@ -145,12 +145,12 @@ def _cost(side: Side, size: _Size, drift: Finding) -> _Cost | None:
         if metric != "cpu.per_request" or grown.last < _NEIGHBOURS * grown.first:
             return None
         drift = replace(drift, severity="fail")
-    rate = _rate(side, windows.t)
-    fit = exponent(size.at(windows.t), windows.v, rate)
+    beside = _beside(side, metric, endpoint, windows.t)
+    fit = exponent(size.at(windows.t), windows.v, beside)
     if fit is None:
         return None
     begin = side.recording.load_start or 0.0
-    by_time = exponent(np.maximum(windows.t - begin, 1e-3), windows.v, rate)
+    by_time = exponent(np.maximum(windows.t - begin, 1e-3), windows.v, beside)
     return _Cost(drift, metric, windows, fit, fit.score - by_time.score if by_time is not None else 0.0)
 
 
@@ -180,13 +180,19 @@ def _cpu_grows(side: Side, drift: Finding) -> bool:
     )
 
 
-def _rate(side: Side, t: Floats) -> Floats | None:
-    """Requests done a second at times `t`, where the rate follows a pattern: a busier server is slower by itself."""
-    if side.recording.scenario.load.pattern is None or (rate := side.series("throughput.rate")) is None:
+def _beside(side: Side, metric: str, endpoint: str | None, t: Floats) -> Floats | None:
+    """What cost also depends on at times `t`: what the host did to a reference, or the rate if that has a pattern.
+
+    A reference under the same arrivals has both in it, for they are the same for the two.
+    """
+    if side.name == "candidate" and "reference" in side.recording.sides:
+        theirs = _windows(Side("reference", side.recording, side.start, side.end), metric, endpoint)
+        return np.interp(t, theirs.t, theirs.v) if theirs is not None else None
+    rate = side.series("throughput.rate")  # a busier server is slower by itself
+    if side.recording.scenario.load.pattern is None or rate is None:
         return None
     width = max(1, round(len(rate) / max(1, len(t))))
-    smooth = np.convolve(rate.v, np.ones(width) / width, mode="same")
-    return np.interp(t, rate.t, smooth)
+    return np.interp(t, rate.t, np.convolve(rate.v, np.ones(width) / width, mode="same"))
 
 
 def _finding(side: Side, size: _Size, costs: list[_Cost]) -> Finding:
@@ -303,9 +309,12 @@ def _time_left(side: Side, size: _Size, endpoint: str | None, rate: float) -> _L
 
 
 def _left_of(side: Side, size: _Size, endpoint: str, quantile: str, rate: float) -> _Left:
-    limit, windows = limit_of(side, endpoint, quantile), side.observed(f"latency.{quantile}", endpoint)
-    fit = exponent(size.at(windows.t), windows.v, _rate(side, windows.t)) if limit is not None and windows else None
-    if fit is None or limit is None or fit.best.at(fit.size) >= limit or fit.low <= 0:
+    metric, limit = f"latency.{quantile}", limit_of(side, endpoint, quantile)
+    windows = side.observed(metric, endpoint)
+    if limit is None or windows is None:
+        return None, None, None, None
+    fit = exponent(size.at(windows.t), windows.v, _beside(side, metric, endpoint, windows.t))
+    if fit is None or fit.best.at(fit.size) >= limit or fit.low <= 0:
         return None, None, None, None
     reached = [c.size_at(limit) for c in (fit.most, fit.best, fit.least)]
     left = [max(0.0, (n - fit.size) / rate) if n is not None else None for n in reached]

@@ -88,6 +88,22 @@ def test_what_the_data_explain_better_than_time_is_sure() -> None:
     assert found.low <= 1 <= found.high
 
 
+def test_what_the_host_did_to_a_reference_is_not_in_the_exponent() -> None:
+    slow: Shape = lambda t: 0.002 * (t > 110) + 0.001 * np.sin(t / 9)  # noqa: E731
+    spec = scenario(criteria=LOOSE, reference={"url": "http://127.0.0.1:8001", "process": {"command": "server --old"}})
+    grown = side(spec, latency=lambda t: 0.005 + 0.0001 * t + slow(t), sigma=0.1)
+    steady = side(spec, latency=lambda t: 0.005 + slow(t), sigma=0.1, seed=2)
+    steady = changed(steady, tallies=tuple(dataclasses.replace(y, side="reference") for y in steady.tallies))
+    beside = the(judge(recording(spec, grown, steady)), "superlinear_cost")
+    alone = the(judge(recording(scenario(criteria=LOOSE), grown)), "superlinear_cost")
+    assert beside.low is not None
+    assert beside.high is not None
+    assert beside.low <= 1 <= beside.high
+    assert alone.low is not None
+    assert alone.high is not None
+    assert beside.high - beside.low < 0.7 * (alone.high - alone.low)
+
+
 def declared(size: dict[str, Any], keys: Shape) -> Verdict:
     target = {"url": "http://127.0.0.1:8000", "process": {"command": "server"}, **size}
     spec = scenario(criteria=LOOSE, target=target)
