@@ -15,13 +15,12 @@ import numpy as np
 
 from soak.core import units
 from soak.core.metrics import TREND_WINDOWS
-from soak.core.records import Floats
-from soak.core.units import Dimension
 from soak.core.verdict import Confidence, Finding
 from soak.judge.advice import ADVICE, HEALTHY_COST
 from soak.judge.causes_time import CPU, GATES, gate_of, limit_of
 from soak.judge.side import Side
-from soak.judge.stats.blocks import LEVEL_BLOCKS, Blocks
+from soak.judge.sizes import Size, beside, size_of, windows_of
+from soak.judge.stats.blocks import Blocks
 from soak.judge.stats.exponent import Exponent, exponent
 
 _DRIFTS = ("latency_drift", "cpu_drift")
@@ -36,19 +35,6 @@ _FAIR_PART = 0.25
 _NEIGHBOURS = 2.0
 """Times: programs that share its caches and cores make a request's CPU time dearer by that at most."""
 _FURTHER = 10
-
-
-@dataclass(frozen=True, slots=True)
-class _Size:
-    """What cost is held against: sizes `n` at times `t` (s), and what they count."""
-
-    t: Floats
-    n: Floats
-    what: str
-    dimension: Dimension
-
-    def at(self, t: Floats) -> Floats:
-        return np.maximum(np.interp(t, self.t, self.n), 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +64,7 @@ class _Cost:
 
 def one_root(side: Side, findings: list[Finding]) -> list[Finding]:
     """The same findings, with drifts that size explains as `superlinear_cost`: one for each exponent."""
-    size = _size(side)
+    size = size_of(side)
     if size is None:
         return [_unsized(side, f) if f.cause in _DRIFTS else f for f in findings]
     costs, others = [], []
@@ -112,22 +98,7 @@ def _worst_first(cost: _Cost) -> tuple[bool, float]:
     return cost.drift.severity != "fail", -float(v[-1] / max(v[0], 1e-9))
 
 
-def _size(side: Side) -> _Size | None:
-    """Requests done since load began, or what the target declares as its size."""
-    declared = side.recording.scenario.sides[side.name].size
-    if declared is not None:
-        series = side.soak_series(declared)
-        return _Size(series.t, series.v, declared, "count") if series is not None and len(series) > 1 else None
-    by_start: dict[float, int] = {}
-    for y in side.data.tallies:
-        by_start[round(y.start + y.length, 3)] = by_start.get(round(y.start + y.length, 3), 0) + y.done
-    if len(by_start) < 2:
-        return None
-    ends = sorted(by_start)
-    return _Size(np.array(ends), np.cumsum([by_start[e] for e in ends]).astype(float), "requests done", "count")
-
-
-def _cost(side: Side, size: _Size, drift: Finding) -> _Cost | None:
+def _cost(side: Side, size: Size, drift: Finding) -> _Cost | None:
     """How the cost behind a drift grows with size; None when neither CPU nor the median grows by what matters."""
     metric, endpoint = "cpu.per_request", None
     if not _cpu_grows(side, drift):
@@ -137,7 +108,7 @@ def _cost(side: Side, size: _Size, drift: Finding) -> _Cost | None:
         fitted = side.trend(metric, endpoint)
         if fitted is None or gate_of(side, "p50").severity(fitted) is None:
             return None
-    windows = _windows(side, metric, endpoint)
+    windows = windows_of(side, metric, endpoint)
     grown = side.trend(metric, endpoint)
     if windows is None or grown is None:
         return None
@@ -145,22 +116,13 @@ def _cost(side: Side, size: _Size, drift: Finding) -> _Cost | None:
         if metric != "cpu.per_request" or grown.last < _NEIGHBOURS * grown.first:
             return None
         drift = replace(drift, severity="fail")
-    beside = _beside(side, metric, endpoint, windows.t)
-    fit = exponent(size.at(windows.t), windows.v, beside)
+    other = beside(side, metric, endpoint, windows.t)
+    fit = exponent(size.at(windows.t), windows.v, other)
     if fit is None:
         return None
     begin = side.recording.load_start or 0.0
-    by_time = exponent(np.maximum(windows.t - begin, 1e-3), windows.v, beside)
+    by_time = exponent(np.maximum(windows.t - begin, 1e-3), windows.v, other)
     return _Cost(drift, metric, windows, fit, fit.score - by_time.score if by_time is not None else 0.0)
-
-
-def _windows(side: Side, metric: str, endpoint: str | None) -> Blocks | None:
-    """What is fitted: windows of a percentile, or CPU in windows as short as it is measured in, up to 60 of them."""
-    found = side.observed(metric, endpoint)
-    fine = side.soak_series(metric) if endpoint is None else None
-    if found is None or fine is None or len(fine) > LEVEL_BLOCKS:
-        return found
-    return Blocks(fine.t, fine.v, side.length / len(fine))
 
 
 def _cpu_grows(side: Side, drift: Finding) -> bool:
@@ -180,22 +142,7 @@ def _cpu_grows(side: Side, drift: Finding) -> bool:
     )
 
 
-def _beside(side: Side, metric: str, endpoint: str | None, t: Floats) -> Floats | None:
-    """What cost also depends on at times `t`: what the host did to a reference, or the rate if that has a pattern.
-
-    A reference under the same arrivals has both in it, for they are the same for the two.
-    """
-    if side.name == "candidate" and "reference" in side.recording.sides:
-        theirs = _windows(Side("reference", side.recording, side.start, side.end), metric, endpoint)
-        return np.interp(t, theirs.t, theirs.v) if theirs is not None else None
-    rate = side.series("throughput.rate")  # a busier server is slower by itself
-    if side.recording.scenario.load.pattern is None or rate is None:
-        return None
-    width = max(1, round(len(rate) / max(1, len(t))))
-    return np.interp(t, rate.t, np.convolve(rate.v, np.ones(width) / width, mode="same"))
-
-
-def _finding(side: Side, size: _Size, costs: list[_Cost]) -> Finding:
+def _finding(side: Side, size: Size, costs: list[_Cost]) -> Finding:
     """One finding for all of them: the first is the worst, and where it is looked for."""
     cost = costs[0]
     fit, drift = cost.fit, cost.drift
@@ -206,7 +153,7 @@ def _finding(side: Side, size: _Size, costs: list[_Cost]) -> Finding:
         f"{_whose(cost)} grows as n^{fit.best.b:.2f} ({fit.low:.2f} to {fit.high:.2f}) of the {size.what}, "
         f"{_class(fit)}: {units.duration(now)} now, {units.duration(further)} at {_FURTHER} times that"
     )
-    rate = _size_rate(size)
+    rate = size.rate
     at = f", which at this rate is in {units.duration(round((_FURTHER - 1) * fit.size / rate))}" if rate > 0 else ""
     evidence = [
         f"{len(cost.windows.v)} windows, {fit.n_eff:.0f} of them independent; {size.what} rose from "
@@ -242,7 +189,7 @@ def _finding(side: Side, size: _Size, costs: list[_Cost]) -> Finding:
     )
 
 
-def _still_a_drift(size: _Size, cost: _Cost) -> Finding:
+def _still_a_drift(size: Size, cost: _Cost) -> Finding:
     """What does not fail by size: better explained by time, logarithmic, or not to be told."""
     fit, drift = cost.fit, cost.drift
     if cost.by_time >= _BETTER:
@@ -293,27 +240,21 @@ def _tail(side: Side, endpoint: str | None) -> list[str]:
     return [f"p99 went from {units.duration(p99.first)} to {units.duration(p99.last)}"] if p99 is not None else []
 
 
-def _size_rate(size: _Size) -> float:
-    """By how much size grows a second, over the second half."""
-    half = len(size.t) // 2
-    return float((size.n[-1] - size.n[half]) / max(size.t[-1] - size.t[half], 1e-9))
-
-
 _Left = tuple[float | None, float | None, float | None, str | None]
 
 
-def _time_left(side: Side, size: _Size, endpoint: str | None, rate: float) -> _Left:
+def _time_left(side: Side, size: Size, endpoint: str | None, rate: float) -> _Left:
     """When the first stated limit of a percentile is reached (s: early, likely, late), along a curve of its own."""
     lefts = [_left_of(side, size, endpoint, q, rate) for q in GATES] if endpoint is not None and rate > 0 else []
     return min(lefts, key=lambda left: left[1] if left[1] is not None else math.inf, default=(None, None, None, None))
 
 
-def _left_of(side: Side, size: _Size, endpoint: str, quantile: str, rate: float) -> _Left:
+def _left_of(side: Side, size: Size, endpoint: str, quantile: str, rate: float) -> _Left:
     metric, limit = f"latency.{quantile}", limit_of(side, endpoint, quantile)
     windows = side.observed(metric, endpoint)
     if limit is None or windows is None:
         return None, None, None, None
-    fit = exponent(size.at(windows.t), windows.v, _beside(side, metric, endpoint, windows.t))
+    fit = exponent(size.at(windows.t), windows.v, beside(side, metric, endpoint, windows.t))
     if fit is None or fit.best.at(fit.size) >= limit or fit.low <= 0:
         return None, None, None, None
     reached = [c.size_at(limit) for c in (fit.most, fit.best, fit.least)]
