@@ -1,7 +1,8 @@
 """Whether each story is caught, and by which cause: `python -m benchmarks.stories` (about ten minutes).
 
 A story is one task done twice: by a trusted program and by a plausible one. Both are soaked side by side as in
-`scenarios/`, shortened. With `--itself` the trusted one is soaked beside itself: then nothing may be found.
+`scenarios/`, shortened. With `--itself` the trusted one is soaked beside itself: then nothing may fail it. The exit code is 1
+when a story does not come out as it should.
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ def main() -> None:
         story = SPECIMENS[name]
         causes = [", ".join(f"`{c}`" for c in side) or "nothing" for side in (result.candidate, result.reference)]
         print(f"| {name} | {story.well} | {story.truth} | {result.code} | {causes[0]} | {causes[1]} |")
+    clean = [not result.candidate and not result.reference for result in results]
+    caught = [result.caught(name) for name, result in zip(names, results, strict=True)]
+    sys.exit(not all(clean if given.itself else caught))
 
 
 if __name__ == "__main__":
