@@ -1,7 +1,7 @@
 """Whether each story is caught, and by which cause: `python -m benchmarks.stories` (about ten minutes).
 
 A story is one task done twice: by a trusted program and by a plausible one. Both are soaked side by side as in
-`scenarios/`, shortened. With `--itself` the trusted one is soaked beside itself: then nothing may fail it. The exit code is 1
+`scenarios/`. With `--itself` the trusted one is soaked beside itself: then nothing may fail it. The exit code is 1
 when a story does not come out as it should.
 """
 
