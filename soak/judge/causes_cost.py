@@ -22,6 +22,7 @@ from soak.judge.side import Side
 from soak.judge.sizes import Size, beside, size_of, windows_of
 from soak.judge.stats.blocks import Blocks
 from soak.judge.stats.exponent import Exponent, exponent
+from soak.judge.stats.trend import Trend, trend
 
 _DRIFTS = ("latency_drift", "cpu_drift")
 _MORE_THAN_LOG = 0.25
@@ -109,7 +110,7 @@ def _cost(side: Side, size: Size, drift: Finding) -> _Cost | None:
         if fitted is None or gate_of(side, "p50").severity(fitted) is None:
             return None
     windows = windows_of(side, metric, endpoint)
-    grown = side.trend(metric, endpoint)
+    grown = _trend(side, metric, endpoint)
     if windows is None or grown is None:
         return None
     if drift.severity == "warning":  # it has somebody else to blame, unless nobody else can do so much
@@ -125,13 +126,19 @@ def _cost(side: Side, size: Size, drift: Finding) -> _Cost | None:
     return _Cost(drift, metric, windows, fit, fit.score - by_time.score if by_time is not None else 0.0)
 
 
+def _trend(side: Side, metric: str, endpoint: str | None) -> Trend | None:
+    """The trend of what an exponent is fitted to."""
+    windows = windows_of(side, metric, endpoint)
+    return trend(windows.t, windows.v) if windows is not None else None
+
+
 def _cpu_grows(side: Side, drift: Finding) -> bool:
     """Whether CPU for each request grows by what matters, and by so much that it is what the drift comes of.
 
     That is to more than neighbours could make of it, or by a fair part of what service time does. Waiting for the
     requests before multiplies what a request costs, so near saturation service time grows by far more.
     """
-    cpu = side.trend("cpu.per_request")
+    cpu = _trend(side, "cpu.per_request", None)
     if cpu is None or CPU.severity(cpu) is None or (cpu.n < TREND_WINDOWS and cpu.low * cpu.span < CPU.bar(cpu)):
         return False  # few windows show only what is gross
     service = side.trend("service.p50", drift.endpoint) if drift.endpoint is not None else None

@@ -48,10 +48,9 @@ def size_of(side: Side) -> Size | None:
 
 def windows_of(side: Side, metric: str, endpoint: str | None) -> Blocks | None:
     """What is fitted: windows of a percentile, or CPU in windows as short as it is measured in, up to 60 of them."""
-    found = side.observed(metric, endpoint)
     fine = side.soak_series(metric) if endpoint is None else None
-    if found is None or fine is None or len(fine) > LEVEL_BLOCKS:
-        return found
+    if fine is None or len(fine) > LEVEL_BLOCKS:
+        return side.observed(metric, endpoint)
     return Blocks(fine.t, fine.v, side.length / len(fine))
 
 

@@ -94,7 +94,7 @@ def test_another_thing_that_cost_depends_on_is_set_apart() -> None:
 @pytest.mark.parametrize(
     "n,z",
     [
-        pytest.param(N[:11], costs(1.0)[:11], id="too few"),
+        pytest.param(N[:9], costs(1.0)[:9], id="too few"),
         pytest.param(np.ones(60), costs(1.0), id="one size"),
         pytest.param(N, np.ones(60), id="one cost"),
         pytest.param(N, costs(1.0, noise=0.0)[::-1].copy(), id="falls"),

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from soak.core.metrics import TREND_WINDOWS
-
 Floats = npt.NDArray[np.float64]
+
+MIN_WINDOWS = 10
+"""Fewer than this are no exponent."""
 
 _GRID = np.round(np.arange(-2.0, 4.001, 0.05), 2)
 _FREE_BELOW = 0.5
@@ -111,7 +112,7 @@ def exponent(n: Floats, z: Floats, beside: Floats | None = None, alpha: float = 
     `beside` is something else that costs may depend on, such as the rate of arrivals at that moment.
     """
     m = len(z)
-    if m < TREND_WINDOWS or float(np.min(n)) <= 0 or np.ptp(n) == 0 or np.ptp(z) == 0:
+    if m < MIN_WINDOWS or float(np.min(n)) <= 0 or np.ptp(n) == 0 or np.ptp(z) == 0:
         return None
     x, scale = n / np.max(n), float(np.median(np.abs(z))) or 1.0
     y = z / scale
