@@ -18,8 +18,7 @@ class Gate:
 
     def bar(self, fitted: Trend) -> float:
         """Growth over the soak, in units, that must be reached."""
-        level = abs(fitted.start_level + fitted.level) / 2
-        return max(self.absolute, self.relative * level)
+        return max(self.absolute, self.relative * fitted.base)
 
     def severity(self, fitted: Trend) -> Severity | None:
         """`fail` for growth that is certain, matters and goes on; `info` if it levels off; else nothing."""

@@ -11,13 +11,15 @@ from functools import cached_property
 
 import numpy as np
 
-from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
+from soak.core.metrics import METRICS, QUANTILES, WANTED
 from soak.core.records import Clock, Floats, Outcome, Series, Tally, Window
 from soak.judge.side import ENOUGH, FAILURES, SERVED, Side, binned, worse
 from soak.judge.stats import sawtooth
-from soak.judge.stats.blocks import FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS
+from soak.judge.stats.blocks import FEW_FALLS, FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS
 
 _FLOOR_QUANTILE = 0.05
+_WINDOWS = 30
+"""Rather than have fewer, the least requests that hold a percentile are accepted: few windows tell little of noise."""
 _MIN_SAMPLES = 3
 _ENOUGH = 0.9
 _TAKE: dict[str, Callable[[Floats], float]] = {
@@ -94,8 +96,8 @@ class Pair:
         failed = [self.windows(side, endpoint, clock, "failed") for side in self.sides]
         total = min(sum(w.histogram.total for w in windows) for windows in served)
         count = min(LEVEL_BLOCKS, total // WANTED[quantile])
-        if count < TREND_WINDOWS:
-            count = min(TREND_WINDOWS, total // ENOUGH[quantile])
+        if count < _WINDOWS:
+            count = min(_WINDOWS, total // ENOUGH[quantile])
         count = min(count, *(len(windows) for windows in served))
         if count < 1:
             return None
@@ -161,12 +163,14 @@ class Pair:
     def _blocks(self, found: list[Series], most: int, shape: str) -> int:
         """How many blocks: with samples enough in each, and each a whole sawtooth long, on both sides."""
         count = max(1, min(most, *(len(s) // _MIN_SAMPLES for s in found)))
-        periods = (
-            [p for s in found if (p := sawtooth.period(s.t, sawtooth.falls(s.v))) is not None]
-            if shape == "floor"
-            else []
-        )
+        periods = [p for s in found if (p := _period(s)) is not None] if shape == "floor" else []
         return min(count, max(MIN_BLOCKS, int(self.length / max(periods)))) if periods else count
+
+
+def _period(series: Series) -> float | None:
+    """The usual time (s) between falls of a series that climbs and is collected; None if it does not."""
+    at = sawtooth.falls(series.v)
+    return float(np.median(np.diff(series.t[at]))) if len(at) >= FEW_FALLS else None
 
 
 def _mean(v: Floats) -> float:

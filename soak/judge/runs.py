@@ -133,7 +133,7 @@ def _level(side: Side, metric: str) -> float | None:
         return float(np.mean(once.v)) if once is not None else None
     if METRICS[metric].room not in ("memory", "cpu", "allocations", "throughput"):
         return None
-    if METRICS[metric].room == "allocations":
+    if METRICS[metric].room in ("allocations", "throughput"):
         found = side.soak_series(metric)
         return float(np.mean(found.v)) if found is not None else None
     blocks = side.blocks(metric)

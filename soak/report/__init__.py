@@ -4,5 +4,15 @@ from soak.report.compared import render_compared
 from soak.report.flamegraph import SHOWN, write_flamegraph
 from soak.report.json_view import schema
 from soak.report.render import FORMATS, render
+from soak.report.series import render_series, series_json
 
-__all__ = ["FORMATS", "SHOWN", "render", "render_compared", "schema", "write_flamegraph"]
+__all__ = [
+    "FORMATS",
+    "SHOWN",
+    "render",
+    "render_compared",
+    "render_series",
+    "schema",
+    "series_json",
+    "write_flamegraph",
+]

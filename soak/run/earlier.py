@@ -49,12 +49,19 @@ def earlier_runs(scenario: Scenario, folder: Path, runs: Path) -> dict[str, obje
 
 
 def known_noise(name: str, load: str, runs: Path) -> Noise:
-    """The noise that was measured under this load (`soak compare --calibrate`), or what is assumed."""
-    path = noise_path(name, runs)
-    if not path.is_file():
-        return Noise()
-    try:
-        noise = Noise.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise SoakError(f"{path}: cannot be read as measured noise ({error}); remove it or calibrate anew") from None
-    return noise if noise.load == load else Noise()
+    """The noise that was measured under this load (`soak compare --calibrate`), or what is assumed.
+
+    A run of a pair has the scenario's name with its side behind it.
+    """
+    for path in (noise_path(name, runs), noise_path(name.rpartition("-")[0], runs)):
+        if not path.is_file():
+            continue
+        try:
+            noise = Noise.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise SoakError(
+                f"{path}: cannot be read as measured noise ({error}); remove it or calibrate anew"
+            ) from None
+        if noise.load == load:
+            return noise
+    return Noise()

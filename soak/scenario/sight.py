@@ -19,6 +19,7 @@ _SMOKE_S = 600.0
 
 MIN_PAIRS = 5
 """Pairs of windows: a ratio from fewer has no interval."""
+_RATIO_WINDOWS = 30
 MIN_WINDOWS = 8
 """Of allocations: a trend through fewer says nothing."""
 INSIDE = (
@@ -74,8 +75,8 @@ def _ratio(criterion: Criterion, scenario: Scenario, folder: Path, quantile: str
     if count is None:
         return f"{whole} window by window; how many windows depends on the target."
     windows = min(60, int(count // WANTED[quantile]))
-    if windows < TREND_WINDOWS:
-        windows = min(TREND_WINDOWS, int(count // max(bounding(quantile), 1)))
+    if windows < _RATIO_WINDOWS:
+        windows = min(_RATIO_WINDOWS, int(count // max(bounding(quantile), 1)))
     if windows < MIN_PAIRS:
         longer = units.duration(scenario.phases.soak * bounding(quantile) * MIN_PAIRS / count)
         return (

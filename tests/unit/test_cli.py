@@ -14,7 +14,7 @@ from soak.cli import main
 from soak.runfile import RunWriter
 from tests.unit.test_runfile import META, write
 
-VERBS = ("init", "check", "run", "worker", "exec", "observe", "judge", "report", "compare", "runs", "demo")
+VERBS = ("init", "check", "run", "worker", "exec", "observe", "judge", "report", "compare", "trend", "runs", "demo")
 ROOT = Path(__file__).parents[2]
 
 

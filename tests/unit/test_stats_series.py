@@ -88,7 +88,7 @@ def test_growth_and_its_interval_are_relative_to_the_level() -> None:
         assert found.low is not None
         assert found.high is not None
         assert found.low < found.growth < found.high
-        inside += found.low <= 20 / 110 <= found.high
+        inside += found.low <= 0.2 <= found.high
     assert inside >= 17
 
 

@@ -1,8 +1,8 @@
-"""Blocks: a long series as a few dozen numbers, each over at least one cycle of whatever goes round.
+"""Blocks: a long series as a few dozen numbers.
 
 Testing for a trend on raw samples fires on noise that remembers itself; block medians and block floors
-forget most of it, and a floor over a whole garbage collection cycle does not see the sawtooth. Of cycles that
-are too few for that, each block is told how long it has been since the last fall.
+forget most of it. Of a series that climbs and is collected, each block is told how far up the climb it is:
+that explains the sawtooth with all that was seen, where floors of whole cycles would use a few low samples.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ FEW_FALLS = 3
 
 _FLOOR_QUANTILE = 0.05
 _MIN_SAMPLES = 3
-_MANY_CYCLES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Blocks:
     """Block middles `t` (s) and values `v`; blocks without a sample are absent, never zero.
 
     `length` is that of a block (s). `beside` are columns of the same length that explain a part of it, and
-    `falls` how often a sawtooth fell, where there were too few cycles for a block each; else None.
+    `falls` how often a sawtooth fell; None for what is none.
     """
 
     t: Floats
@@ -46,12 +45,12 @@ class Blocks:
 
 
 def level_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
-    """Medians of up to 60 blocks of [start, end), each one sawtooth long if there are enough of those."""
+    """Medians of up to 60 blocks of [start, end); means beside the phase of a sawtooth, if it is one."""
     return _cycles(t, v, start, end, LEVEL_BLOCKS, lambda x: float(np.median(x)))
 
 
 def floor_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
-    """5 % quantiles of up to 24 blocks of [start, end), each one sawtooth long if there are enough of those."""
+    """5 % quantiles of up to 24 blocks of [start, end); means beside the phase of a sawtooth, if it is one."""
     return _cycles(t, v, start, end, FLOOR_BLOCKS, lambda x: float(np.quantile(x, _FLOOR_QUANTILE)))
 
 
@@ -64,11 +63,8 @@ def peak_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
 def _cycles(t: Floats, v: Floats, start: float, end: float, most: int, take: Callable[[Floats], float]) -> Blocks:
     t, v = _inside(t, v, start, end)
     at = sawtooth.falls(v)
-    period = sawtooth.period(t, at)
     if not len(at):
         return _blocks(t, v, start, end, most, take)
-    if period is not None and (end - start) / period >= _MANY_CYCLES:
-        return _blocks(t, v, start, end, min(most, int((end - start) / period)), take)
     # a block's mean is as far up the climb as its mean time: so both are means
     plain = _blocks(t, v, start, end, LEVEL_BLOCKS, lambda x: float(np.mean(x)))
     cuts = np.searchsorted(t, np.linspace(start, end, round((end - start) / plain.length) + 1))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from soak.core.verdict import Result
 from soak.judge.stats.blocks import FEW_FALLS
 from soak.judge.stats.trend import Trend
-
-Decision = Literal["fail", "pass", "inconclusive"]
 
 _CERTAIN = 0.5
 """Of the bar, that the low end of the interval must reach: not just more than nothing."""
@@ -25,7 +22,7 @@ def grows(fitted: Trend, bar: float) -> bool:
     return fitted.growth >= bar and fitted.low * fitted.span >= _CERTAIN * bar
 
 
-def decide(fitted: Trend, bar: float) -> Decision:
+def decide(fitted: Trend, bar: float) -> Result:
     """`fail` for growth of `bar` units or more that goes on, `pass` where less than that is certain."""
     if fitted.shape == "step" and fitted.step_low >= bar:
         return "inconclusive" if came_early(fitted) else "fail"

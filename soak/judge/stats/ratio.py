@@ -23,6 +23,10 @@ Floats = npt.NDArray[np.float64]
 MIN_PAIRS = 5
 """Fewer pairs of windows than this are no interval."""
 _LEAST_N_EFF = 2.0
+_NO_NOISE = 0.001
+"""So sure must a line be to be taken out: taken out of noise that wanders, it would hide how much that wanders."""
+_CAUTION = 0.5
+"""Standard errors by which the correlation may be larger than it looks: few windows cannot tell it well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def of_windows(t: Floats, candidate: Floats, reference: Floats, alpha: float = 0
     mean, rest, lost = float(np.mean(logs)), logs - np.mean(logs), 1
     if np.ptp(logs) == 0:
         return exact(math.exp(mean), n)
-    fitted = trend(t, ratios)
+    fitted = trend(t, ratios, _NO_NOISE)
     if fitted is not None and (fitted.low > 0 or fitted.high < 0):
         level = float(np.mean(ratios))
         rest, lost = (ratios - level - fitted.slope * (t - np.mean(t))) / level, 2
@@ -131,9 +135,10 @@ def _student(mean: float, error: float, freedom: float, n: int, n_eff: float, al
 
 def _lag_one(rest: Floats) -> float:
     """Lag-one correlation of what has a mean of zero, never negative, corrected for its bias towards zero."""
-    square = float(rest[:-1] @ rest[:-1])
+    n, square = len(rest), float(rest[:-1] @ rest[:-1])
     r = float(rest[1:] @ rest[:-1]) / square if square > 0 else 0.0
-    return min(0.99, r + (1 + 4 * r) / len(rest)) if r > 0 else 0.0
+    r += (1 + 4 * r) / n
+    return min(0.99, max(0.0, r + _CAUTION * math.sqrt(max(0.0, 1 - r * r) / n)))
 
 
 def _bunch(*sides: Sequence[int]) -> float:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +56,7 @@ class Estimate:
 
     def half(self, alpha: float) -> float:
         """Half the width of its two-sided interval at level 1 - `alpha`."""
-        return max(float(stats.t.ppf(1 - alpha / 2, freedom)) * error for error, freedom in self.doubts)
+        return max(float(special.stdtrit(freedom, 1 - alpha / 2)) * error for error, freedom in self.doubts)
 
     def below(self, bound: float) -> float:
         """The one-sided p-value of the hypothesis that it is no more than `bound`."""
@@ -79,14 +79,14 @@ def fit(designs: Floats, y: Floats, chosen: int = 0) -> Fits:
     rho = np.zeros(count)
     whitened, moved = designs, target
     for _ in range(2):
-        rho = _rho(target - np.einsum("cmi,ci->cm", designs, beta))
+        rho = _rho(target - (designs @ beta[..., None])[..., 0])
         w = np.sqrt(1 - rho**2)
         whitened = np.concatenate(
             [w[:, None, None] * designs[:, :1], designs[:, 1:] - rho[:, None, None] * designs[:, :-1]], axis=1
         )
         moved = np.concatenate([w[:, None] * target[:, :1], target[:, 1:] - rho[:, None] * target[:, :-1]], axis=1)
         beta, gram = _least_squares(whitened, moved)
-    rest = moved - np.einsum("cmi,ci->cm", whitened, beta)
+    rest = moved - (whitened @ beta[..., None])[..., 0]
     variance = np.maximum(np.einsum("cm,cm->c", rest, rest) / (m - k), 1e-18)
     bic = m * np.log(variance * (m - k) / m) - np.log(1 - rho**2) + (k + chosen) * np.log(m)
     return Fits(beta, gram, rho, variance, bic, whitened, rest)
@@ -131,11 +131,10 @@ def _cosine_error(x: Floats, rest: Floats, column: int, cosines: int) -> float:
 
 
 def _least_squares(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    gram = np.einsum("cmi,cmj->cij", x, x, optimize=True)
+    gram = x.transpose(0, 2, 1) @ x
     k = gram.shape[1]
     ridge = _RIDGE * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(k)
-    right = np.einsum("cmi,cm->ci", x, y)
-    return np.linalg.solve(gram + ridge, right[..., None])[..., 0], gram
+    return np.linalg.solve(gram + ridge, x.transpose(0, 2, 1) @ y[..., None])[..., 0], gram
 
 
 def _rho(residuals: Floats) -> Floats:
@@ -152,4 +151,4 @@ def _rho(residuals: Floats) -> Floats:
 def _tail(distance: float, error: float, freedom: float) -> float:
     if error <= 0:
         return 0.0 if distance > 0 else 1.0
-    return float(stats.t.sf(distance / error, freedom))
+    return float(special.stdtr(freedom, -distance / error))

@@ -15,7 +15,6 @@ _OF_STEPS = 6.0
 _RISES = 0.25
 """Sudden rises for each sudden fall, from which on falls end bursts and not climbs."""
 _AROUND = 3
-_PERIOD_FALLS = 3
 
 
 def falls(v: Floats) -> Indices:
@@ -36,11 +35,6 @@ def falls(v: Floats) -> Indices:
     down = [int(i) for i in np.flatnonzero(steps < -least) + 1 if _lasts(v, int(i), least)]
     rises = int(np.count_nonzero(steps > least))
     return np.array(down, dtype=np.int64) if len(down) >= 2 and rises <= _RISES * len(down) else none
-
-
-def period(t: Floats, at: Indices) -> float | None:
-    """The usual time between two falls, in the unit of `t`; None with fewer than three."""
-    return float(np.median(np.diff(t[at]))) if len(at) >= _PERIOD_FALLS else None
 
 
 def climbs(t: Floats, at: Indices, cuts: Indices) -> tuple[Floats, ...]:

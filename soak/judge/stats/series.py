@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from soak.core.verdict import Result, SeriesVerdict, Why
 from soak.judge.stats.blocks import FEW_FALLS, MIN_BLOCKS, Blocks, floor_blocks, level_blocks
-from soak.judge.stats.decide import Decision, came_early, decide, grows
+from soak.judge.stats.decide import came_early, decide, grows
 from soak.judge.stats.holm import beyond
 from soak.judge.stats.regress import Floats
-from soak.judge.stats.trend import Shape, Trend, trend
+from soak.judge.stats.trend import Trend, trend
 
 Kind = Literal["level", "floor", "ratio"]
 """A level is judged by its medians, a floor (memory under a garbage collector) by its lows, a ratio as a level."""
@@ -27,27 +28,6 @@ ALPHA = 0.025
 """One-sided: what the low end of a two-sided 95 % interval stands for."""
 
 _MOST_LONGER = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesVerdict:
-    """What is held of one series. Growth is over its span, relative to its level, with a 95 % interval.
-
-    `reason` is in words, times in it in seconds since the first point. `longer` is how much longer (in spans) it
-    would have to be seen to settle a doubt, if that can be said. `eta` is when a stated limit is reached: at the
-    earliest, by the trend and at the latest, in seconds from the end (None: never).
-    """
-
-    verdict: Decision
-    growth: float | None
-    low: float | None
-    high: float | None
-    shape: Shape | Literal["unknown"]
-    why: Literal["grows", "stepped", "below", "settled", "noise", "levelling", "early", "cycles", "many", "short"]
-    p: float = 1.0
-    onset: float | None = None
-    longer: float | None = None
-    eta: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 def judge_series(
@@ -69,7 +49,7 @@ def judge_series(
     fitted = trend(found.t, found.v, beside=found.beside, falls=found.falls) if found is not None else None
     if fitted is None:
         return SeriesVerdict("inconclusive", None, None, None, "unknown", "short")
-    level = max(abs(fitted.start_level + fitted.level) / 2, float(np.median(np.abs(found.v))) / 2) if found else 0.0
+    level = max(fitted.base, float(np.median(np.abs(v[np.isfinite(v)]))) / 2 if reference is None else 0.0)
     if level == 0:  # zero all the time
         return SeriesVerdict("pass", 0.0, 0.0, 0.0, "flat", "below")
     bar = tolerance * level
@@ -81,6 +61,8 @@ def judge_series(
         high=fitted.high * fitted.span / level,
         shape=fitted.shape,
         why=_why(decision, fitted, bar),
+        start=fitted.start,
+        span=fitted.span,
         p=fitted.p,
         onset=fitted.step_at if fitted.shape == "step" else fitted.onset,
         longer=_longer(fitted, bar) if decision == "inconclusive" else None,
@@ -122,9 +104,7 @@ def _against(candidate: Blocks, reference: Blocks | None) -> Blocks | None:
     return Blocks(candidate.t, candidate.v / below, candidate.length, beside, min(falls, default=None))
 
 
-def _why(
-    decision: Decision, fitted: Trend, bar: float
-) -> Literal["grows", "stepped", "below", "settled", "noise", "levelling", "early", "cycles"]:
+def _why(decision: Result, fitted: Trend, bar: float) -> Why:
     if decision == "fail":
         return "stepped" if fitted.shape == "step" else "grows"
     if decision == "pass":

@@ -29,6 +29,7 @@ _BETTER_FILLING = -4.0
 _TIRED = 0.25
 _STILL_RISING = 0.75
 """Of the growth over the run: what the last third would come to, for growth that has ended, or is at its height."""
+_NEXT_TO_NOTHING = 0.25
 _SMOOTHED = 7
 _OUTLIER = 4.0
 
@@ -78,10 +79,15 @@ class Trend:
         """Growth over the span, in units."""
         return self.slope * self.span
 
-    def relative(self, slope: float) -> float:
-        """A slope as growth over the span by the median level; NaN for a level of zero."""
+    @property
+    def base(self) -> float:
+        """What growth is relative to: where the line starts; its middle, if it starts at next to nothing."""
         middle = abs(self.start_level + self.level) / 2
-        return slope * self.span / middle if middle > 0 else float("nan")
+        return self.start_level if self.start_level > _NEXT_TO_NOTHING * middle else middle
+
+    def relative(self, slope: float) -> float:
+        """A slope as growth over the span by the level it started from; NaN for a level of zero."""
+        return slope * self.span / self.base if self.base > 0 else float("nan")
 
     def reaches(self, bar: float) -> float:
         """The p-value of the hypothesis that growth over the span is `bar` units or more, over all models."""
