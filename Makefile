@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test accuracy accuracy-causes bench-load bench-probe check format lint types imports schema goldens clean
+.PHONY: help install demo test accuracy accuracy-causes stories bench-judge bench-load bench-probe check format lint types imports schema goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ $(PEERS): $(STAMP)
 
 accuracy-causes: $(STAMP) ## How often the cause of growth is the right one (half an hour; see docs/performance.md)
 	$(BIN)/python -m benchmarks.causes --seed 3
+
+stories: $(STAMP) ## Soak each plausible program beside a trusted one (ten minutes; see docs/stories.md)
+	$(BIN)/python -m benchmarks.stories
 
 bench-probe: $(STAMP) ## Measure what watching costs (six minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.probe

@@ -74,26 +74,35 @@ def _monitored(seconds: float, wait: Wait) -> tuple[float, str, Calls]:
 _PENDING = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _NOW: dict[str, Calls | None] = {"calls": None, "counted": None}
 """What is counted now, and what the main thread has begun to count. It may come to that long after we left."""
+_IN = {"main": False}
+"""Whether the main thread has our profile function, or is about to take it."""
+_LEAVES_S = 1.0
+"""A main thread that runs leaves at once; one that waits in C for longer is not in our function."""
 
 
 def _entered(frame: FrameType, event: str, _argument: object) -> None:
     calls = _NOW["calls"]
     if calls is None:
         sys.setprofile(None)  # it did not come to it by itself
+        _IN["main"] = False
     elif event == "call":
         calls.note(frame.f_code)
 
 
 def _begin(_nothing: object) -> int:
+    _IN["main"] = True  # before it looks: whoever leaves says so first, and looks at this after
     if sys.getprofile() is None and _NOW["calls"] is not None:
         sys.setprofile(_entered)
         _NOW["counted"] = _NOW["calls"]
+    else:
+        _IN["main"] = False
     return 0
 
 
 def _end(_nothing: object) -> int:
     if sys.getprofile() is _entered and _NOW["calls"] is None:
         sys.setprofile(None)
+    _IN["main"] = False
     return 0
 
 
@@ -112,5 +121,8 @@ def _profiled(seconds: float, wait: Wait) -> tuple[float, str, Calls]:
         _NOW["calls"] = None
     took = perf_counter() - began
     ctypes.pythonapi.Py_AddPendingCall(_LAST, None)
+    late = perf_counter() + _LEAVES_S
+    while _IN["main"] and perf_counter() < late:
+        wait(0.001)  # to remove our function is to remove memray's, if its window begins before we are out
     counted, _NOW["counted"] = _NOW["counted"] is calls, None
     return (took, "main", calls) if counted else (0.0, "none", calls)

@@ -120,6 +120,8 @@ class Look:
     counted: str
     window: Window | None
     troubles: tuple[str, ...]
+    sampled: tuple[float, float] | None = None
+    """From when to when stacks were sampled (s): no request is slower for it, but it takes a twentieth of a core."""
 
 
 def is_own(file: str) -> bool:
@@ -195,6 +197,7 @@ def _look(event: Event) -> Look:
             if "error" in part
         )
         + ((f"heap: not looked at: {heap['skipped']}",) if "skipped" in heap else ()),
+        sampled=(float(hot["from"]), float(hot["to"])) if "from" in hot and "to" in hot else None,
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from soak.core.criterion import Criterion
 from soak.core.load import Load
+from soak.core.metrics import METRICS
 from soak.core.model import Duration, Later, Model, Rate
 from soak.core.pattern import Burst, Curve, curve_of
 from soak.core.scrape import Scrape
@@ -106,6 +107,12 @@ class Target(Model):
         Observer | None, BeforeValidator(_observer), Field(description="watched by `soak observe` on its own machine")
     ] = None
     scrape: Annotated[Scrape | None, Field(description="a door where it tells of its allocator and runtime")] = None
+    size: Annotated[
+        str | None,
+        Field(
+            description="cost is held against this: a metric, or a name on the prometheus page; default: requests done"
+        ),
+    ] = None
     artefact: Annotated[
         str | None, Field(min_length=1, description="file or folder that is installed: its size is artefact.size")
     ] = None
@@ -147,6 +154,11 @@ class Target(Model):
     def machine(self) -> str | None:
         """The machine that it is observed on; None when that is the one soak runs on."""
         return self.observer.host if self.observer is not None else None
+
+    @property
+    def page_size(self) -> str | None:
+        """The name on its page of metrics that tells its size; None if nothing there does."""
+        return self.size if self.size is not None and self.size not in METRICS else None
 
     @property
     def watched(self) -> bool:
@@ -291,6 +303,20 @@ class Probe(Model):
         return Allocations() if self.allocations else None
 
 
+def _size_fault(target: Target) -> str:
+    """Why nothing will tell the size of a target; empty when something does."""
+    size = target.size or ""
+    page = target.scrape is not None and target.scrape.prometheus is not None
+    if size in METRICS:
+        spec = METRICS[size]
+        if spec.room not in ("memory", "process", "redis", "go", "jvm"):
+            return f"{size} says nothing of how much data there is; expected one such as redis.keys or memory.live"
+        return "" if target.watched or target.scrape is not None else f"{size} needs a process to watch, or a door"
+    if not re.fullmatch(r"[A-Za-z_:][A-Za-z0-9_:]*", size):
+        return f"expected a metric such as redis.keys, or a name on a page of Prometheus, got {size[:60]!r}"
+    return "" if page else f"{size} is no metric of soak; to read it from a page, add scrape.prometheus"
+
+
 class Scenario(Model):
     """One soak, whole: target, load, phases, probe, reference, criteria."""
 
@@ -326,6 +352,9 @@ class Scenario(Model):
             faults += self._not_measured(f"criteria[{i}]", criterion)
             if criterion.spec.room in ("redis", "go", "jvm") and self.target.scrape is None:
                 faults.append(f"criteria[{i}].metric: {criterion.metric} needs a door: add scrape to the target")
+        for key, side in (("target", self.target), ("reference", self.beside)):
+            if side is not None and side.size is not None and (fault := _size_fault(side)):
+                faults.append(f"{key}.size: {fault}")
         if (burst := self.phases.burst) is not None:
             if not self.load.open_model:
                 faults.append(

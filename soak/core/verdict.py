@@ -63,7 +63,8 @@ class Comparison:
 class Finding:
     """One thing that is wrong, or worth knowing, with its evidence and the next step.
 
-    `rate` with interval [low, high] is in `rate_unit` (for example bytes/h); `eta_s` is the time left
+    `rate` with interval [low, high] is in `rate_unit` (for example bytes/h, or `exponent`: of
+    cost by size); `eta_s` is the time left
     to a limit in seconds from the end of the soak, [eta_low_s, eta_high_s] its interval. `start` and
     `end` place it on the time axis of the run.
     """

@@ -58,6 +58,10 @@ ADVICE: Mapping[str, str] = {
         "Profile the endpoint at the end of a soak and at its start (py-spy record, perf): what takes a larger share "
         "works on data that grows. Look for scans of lists and for queries without an index."
     ),
+    "superlinear_cost": (
+        "Find what is gone through for each request: a scan without an index (EXPLAIN), a list searched or sorted "
+        "anew, a text built piece by piece. Look it up instead (an index, a dict, a heap), or bound the data."
+    ),
     "latency_step": "Look at what happened at that moment: a deploy, a failover, a cache flush, a job that began.",
     "cpu_drift": "Profile the process early and late in the soak; what takes a larger share works on data that grows.",
     "error_drift": "Read the errors above and the target's log from the second half: something runs out or fills up.",
@@ -103,6 +107,9 @@ ADVICE: Mapping[str, str] = {
     "noisy_host": "Soak on a host of its own, or beside a reference, so that what both suffer is not blamed on one.",
     "generator_saturated": "Give the load more workers (load.workers) or another machine, and soak again.",
 }
+
+HEALTHY_COST = "Nothing to mend: trees and sorted data cost this. Ten times the data cost a little more, not ten times."
+"""The next step after a cost that grows no faster than the logarithm."""
 
 RECYCLING = (
     "Nothing to mend if workers recycle by design (max_requests and its like). What that covers up, such as a leak, a "

@@ -31,6 +31,8 @@ _OF_A_CHILD = 32
 """Threads, descriptors or connections that a child may bring with it without being a leak of their own."""
 _OWN = 0.5
 """Of the growth of memory: when the processes that were there all the time make less of it, it is the new ones."""
+_KEPT = 0.2
+"""Of the growth: from which on what is still open, idle after the load, was never given back."""
 _LAST_S = 5.0
 _SAME = 0.7
 """Of the growth of descriptors: from which on it is connections that leak, and below 1 - this something else."""
@@ -83,7 +85,16 @@ def _leak(side: Side, metric: str) -> Trend | None:
     fitted = side.trend(metric)
     if fitted is None or COUNT.severity(fitted) != "fail" or fitted.shape == "step":
         return None
-    return fitted if goes_on(side, metric, fitted) else None
+    return fitted if goes_on(side, metric, fitted) and not _given_back(side, metric, fitted) else None
+
+
+def _given_back(side: Side, metric: str, fitted: Trend) -> bool:
+    """Whether connections (and descriptors) went with the load: a target that slows down has more of them in use."""
+    if metric not in ("process.connections", "process.fds"):
+        return False
+    before = side.mean_of(metric, side.recording.phase("idle_before"))
+    after = side.mean_of(metric, side.recording.phase("idle_after"))
+    return before is not None and after is not None and after - before < _KEPT * fitted.growth
 
 
 def _explained(leaks: dict[str, Trend]) -> dict[str, str]:

@@ -127,14 +127,20 @@ def _others_to_blame(side: Side, fitted: Trend) -> bool:
 
 def _room(side: Side, endpoint: str, quantile: str, fitted: Trend) -> tuple[float | None, str | None]:
     """What is left to a stated absolute limit of this percentile (s), and which limit that is."""
+    limit = limit_of(side, endpoint, quantile)
+    if limit is None or fitted.shape == "step" or limit <= fitted.level:
+        return None, None
+    return limit - fitted.level, f"the limit of {units.duration(limit)}"
+
+
+def limit_of(side: Side, endpoint: str, quantile: str) -> float | None:
+    """The lowest absolute limit (s) that the scenario states for a percentile of an endpoint."""
     limits = [
         c.limit.value
         for c in side.recording.scenario.criteria
         if c.metric == f"latency.{quantile}" and c.kind == "below" and c.endpoint in (None, endpoint)
     ]
-    if not limits or fitted.shape == "step" or min(limits) <= fitted.level:
-        return None, None
-    return min(limits) - fitted.level, f"the limit of {units.duration(min(limits))}"
+    return min(limits, default=None)
 
 
 def cpu(side: Side) -> list[Finding]:

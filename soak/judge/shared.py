@@ -17,7 +17,7 @@ from soak.judge.matters import Gate
 from soak.judge.pairs import Pair, Paired
 from soak.judge.stats.trend import Trend, late_slope, trend
 
-_IN_TIME = ("latency_drift", "latency_step", "cpu_drift")
+_IN_TIME = ("latency_drift", "latency_step", "superlinear_cost", "cpu_drift")
 _JUST_SO = 0.5
 """Of the candidate's growth: the reference must show so much of it, for it to be the same."""
 _AT_ONCE = 0.05

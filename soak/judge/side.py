@@ -355,7 +355,11 @@ class Side:
         spent = np.diff(np.interp(marks, cpu.t, cpu.v))
         with np.errstate(divide="ignore", invalid="ignore"):
             per = np.where(requests > 0, spent / requests, np.nan)
-        inspected = [self.marks.touches(a, width) for a in marks[:-1]]
+        sampled = [look.sampled for look in self.looks if look.sampled is not None]
+        inspected = [
+            self.marks.touches(a, width) or any(a < end and a + width > start for start, end in sampled)
+            for a in marks[:-1]
+        ]
         per[np.array(inspected, dtype=bool)] = np.nan
         return Series((marks[:-1] + marks[1:]) / 2, per)
 

@@ -15,6 +15,7 @@ from soak.core.metrics import QUANTILES
 from soak.core.records import Clock, Recording
 from soak.core.verdict import CriterionResult, Finding, Percentiles, Result, SideVerdict, Verdict
 from soak.judge import (
+    causes_cost,
     causes_event,
     causes_hang,
     causes_held,
@@ -51,7 +52,7 @@ SOAK_CAUSES: tuple[Rule, ...] = (
 HARD = ("crash", "stack_exhaustion", "oom_kill", "hang")
 _QS = list(QUANTILES.values())
 _ORDER = {"fail": 0, "warning": 1, "info": 2}
-_LATENCY_CAUSES = ("latency_drift", "latency_step")
+_LATENCY_CAUSES = ("latency_drift", "latency_step", "superlinear_cost")
 
 
 def judge(recording: Recording) -> Verdict:
@@ -106,7 +107,7 @@ def _side_verdict(side: Side) -> SideVerdict:
     findings = [f for rule in EVENT_CAUSES for f in rule(side)]
     healthy = causes_hang.before_hang(side)
     if healthy.length > 0:
-        findings += [f for rule in SOAK_CAUSES for f in rule(healthy)]
+        findings += causes_cost.one_root(healthy, [f for rule in SOAK_CAUSES for f in rule(healthy)])
     told = causes_hang.explained(side)
     findings = [f for f in findings if f.cause not in told]
     return SideVerdict(

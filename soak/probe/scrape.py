@@ -24,12 +24,18 @@ _INSIDE = ("memory.live", "memory.free_in_heap", "memory.fragmentation")
 
 
 class ScrapeSense:
-    """Asks one door every so many seconds. `watched`: a process is looked at beside it; `agent`: has one answered?"""
+    """Asks one door every so many seconds. `watched`: a process is looked at beside it; `agent`: has one answered?
 
-    def __init__(self, side: str, scrape: Scrape, every: float, watched: bool, agent: Callable[[], bool]) -> None:
+    `size` is a name on a Prometheus page that tells how much data there is.
+    """
+
+    def __init__(
+        self, side: str, scrape: Scrape, every: float, watched: bool, agent: Callable[[], bool], size: str | None = None
+    ) -> None:
         self.side = side
         self._scrape = scrape
         self._every = every
+        self._size = size
         self._watched = watched
         self._agent = agent
         self._offset: float | None = None
@@ -87,7 +93,7 @@ class ScrapeSense:
 
     def _read(self) -> tuple[dict[str, float], str]:
         if self._scrape.prometheus is not None:
-            return read_prometheus(self._scrape)
+            return read_prometheus(self._scrape, self._size)
         variable = self._scrape.variable
         return read_redis(self._scrape, os.environ.get(variable) if variable is not None else None)
 

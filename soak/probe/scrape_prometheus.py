@@ -32,9 +32,9 @@ _MOST_LINES = 1000
 _LONGEST_LINE = 2000
 
 
-def read_prometheus(scrape: Scrape) -> tuple[dict[str, float], str]:
-    """Metrics of a page, and whose allocator it tells of. Raises DoorError."""
-    values = metrics_of(page(scrape))
+def read_prometheus(scrape: Scrape, size: str | None = None) -> tuple[dict[str, float], str]:
+    """Metrics of a page, with the one named `size` as it stands, and whose allocator it tells of. Raises DoorError."""
+    values = metrics_of(page(scrape), size)
     return values, "Go" if "go.goroutines" in values else "the JVM" if "jvm.nonheap" in values else ""
 
 
@@ -71,10 +71,17 @@ class _Said:
         return io.BytesIO(self._raw)
 
 
-def metrics_of(text: str) -> dict[str, float]:
-    """Metrics from a page; families that soak does not know are not even parsed. Raises DoorError."""
-    sums = _sums(text)
+def metrics_of(text: str, size: str | None = None) -> dict[str, float]:
+    """Metrics from a page, and `size` by its own name, its series added up; other families are not even parsed.
+
+    Raises DoorError.
+    """
+    sums = _sums(text, _WANTED if size is None else re.compile(rf"{_WANTED.pattern}|^{re.escape(size)}[ \t{{]"))
     values = _go(sums) | _jvm(sums)
+    if size is not None:
+        told = [value for name, value in sums.items() if name.partition(" ")[0] == size]
+        if told:  # a counter may not be there before it has counted something
+            values[size] = sum(told)
     for metric, name in (
         ("memory.rss", "process_resident_memory_bytes"),
         ("process.fds", "process_open_fds"),
@@ -86,9 +93,9 @@ def metrics_of(text: str) -> dict[str, float]:
     return values
 
 
-def _sums(text: str) -> dict[str, float]:
+def _sums(text: str, wanted: re.Pattern[str]) -> dict[str, float]:
     """Families by name, and by area for the JVM's; their series added up."""
-    lines = [line for line in text.splitlines() if len(line) < _LONGEST_LINE and _WANTED.match(line)][:_MOST_LINES]
+    lines = [line for line in text.splitlines() if len(line) < _LONGEST_LINE and wanted.match(line)][:_MOST_LINES]
     sums: dict[str, float] = defaultdict(float)
     try:
         for family in text_string_to_metric_families("\n".join(lines) + "\n"):

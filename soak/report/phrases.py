@@ -63,6 +63,8 @@ def quantity(value: float | None, unit: str | None) -> str:
     """A value in base units of `unit`: s, bytes, ratio, count or 1/s, also by time (bytes/h, ratio/h)."""
     if value is None or not math.isfinite(value):
         return NOTHING
+    if unit == "exponent":
+        return f"n^{value:.2f}"
     base, _, per = (unit or "").partition("/")
     dimension = _BASES.get(base)
     if dimension is None:

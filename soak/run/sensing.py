@@ -40,7 +40,7 @@ class SideWatch:
         self._scrape: ScrapeSense | None = None
         if target.scrape is not None:  # its address is good for whoever watches the process, or nobody
             self._scrape = ScrapeSense(
-                side, target.scrape, scenario.allocator_s, target.watched, lambda: self.agent.tells
+                side, target.scrape, scenario.allocator_s, target.watched, lambda: self.agent.tells, target.page_size
             )
 
     @property

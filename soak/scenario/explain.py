@@ -37,6 +37,8 @@ def _targets(scenario: Scenario) -> str:
         if target.scrape is not None:
             what = f"The {side} is asked for its own figures at {target.scrape.name}"
             lines.append(_wrap(f"{what} every {units.duration(scenario.allocator_s)}.", "  "))
+        if target.size is not None:
+            lines.append(_wrap(f"Where a request of the {side} costs more and more, {target.size} is its size.", "  "))
     if scenario.probe.attach is not None:
         text = f"{scenario.probe.attach} stops a Python without an agent for 1 to 3 s in the warm-up, to let one in."
         lines.append(_wrap(text, "  "))

@@ -101,6 +101,9 @@ def arguments() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         for name, parameter in inspect.signature(specimen.make).parameters.items():
+            if name == "reference":
+                options.add_argument("--reference", action="store_true", help="do it well: what is soaked beside it")
+                continue
             options.add_argument(
                 f"--{name.strip('_').replace('_', '-')}",
                 dest=name,

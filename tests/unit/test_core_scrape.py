@@ -58,6 +58,27 @@ def test_what_is_no_door_is_refused(spec: dict[str, str], words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "size, door, words",
+    [
+        ("redis.keys", None, "needs a process to watch, or a door"),
+        ("latency.p99", {"redis": "127.0.0.1:6379"}, "says nothing of how much data there is"),
+        ("shop_orders", {"redis": "127.0.0.1:6379"}, "add scrape.prometheus"),
+        ("shop orders", {"prometheus": "http://127.0.0.1:9100/metrics"}, "or a name on a page of Prometheus"),
+    ],
+)
+def test_a_size_that_nothing_tells_is_refused(size: str, door: object, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        scenario(target=TARGET | {"size": size} | ({"scrape": door} if door else {}))
+
+
+def test_a_size_may_be_a_metric_or_a_name_on_a_page() -> None:
+    page = {"prometheus": "http://127.0.0.1:9100/metrics"}
+    assert scenario(target=TARGET | {"size": "shop_orders", "scrape": page}).target.page_size == "shop_orders"
+    keys = scenario(target=TARGET | {"size": "redis.keys", "scrape": {"redis": "127.0.0.1:6379"}}).target
+    assert (keys.size, keys.page_size) == ("redis.keys", None)
+
+
 def test_a_door_lets_memory_be_judged_without_a_process() -> None:
     made = scenario(
         target=TARGET | {"scrape": {"redis": "127.0.0.1:6379"}},

@@ -132,9 +132,9 @@ def test_what_is_opened_and_never_closed_has_its_name(metric: str, cause: str) -
     assert found(verdict) == [cause]
 
 
-def test_latency_that_grows_is_drift_with_its_worst_percentile() -> None:
+def test_latency_that_grows_with_the_requests_done_has_an_exponent() -> None:
     verdict = judged(latency=lambda t: 0.005 * (1 + t / 120))
-    drift = the(verdict, "latency_drift")
+    drift = the(verdict, "superlinear_cost")
     assert verdict.verdict == "fail"
     assert drift.endpoint == "browse"
     assert drift.rate is not None
@@ -337,7 +337,7 @@ def busy(shape: Shape) -> Recording:
 
 def test_a_noisy_neighbour_is_named_instead_of_the_target() -> None:
     quiet = judge(busy(lambda t: np.full_like(t, 0.3)))
-    assert (quiet.verdict, found(quiet)) == ("fail", ["latency_drift"])
+    assert (quiet.verdict, found(quiet)) == ("fail", ["superlinear_cost"])
     noisy = judge(busy(lambda t: 0.3 + 0.5 * (t > 70)))
     assert noisy.verdict == "inconclusive"
     assert found(noisy) == []

@@ -41,7 +41,7 @@ def test_an_early_step_may_be_a_short_warm_up_and_only_warns() -> None:
 
 def test_time_left_to_a_latency_limit_has_its_interval() -> None:
     criteria = [{"metric": f"latency.{q}", "below": "100ms"} for q in ("p50", "p99", "p999")]
-    drift = the(judged(criteria, latency=lambda t: 0.005 * (1 + (t - 15) / 120)), "latency_drift")
+    drift = the(judged(criteria, latency=lambda t: 0.005 * (1 + (t - 15) / 120)), "superlinear_cost")
     assert drift.eta_limit == "the limit of 100 ms"
     assert drift.eta_low_s is not None
     assert drift.eta_s is not None
@@ -68,21 +68,23 @@ def rising_cpu(t: np.ndarray) -> np.ndarray:
     return 0.2 * t + 0.002 * t * t
 
 
-def test_cpu_that_grows_alone_is_cpu_drift() -> None:
-    assert failing(judged(series={"process.cpu_seconds": rising_cpu})) == ["cpu_drift"]
+def test_cpu_that_grows_alone_is_found() -> None:
+    grown = the(judged(series={"process.cpu_seconds": rising_cpu}), "superlinear_cost")
+    assert (grown.metric, grown.endpoint, grown.severity) == ("cpu.per_request", None, "fail")
 
 
 def test_cpu_and_latency_that_grow_together_are_one_finding() -> None:
     verdict = judged(series={"process.cpu_seconds": rising_cpu}, latency=lambda t: 0.005 * (1 + t / 60))
-    assert failing(verdict) == ["latency_drift"]
-    assert any("CPU for each request" in line for line in the(verdict, "latency_drift").evidence)
+    assert failing(verdict) == ["superlinear_cost"]
+    assert "CPU for each request" in the(verdict, "superlinear_cost").title
 
 
 def test_latency_that_levels_off_does_not_hide_cpu_that_grows() -> None:
     verdict = judged(
         series={"process.cpu_seconds": rising_cpu}, latency=lambda t: 0.02 - 0.015 * np.exp(-(t - 15) / 70)
     )
-    assert failing(verdict) == ["cpu_drift"]
+    grown = [f for f in verdict.candidate.findings if f.severity == "fail"]
+    assert [(f.cause, f.metric) for f in grown] == [("superlinear_cost", "cpu.per_request")]
 
 
 def unserved(latency: Shape, share: float) -> list[str]:
@@ -98,7 +100,7 @@ def unserved(latency: Shape, share: float) -> list[str]:
 def test_arrivals_that_nobody_served_are_throughput_loss_unless_latency_says_why() -> None:
     assert unserved(lambda t: np.full_like(t, 0.005), 0.005) == []
     assert unserved(lambda t: np.full_like(t, 0.005), 0.05) == ["throughput_loss"]
-    assert unserved(lambda t: 0.005 * (1 + t / 60), 0.05) == ["latency_drift"]
+    assert unserved(lambda t: 0.005 * (1 + t / 60), 0.05) == ["superlinear_cost"]
 
 
 def test_a_median_that_levels_off_does_not_hide_a_tail_that_grows() -> None:

@@ -120,4 +120,4 @@ def test_what_is_no_hang(run: Recording) -> None:
 
 def test_what_was_wrong_before_it_hung_is_still_told() -> None:
     slower: Shape = lambda t: 0.005 * (1 + t / 40)  # noqa: E731
-    assert failing(judged(100.0, latency=slower)) == ["hang", "latency_drift"]
+    assert failing(judged(100.0, latency=slower)) == ["hang", "superlinear_cost"]

@@ -58,3 +58,11 @@ def test_connections_that_were_counted_twice_still_say_what_is_open(share: float
     made = changed(made, series=made.series | {"process.connections": counted})
     verdict = judge(recording(spec, made))
     assert failing(verdict) == [cause]
+
+
+@pytest.mark.parametrize("kept,causes", [(0.0, []), (1.0, ["connection_leak"])])
+def test_connections_that_go_with_the_load_are_those_of_a_target_that_is_slower(kept: float, causes: list[str]) -> None:
+    load = lambda t: (t >= 5) & (t < 136)  # noqa: E731
+    shape: Shape = lambda t: 2 + 0.3 * np.clip(t - 5, 0, 130) * np.where(load(t), 1.0, kept)  # noqa: E731
+    series = {"process.connections": shape, "process.fds": lambda t: 20 + shape(t)}
+    assert failing(judged(series=series)) == causes

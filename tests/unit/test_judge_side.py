@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.core.histogram import Recorder
-from soak.core.records import Series, SideRecording, Window
+from soak.core.records import Event, Series, SideRecording, Window
 from soak.judge import judge
 from soak.judge.side import Side
 from tests.making import MIB, recording, scenario, side
@@ -102,6 +102,23 @@ def test_a_journey_is_an_endpoint_for_latency_and_errors_and_not_a_request() -> 
     assert span is not None
     # all endpoints together are requests only
     assert Side("candidate", whole, *span).failures(None)[0] == 0
+
+
+def test_cpu_that_sampling_stacks_took_is_not_that_of_requests() -> None:
+    def spent(t: np.ndarray) -> np.ndarray:
+        return 0.05 * t + 0.05 * np.clip(t - 60, 0, 6)
+
+    data = {
+        "pid": 4711, "why": "planned", "from": 66.0, "to": 67.0,
+        "hot": {"from": 60.0, "to": 66.0, "functions": [], "samples": 9},
+    }  # fmt: skip
+    made = side(SPEC, series={"process.cpu_seconds": spent})
+    for events, most in (((), 0.001), ((Event(66.0, "inspection", "candidate", "looked", data),), 0.0005)):
+        whole = recording(SPEC, made, events=events)
+        assert whole.soak_span is not None
+        found = Side("candidate", whole, *whole.soak_span).soak_series("cpu.per_request")
+        assert found is not None
+        assert found.v.max() == pytest.approx(most, rel=0.05)
 
 
 @pytest.mark.parametrize("leak", [0.0, 5.0])

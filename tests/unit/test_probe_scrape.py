@@ -223,6 +223,15 @@ def test_what_a_go_program_tells() -> None:
     assert bytes(server.asked).startswith(b"GET /metrics HTTP/1.0\r\n")
 
 
+def test_a_page_tells_how_much_data_there_is_by_the_name_that_was_asked_for() -> None:
+    text = 'shop_orders_total{area="eu"} 4\nshop_orders_total{area="us"} 5\nshop_orders_totals 7\ngo_goroutines 2\n'
+    with served(page(text)) as server:
+        values, _ = read_prometheus(prometheus_at(server.port), "shop_orders_total")
+    assert values == {"shop_orders_total": 9, "go.goroutines": 2}
+    with served(page("go_goroutines 2\n")) as server:  # it has counted nothing yet
+        assert read_prometheus(prometheus_at(server.port), "shop_orders_total")[0] == {"go.goroutines": 2}
+
+
 def test_what_a_jvm_tells_of_all_its_pools() -> None:
     assert metrics_of_page(JVM) == {"memory.live": 300, "memory.retained": 100, "jvm.nonheap": 50}
     old = 'jvm_memory_bytes_used{area="heap",} 7\njvm_memory_bytes_committed{area="heap",} 9\n'

@@ -199,6 +199,12 @@ def test_a_door_is_told_with_its_pace():
     assert "only what it tells itself is seen" in " ".join(text.split())
 
 
+def test_what_cost_is_held_against_is_told() -> None:
+    door = {"prometheus": "http://127.0.0.1:1/metrics"}
+    spec = scenario(target={"url": "http://127.0.0.1:1", "scrape": door, "size": "shop_orders"})
+    assert "request of the candidate costs more and more, shop_orders is its size" in " ".join(explain(spec).split())
+
+
 def test_what_is_seen_from_inside_is_told_with_its_own_pace():
     assert words({"metric": "memory.fragmentation", "below": "30%"}).startswith(
         "About 360 looks. Seen from inside only"

@@ -30,10 +30,18 @@ def test_it_is_a_scenario_of_its_name_that_watches_what_it_starts(path: Path) ->
     for target in scenario.sides.values():
         assert target.process is not None
         assert target.host == "127.0.0.1"
-        name = re.fullmatch(r"\{python\} -m soak\.specimens (\w+) --port (\d+)", target.process.command)
+        name = re.fullmatch(r"\{python\} -m soak\.specimens (\w+)( --reference)? --port (\d+)", target.process.command)
         assert name is not None
         assert name[1] in SPECIMENS
-        assert int(name[2]) == target.tcp_port
+        assert int(name[3]) == target.tcp_port
+
+
+@pytest.mark.parametrize("name", sorted(name for name, s in SPECIMENS.items() if s.well))
+def test_a_story_is_soaked_beside_the_same_task_done_well(name: str) -> None:
+    sides = read(ROOT / "scenarios" / f"{name}.yaml").sides
+    commands = {side: target.process.command for side, target in sides.items() if target.process is not None}
+    assert f"soak.specimens {name} --reference " in commands["reference"]
+    assert "--reference" not in commands["candidate"]
 
 
 @pytest.mark.parametrize("name", sorted(SPECIMENS))
@@ -62,4 +70,4 @@ def test_it_takes_a_few_minutes_at_a_modest_rate(path: Path) -> None:
 def test_no_two_sides_share_a_port() -> None:
     ports = [side.tcp_port for path in FILES for side in read(path).sides.values()]
     assert len(ports) == len(set(ports))
-    assert all(18710 <= p <= 18749 for p in ports)
+    assert all(18710 <= p <= 18799 for p in ports)

@@ -219,6 +219,7 @@ def test_a_crash_is_by_sigsegv_at_the_request_it_was_told() -> None:
 def test_every_specimen_is_on_the_command_line_with_its_own_defaults(name: str) -> None:
     given = vars(arguments().parse_args([name, "--port", "8001"]))
     assert (given.pop("name"), given.pop("port"), given.pop("host")) == (name, 8001, "127.0.0.1")
+    assert given.get("reference", False) is False
     assert isinstance(SPECIMENS[name].make(**given), type(SPECIMENS[name].make()))
 
 
