@@ -266,6 +266,10 @@ class Scenario(Model):
     probe: Probe = Probe()
     reference: Reference | None = None
     criteria: Annotated[list[Criterion], Field(min_length=1)]
+    stop_early: Annotated[
+        Literal["fail", "pass", "both"] | None,
+        Field(description="end the run when this verdict is certain; default: never"),
+    ] = None
     cost: Later = None
     alerts: Later = None
 
@@ -298,6 +302,8 @@ class Scenario(Model):
                 )
             elif burst.rate is not None and self.load.rate is not None and burst.rate <= self.load.rate:
                 faults.append("phases.burst.rate: expected more than load.rate")
+            if self.stop_early in ("pass", "both"):
+                faults.append("stop_early: a pass is not certain before the recovery from the burst; say `fail`")
         if self.probe.attach is not None and (self.phases.warmup_s < ATTACH_WARMUP_S or not self.target.watched):
             faults.append(
                 f"probe.attach: needs a process to watch here and a warm-up of {ATTACH_WARMUP_S:.0f}s or more: the "

@@ -1,5 +1,6 @@
 """Windows to verdict; pure: no clock, no files, no network."""
 
-from soak.judge.verdict import judge
+from soak.judge.early import Certain, Look, planned, settled_s
+from soak.judge.verdict import judge, judge_live
 
-__all__ = ["judge"]
+__all__ = ["Certain", "Look", "judge", "judge_live", "planned", "settled_s"]

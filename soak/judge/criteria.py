@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+from scipy import stats
 
 from soak.core import units
 from soak.core.criterion import Criterion
@@ -55,7 +57,7 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
         histogram = side.judged(endpoint, clock, q)
         if not histogram.total:
             return math.nan, math.nan, math.nan, "no request was answered"
-        low, high = percentile_interval(histogram, q)
+        low, high = percentile_interval(histogram, q, 1 - side.alpha)
         value = histogram.percentile(q)
         # given up, it would have taken longer: nobody knows by how much
         return value, low, math.inf if value >= side.given_up(endpoint, clock) else high, ""
@@ -63,21 +65,21 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
         bad, total = side.failures(endpoint)
         if not total:
             return math.nan, math.nan, math.nan, "no request was made"
-        low, high = wilson(bad, total)
+        low, high = wilson(bad, total, 1 - side.alpha)
         return bad / total, low, high, ""
     found = side.soak_series(criterion.metric)
     if room == "allocations" and found is not None:  # each is a window of its own, of hundreds of requests
         return float(np.mean(found.v)), float(np.min(found.v)), float(np.max(found.v)), ""
     if found is None or len(found) < _MIN_SAMPLES:
         return math.nan, math.nan, math.nan, f"{criterion.metric} was not seen"
-    return (*_summary(found.v, criterion), "")
+    return (*_summary(found.v, criterion, side.alpha), "")
 
 
-def _summary(v: Floats, criterion: Criterion) -> tuple[float, float, float]:
+def _summary(v: Floats, criterion: Criterion, alpha: float) -> tuple[float, float, float]:
     """A level by its mean and interval; a floor or peak by the worst that was seen."""
     if criterion.spec.shape in ("level", "counter"):
         mean = float(np.mean(v))
-        half = 1.96 * float(np.std(v)) / math.sqrt(max(4.0, _independent(v)))
+        half = float(stats.norm.isf(alpha / 2)) * float(np.std(v)) / math.sqrt(max(4.0, _independent(v)))
         return mean, mean - half, mean + half
     worst = float(np.max(v) if criterion.kind == "below" else np.min(v))
     return worst, worst, worst
@@ -101,7 +103,7 @@ def _windowed(criterion: Criterion, side: Side, endpoint: str | None, over: floa
         starts.append(max(side.start, side.end - over))
     count, results = len(starts), []
     for start in starts:
-        part = Side(side.name, side.recording, start, min(start + over, side.end))
+        part = replace(side, start=start, end=min(start + over, side.end))
         results.append(_against_limit(criterion, endpoint, *_whole(criterion, part, endpoint)))
     order: dict[Result, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "invalid": 0}
     sign = 1 if criterion.kind == "below" else -1

@@ -22,6 +22,9 @@ from soak.judge.stats.trend import Trend, trend
 ENOUGH = {"p50": 50, "p90": 200, "p99": 400, "p999": 4_000, "p9999": 40_000, "max": 1}
 """Fewer than these, and the percentile of a window has no finite interval; accepted to get more windows."""
 
+ALPHA = 0.05
+"""At the end of a run: the chance that an interval does not hold what is true."""
+
 NOISY_SHARE = 0.10
 """Of all cores: a rise of the neighbours' share from which on the host is called noisy."""
 
@@ -39,14 +42,20 @@ _UNSEEN_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Side:
-    """A view of `recording.sides[name]` over the soak phase [start, end) in seconds."""
+    """A view of `recording.sides[name]` over the soak phase [start, end) in seconds.
+
+    Every interval of it errs with a chance of `alpha`: 5 % at the end of a run, less at a look before.
+    """
 
     name: str
     recording: Recording
     start: float
     end: float
-    _trends: dict[tuple[str, str | None], Trend | None] = field(default_factory=dict, compare=False, repr=False)
-    _kept: dict[tuple[Any, ...], list[Window]] = field(default_factory=dict, compare=False, repr=False)
+    alpha: float = ALPHA
+    _trends: dict[tuple[str, str | None], Trend | None] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    _kept: dict[tuple[Any, ...], list[Window]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def data(self) -> SideRecording:
@@ -196,7 +205,7 @@ class Side:
         key = (metric, endpoint)
         if key not in self._trends:
             found = self.observed(metric, endpoint)
-            self._trends[key] = trend(found.t, found.v) if found is not None else None
+            self._trends[key] = trend(found.t, found.v, self.alpha) if found is not None else None
         return self._trends[key]
 
     def observed(self, metric: str, endpoint: str | None = None) -> Blocks | None:

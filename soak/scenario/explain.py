@@ -83,6 +83,11 @@ def _time(scenario: Scenario) -> str:
     ]
     lines = [f"It takes about {units.duration(total)}:"]
     lines += [f"  {name:12}{units.duration(length):>12}  {what}" for name, length, what in rows if length]
+    if scenario.stop_early is not None:
+        sooner = "a fail or a pass" if scenario.stop_early == "both" else f"a {scenario.stop_early}"
+        lines.append(
+            _wrap(f"It ends sooner once {sooner} is certain: looked at from 30 % of the soak on, corrected.", "  ")
+        )
     return "\n".join(lines)
 
 
