@@ -25,6 +25,7 @@ from soak.judge import (
     causes_time,
 )
 from soak.judge.causes_memory import memory_metric
+from soak.judge.cost import beside, costed
 from soak.judge.criteria import judge_criterion
 from soak.judge.early import Certain, Look, certain, could_have_seen, ended_by, told
 from soak.judge.side import ALPHA, Side
@@ -74,6 +75,7 @@ def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certai
     growth = [r for c, r in judged if c.kind == "growth_below"]
     verdicts = {name: _side_verdict(side) for name, side in sides.items()}
     findings = sorted((_tolerate(f, growth) for f in verdicts["candidate"].findings), key=_urgency)
+    findings = [costed(f, candidate, sides.get("reference")) for f in findings]
     own = replace(verdicts["candidate"], findings=tuple(findings))
     reference = verdicts.get("reference")
     doubts = [*causes_recovery.unsettled(candidate), *_blind(candidate)]
@@ -96,6 +98,7 @@ def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certai
             *remarks(candidate),
             *causes_recovery.recovery_notes(candidate),
             *_seen(candidate, result, ended),
+            *beside(candidate, sides.get("reference")),
             *_notes(reference),
         ),
         stopped_early=told(recording, ended, start) if ended is not None else None,

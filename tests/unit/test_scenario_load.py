@@ -118,7 +118,7 @@ def test_criteria_must_be_given():
 @pytest.mark.parametrize(
     "old, new, shown",
     [
-        ("name: shop", "name: shop\ncost: {rate: 1/s}", "f.yaml:2:1: cost: not supported yet"),
+        ("name: shop", "name: shop\nalerts: []", "f.yaml:2:1: alerts: not supported yet"),
         ("name: shop", "name: shop\nreference: {run: x}", "f.yaml:2:13: reference.run: not supported yet"),
         ("over: 30m}", "ratio_below: 2}", "f.yaml:16:58: criteria[0].ratio_below: not supported yet"),
     ],
