@@ -76,18 +76,10 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
     service = side.trend(f"service.{quantile}", endpoint)
     if service is not None:
         evidence.append(f"service time went from {units.duration(service.first)} to {units.duration(service.last)}")
-    cpu = side.trend("cpu.per_request")
-    if cpu is not None and CPU.severity(cpu) == "fail":
-        evidence.append(
-            f"CPU for each request grew with it, from {units.duration(cpu.first)} to "
-            f"{units.duration(cpu.last)}: the target works more for the same answer"
-        )
     if severity == "warning" and _others_to_blame(side, fitted):
         evidence.append("the generator or the whole host got busier meanwhile: it may be to blame")
     if severity == "warning" and _came_early(side, fitted):
         evidence.append("it came early and then stayed: a warm-up that is too short looks the same")
-    if severity == "fail" and (share := _unserved(side)) >= _UNSERVED_SHARE:
-        evidence.append(f"{units.percent(share)} of arrivals were never served: slower requests hold all connections")
     room, limit = _room(side, endpoint, quantile, fitted)
     early, eta, late = time_left(room, fitted)
     return Finding(
@@ -138,9 +130,9 @@ def _room(side: Side, endpoint: str, quantile: str, fitted: Trend) -> tuple[floa
 
 
 def cpu(side: Side) -> list[Finding]:
-    """CPU for each request done that grows by itself: not with latency, nor because fewer are done well."""
+    """CPU for each request done that grows."""
     fitted = side.trend("cpu.per_request")
-    if fitted is None or CPU.severity(fitted) != "fail" or _slower(side) or errors(side):
+    if fitted is None or CPU.severity(fitted) != "fail":
         return []
     if fitted.n < TREND_WINDOWS and fitted.low * fitted.span < CPU.bar(fitted):
         return []  # few windows show only what is gross
@@ -204,11 +196,6 @@ def _keeps_failing(side: Side, bar: float) -> bool:
     return sum(above) >= _SPREAD or all(above[-2:])
 
 
-def _slower(side: Side) -> bool:
-    """Whether latency fails the run already: what makes it slow is then evidence, not a second cause."""
-    return any(f.severity == "fail" for f in latency(side))
-
-
 def _unserved(side: Side) -> float:
     """Share of the arrivals of the soak that never found a slot."""
     scheduled = sum(y.scheduled for y in side.trusted)
@@ -218,7 +205,7 @@ def _unserved(side: Side) -> float:
 def throughput(side: Side) -> list[Finding]:
     """Arrivals that nobody served, although the generator was on time: the target cannot keep up."""
     share = _unserved(side)
-    if share < _UNSERVED_SHARE or saturated(side) or _ended_early(side) or _slower(side):
+    if share < _UNSERVED_SHARE or saturated(side) or _ended_early(side):
         return []
     scheduled = sum(y.scheduled for y in side.trusted)
     unserved = sum(y.unserved for y in side.trusted)

@@ -25,6 +25,7 @@ from soak.judge import (
     causes_time,
 )
 from soak.judge.causes_memory import memory_metric
+from soak.judge.combine import combine
 from soak.judge.cost import beside, costed
 from soak.judge.criteria import judge_criterion
 from soak.judge.early import Certain, Look, certain, could_have_seen, ended_by, told
@@ -110,7 +111,7 @@ def _side_verdict(side: Side) -> SideVerdict:
     findings = [f for rule in EVENT_CAUSES for f in rule(side)]
     healthy = causes_hang.before_hang(side)
     if healthy.length > 0:
-        findings += [f for rule in SOAK_CAUSES for f in rule(healthy)]
+        findings += combine(healthy, [f for rule in SOAK_CAUSES for f in rule(healthy)])
     follows = causes_hang.explained(side)
     findings = [f for f in findings if f.cause not in follows]
     return SideVerdict(
