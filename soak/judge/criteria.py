@@ -14,6 +14,7 @@ from soak.core.criterion import Criterion
 from soak.core.metrics import QUANTILES
 from soak.core.records import Clock
 from soak.core.verdict import CriterionResult, Result
+from soak.judge.neighbours import disturbances
 from soak.judge.side import ENOUGH, Side
 from soak.judge.stats.blocks import MIN_BLOCKS, Floats
 from soak.judge.stats.proportion import percentile_interval, wilson
@@ -165,8 +166,8 @@ def _growth(criterion: Criterion, side: Side, endpoint: str | None) -> Criterion
         if fitted.shape == "decelerating" and low < limit:
             reason = f"{shown}, but it is levelling off; {_more(criterion, side, value, low, high)}"
             return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
-        if criterion.spec.dimension == "time" and side.noisy:
-            reason = f"{shown}, but other programs made the host busier meanwhile; run again on a quiet host"
+        if criterion.spec.dimension == "time" and (others := disturbances(side)):
+            reason = f"{shown}, but meanwhile {others[0].text}; run again on a quiet host"
             return _result(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
         if (drift := abs(fitted.slope) * fitted.span) < _floor(criterion, side):
             floor = units.duration(side.instrument_floor)

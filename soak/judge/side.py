@@ -25,13 +25,9 @@ ENOUGH = {"p50": 50, "p90": 200, "p99": 400, "p999": 4_000, "p9999": 40_000, "ma
 ALPHA = 0.05
 """At the end of a run: the chance that an interval does not hold what is true."""
 
-NOISY_SHARE = 0.10
-"""Of all cores: a rise of the neighbours' share from which on the host is called noisy."""
-
 SERVED: tuple[Outcome, ...] = ("ok", "timeout")
 FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
 
-_NOTHING = Series(np.empty(0), np.empty(0))
 _MANY_WINDOWS = 60
 _CPU_WINDOW_S = 2.0
 _HOLE_S = 5.0
@@ -232,36 +228,8 @@ class Side:
         half = finite(found.between((phase.start + phase.end) / 2, phase.end))
         return float(np.mean(half.v)) if len(half) else None
 
-    @cached_property
-    def neighbours_grew(self) -> float:
-        """By how many cores everything but the targets and the generators got busier, last third to first.
-
-        What a noisy neighbour takes is missing to both sides alike, and is not the target's drift.
-        """
-        busy = finite(self.recording.host.get("host.cpu", _NOTHING).between(self.start, self.end))
-        if len(busy) < 9:
-            return 0.0
-        others = busy.v * self._cores
-        targets = self.recording.scenario.sides
-        here = targets["candidate"].machine  # where `host` was looked at
-        for name in self.recording.sides:
-            side = self if name == self.name else Side(name, self.recording, self.start, self.end)
-            mine = ["process.cpu"] if targets[name].machine == here else []
-            for metric in mine + (["generator.cpu"] if here is None else []):
-                used = side.soak_series(metric)
-                if used is not None:
-                    workers = self.recording.scenario.load.workers if metric == "generator.cpu" else 1
-                    others = others - np.interp(busy.t, used.t, used.v) * workers
-        third = len(others) // 3
-        return float(np.mean(others[-third:]) - np.mean(others[:third]))
-
     @property
-    def noisy(self) -> bool:
-        """Whether neighbours took so much more of the host that a drift in time cannot be blamed on the target."""
-        return self.neighbours_grew > NOISY_SHARE * self._cores
-
-    @property
-    def _cores(self) -> float:
+    def cores(self) -> float:
         """How many cores the candidate's machine has."""
         observers = self.recording.provenance.get("observers")
         observer = observers.get("candidate") if isinstance(observers, dict) else None
