@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test accuracy-causes bench-load bench-probe check format lint types imports schema goldens clean
+.PHONY: help install demo test accuracy-causes bench-judge bench-load bench-probe check format lint types imports schema goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ accuracy-causes: $(STAMP) ## How often the cause of growth is the right one (hal
 
 bench-probe: $(STAMP) ## Measure what watching costs (six minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.probe
+
+bench-judge: $(STAMP) ## Measure the judge on long run files (two minutes; see docs/performance.md)
+	$(BIN)/python -m benchmarks.judge
 
 check: format lint types imports test ## All that CI checks
 

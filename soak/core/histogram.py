@@ -74,12 +74,12 @@ class Histogram:
             return cls.empty()
         if len(kept) == 1:
             return kept[0]
-        index = np.concatenate([p.index for p in kept])
-        counts = np.concatenate([p.counts for p in kept])
-        slots, inverse = np.unique(index, return_inverse=True)
-        summed = np.zeros(len(slots), np.int64)
-        np.add.at(summed, inverse, counts)
-        return cls(slots, summed, sum(p.clamped for p in kept))
+        # dense: a slot stands once in each part, so a plain sum is exact, and far quicker than sorting them all
+        summed = np.zeros(1 + max(int(p.index[-1]) for p in kept), np.int64)
+        for p in kept:
+            summed[p.index] += p.counts
+        slots = np.flatnonzero(summed)
+        return cls(slots, summed[slots], sum(p.clamped for p in kept))
 
     def percentile(self, q: float) -> float:
         """The value in seconds that a share of `q` percent of all does not exceed; NaN when empty."""

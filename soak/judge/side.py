@@ -52,6 +52,7 @@ class Side:
         default_factory=dict, init=False, compare=False, repr=False
     )
     _kept: dict[tuple[Any, ...], list[Window]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _wholes: dict[tuple[Any, ...], Histogram] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def data(self) -> SideRecording:
@@ -85,7 +86,7 @@ class Side:
 
     def histogram(self, endpoint: str | None, clock: Clock, outcome: Outcome = "ok") -> Histogram:
         """All latencies of the soak phase, of one endpoint or of all."""
-        return Histogram.merge(w.histogram for w in self._windows(endpoint, clock, outcome))
+        return self._whole(endpoint, clock, outcome)
 
     def judged(self, endpoint: str | None, clock: Clock, q: float) -> Histogram:
         """What the percentile `q` (0 to 100) of the soak phase is taken of.
@@ -93,7 +94,7 @@ class Side:
         That is all answers and timeouts, a timeout with the time after which it was given up; and failed
         answers too where that makes the percentile worse: failing fast must not improve it, nor failing slowly.
         """
-        return _worse(self._windows(endpoint, clock, *SERVED), self._windows(endpoint, clock, "failed"), q)
+        return _worse(self._whole(endpoint, clock, *SERVED), self._whole(endpoint, clock, "failed"), q)
 
     def given_up(self, endpoint: str | None, clock: Clock) -> float:
         """The shortest time (s) after which a request was given up; infinite when none was.
@@ -134,7 +135,7 @@ class Side:
             if sum(w.histogram.total for w in bins[i]) >= min(ENOUGH[quantile], total / count / 2):
                 q = QUANTILES[quantile]
                 times.append((edges[i] + edges[i + 1]) / 2)
-                values.append(_worse(bins[i], slow[i], q).percentile(q))
+                values.append(_worse(_merged(bins[i]), _merged(slow[i]), q).percentile(q))
         return Blocks(np.array(times), np.array(values), self.length / count)
 
     def series(self, metric: str) -> Series | None:
@@ -242,6 +243,13 @@ class Side:
         found = self.soak_series("generator.wake_p99")
         return float(np.median(found.v)) if found is not None else 0.0
 
+    def _whole(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> Histogram:
+        """All windows of some outcomes in one; merged once."""
+        key = (clock, endpoint, outcomes)
+        if key not in self._wholes:
+            self._wholes[key] = _merged(self._windows(endpoint, clock, *outcomes))
+        return self._wholes[key]
+
     def _windows(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> list[Window]:
         if endpoint in self.data.journeys:
             clock = "journey"
@@ -308,15 +316,20 @@ class Side:
 
     def _tallied(self, take: Callable[[list[Tally], float], float]) -> Series | None:
         """A value for each interval, from the accounts of all workers in it."""
-        by_start: dict[float, list[Tally]] = {}
-        for y in self.data.tallies:
-            if y.length > 0.5 * self.recording.scenario.interval_s:  # a stub says nothing about a rate
-                by_start.setdefault(round(y.start, 3), []).append(y)
-        if not by_start:
+        if not self._by_interval:
             return None
-        starts = sorted(by_start)
-        values = [take(by_start[s], max(y.length for y in by_start[s])) for s in starts]
-        return Series(np.array(starts), np.array(values, dtype=float))
+        values = [take(ys, max(y.length for y in ys)) for ys in self._by_interval.values()]
+        return Series(np.array(list(self._by_interval)), np.array(values, dtype=float))
+
+    @cached_property
+    def _by_interval(self) -> dict[float, list[Tally]]:
+        """The accounts of all workers by the start of their interval (s), ascending, but for stubs."""
+        found: dict[float, list[Tally]] = {}
+        stub = 0.5 * self.recording.scenario.interval_s
+        for y in self.data.tallies:
+            if y.length > stub:  # which says nothing about a rate
+                found.setdefault(round(y.start, 3), []).append(y)
+        return dict(sorted(found.items()))
 
 
 def _binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
@@ -329,13 +342,16 @@ def _binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
     return bins
 
 
-def _worse(served: list[Window], failed: list[Window], q: float) -> Histogram:
+def _merged(windows: list[Window]) -> Histogram:
+    return Histogram.merge(w.histogram for w in windows)
+
+
+def _worse(served: Histogram, failed: Histogram, q: float) -> Histogram:
     """Of the served, or of them and the failed together: whichever has the higher percentile `q`."""
-    alone = Histogram.merge(w.histogram for w in served)
-    if not failed:
-        return alone
-    both = Histogram.merge([alone, *(w.histogram for w in failed)])
-    return both if both.percentile(q) > alone.percentile(q) else alone
+    if not failed.total:
+        return served
+    both = Histogram.merge([served, failed])
+    return both if both.percentile(q) > served.percentile(q) else served
 
 
 def finite(series: Series) -> Series:

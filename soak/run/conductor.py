@@ -39,7 +39,7 @@ from soak.run.progress import SideStatus, Status, View
 from soak.run.provenance import provenance
 from soak.run.sensing import SideWatch
 from soak.run.target import StartedTarget
-from soak.runfile import RunWriter, read, read_recent, window_length
+from soak.runfile import LiveReader, RunWriter, read, read_recent, window_length
 
 _TICK_S = 0.1
 _LEAD_S = 1.5  # the slots are spawned and in place before the first arrival is due
@@ -101,6 +101,7 @@ class _Conductor:
         self.findings: tuple[Finding, ...] = ()
         self.looker = ThreadPoolExecutor(1, "soak-look")
         self.look: Future[tuple[Verdict, Certain | None]] | None = None
+        self.reader = LiveReader(order.run_file)
         self.ahead: list[Look] = []
         self.certain: tuple[Certain, float] | None = None
         """What ended the run early, and when the load may end (s)."""
@@ -330,7 +331,8 @@ class _Conductor:
 
             def judged() -> tuple[Verdict, Certain | None]:
                 began = monotonic()
-                found = judge_live(read(self.order.run_file), look)
+                # a look that may end the run reads all there is: the verdict must find the same in the file
+                found = judge_live(read(self.order.run_file) if look is not None else self.reader.recording(), look)
                 self.next_look = self.now() + max(_LOOK_S, _LOOK_SHARE * (monotonic() - began))
                 return found
 
