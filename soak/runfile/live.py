@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from soak.core.records import Recording, Tally, Window, WindowKey
-from soak.runfile.read import Reader, open_file
+from soak.runfile.read import Reader, account, open_file
 from soak.runfile.rollup import Floats, unpack_samples
 
 MOST = 8192
@@ -72,7 +72,7 @@ class _Again(Reader):
         """All accounts, in order."""
         kept = self._kept
         for number, *row in self.rows(f"SELECT * FROM tally WHERE id > {kept.tally} ORDER BY id"):
-            kept.tallies.append(Tally(*row))
+            kept.tallies.append(account(*row))
             kept.tally = number
         return list(kept.tallies)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +195,7 @@ class Reader:
 
     def tallies(self) -> list[Tally]:
         """All accounts, in order."""
-        return [Tally(*row[1:]) for row in self.rows("SELECT * FROM tally ORDER BY id")]
+        return [account(*row[1:]) for row in self.rows("SELECT * FROM tally ORDER BY id")]
 
     def _windows(self) -> dict[str, dict[WindowKey, list[Window]]]:
         """Packed windows and what is not packed yet, of all workers, merged by their start."""
@@ -294,6 +295,11 @@ class Reader:
             layout: np.vstack([t, np.frombuffer(b"".join(blobs[layout]), "<f8").reshape(len(t), -1).T])
             for layout, t in times.items()
         }
+
+
+def account(side: str, worker: str, *rest: Any) -> Tally:
+    """An account as it is kept: the names of side and worker, which stand in each, are held once."""
+    return Tally(sys.intern(side), sys.intern(worker), *rest)
 
 
 def _missing(path: Path) -> list[str]:
