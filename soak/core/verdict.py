@@ -105,6 +105,33 @@ class Percentiles:
     censored: tuple[str, ...] = ()
 
 
+Why = Literal["grows", "stepped", "below", "settled", "noise", "levelling", "early", "cycles", "many", "short"]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesVerdict:
+    """What is held of one series. Growth is over its span (s), relative to its level, with a 95 % interval.
+
+    `why` is the reason, of a doubt too. `p` is the p-value of the hypothesis that it does not grow. `onset` is when
+    growth began, or a step was (s, on the clock of the series). `longer` is how much longer (in spans) it would have
+    to be seen to settle a doubt, if that can be said. `eta` is when a stated limit is reached: at the earliest, by
+    the trend and at the latest, in seconds from the end (None: never).
+    """
+
+    verdict: Result
+    growth: float | None
+    low: float | None
+    high: float | None
+    shape: Literal["flat", "linear", "decelerating", "step", "unknown"]
+    why: Why
+    start: float = 0.0
+    span: float = 0.0
+    p: float = 1.0
+    onset: float | None = None
+    longer: float | None = None
+    eta: tuple[float | None, float | None, float | None] = (None, None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class SideVerdict:
     """What was found on one side."""

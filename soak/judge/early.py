@@ -157,14 +157,13 @@ def _grown(
 
 
 def _p_value(fitted: Trend, alpha: float) -> float:
-    """One-sided, that there is no growth, from an interval at `alpha`: t with the degrees that correlation leaves."""
+    """One-sided, that there is no growth; of a step, from its interval at `alpha`."""
+    if fitted.shape != "step":
+        return fitted.p
     freedom = max(3.0, fitted.n_eff - 2)
-    size, low = (fitted.step_size, fitted.step_low) if fitted.shape == "step" else (fitted.slope, fitted.low)
-    error = (size - low) / float(stats.t.isf(alpha / 2, freedom))
-    if error <= 0:
-        return 1.0 if size <= 0 else 0.0
-    p = float(stats.t.sf(size / error, freedom))
-    return min(1.0, p * fitted.n) if fitted.shape == "step" else p  # the place of a step was chosen among as many
+    error = (fitted.step_size - fitted.step_low) / float(stats.t.isf(alpha / 2, freedom))
+    p = float(stats.t.sf(fitted.step_size / error, freedom)) if error > 0 else 0.0
+    return min(1.0, p * fitted.n)  # its place was chosen among as many
 
 
 def _calm(side: Side) -> bool:

@@ -54,11 +54,8 @@ def growth(
 
 
 def time_left(room: float | None, fitted: Trend) -> tuple[float | None, float | None, float | None]:
-    """Seconds until `room` units are used up: at the fastest, the fitted and the slowest slope; None if never."""
-    if room is None or room <= 0:
-        return None, None, None
-    early, eta, late = (room / s if s > 0 else None for s in (fitted.high, fitted.slope, fitted.low))
-    return early, eta, late
+    """Seconds until `room` units are used up: at the earliest, by the trend, at the latest; None for never."""
+    return fitted.band.reach(room) if room is not None else (None, None, None)
 
 
 def per_request(side: Side, fitted: Trend) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from soak.core.verdict import Severity
+from soak.judge.stats.decide import grows
 from soak.judge.stats.trend import Trend
 
 
@@ -17,17 +18,10 @@ class Gate:
 
     def bar(self, fitted: Trend) -> float:
         """Growth over the soak, in units, that must be reached."""
-        level = abs(fitted.start_level + fitted.level) / 2
-        return max(self.absolute, self.relative * level)
+        return max(self.absolute, self.relative * fitted.base)
 
     def severity(self, fitted: Trend) -> Severity | None:
-        """`fail` for growth that is certain, matters and goes on; `info` if it levels off; else nothing.
-
-        Certain: the low end of the interval reaches half of what matters, not just more than nothing.
-        """
-        bar = self.bar(fitted)
-        if fitted.shape == "step" and fitted.step_low >= bar:
-            return "fail"
-        if fitted.growth < bar or fitted.low * fitted.span < bar / 2:
+        """`fail` for growth that is certain, matters and goes on; `info` if it levels off; else nothing."""
+        if not grows(fitted, self.bar(fitted)):
             return None
         return "info" if fitted.shape == "decelerating" else "fail"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -202,16 +202,35 @@ class Side:
         key = (metric, endpoint)
         if key not in self._trends:
             found = self.observed(metric, endpoint)
-            self._trends[key] = trend(found.t, found.v, self.alpha) if found is not None else None
+            self._trends[key] = (
+                trend(found.t, found.v, self.alpha, beside=found.beside, falls=found.falls)
+                if found is not None
+                else None
+            )
         return self._trends[key]
 
     def observed(self, metric: str, endpoint: str | None = None) -> Blocks | None:
-        """What a trend is fitted to: a dozen windows of a percentile or more, or blocks of a series."""
+        """What a trend is fitted to: a dozen windows of a percentile or more, or blocks of a series.
+
+        Where the load is meant to vary, how much of it there was stands beside.
+        """
         room, _, quantile = metric.partition(".")
-        if room not in ("latency", "service"):
+        if room in ("host", "generator"):
             return self.blocks(metric)
+        if room not in ("latency", "service"):
+            return self._beside_load(self.blocks(metric))
         found = self.percentile_windows(endpoint, "latency" if room == "latency" else "service", quantile)
-        return found if found is not None and len(found.v) >= TREND_WINDOWS else None
+        return self._beside_load(found) if found is not None and len(found.v) >= TREND_WINDOWS else None
+
+    def _beside_load(self, found: Blocks | None) -> Blocks | None:
+        if found is None or self.recording.scenario.load.pattern is None:
+            return found
+        tallies = sorted(self.tallies, key=lambda y: y.start)
+        edges = np.array([y.start for y in tallies])
+        starts, ends = np.searchsorted(edges, [found.t - found.length / 2, found.t + found.length / 2])
+        scheduled = np.concatenate([[0.0], np.cumsum([y.scheduled for y in tallies])])
+        offered = (scheduled[ends] - scheduled[starts]) / found.length
+        return replace(found, beside=(*found.beside, offered))
 
     @cached_property
     def looks(self) -> list[Look]:

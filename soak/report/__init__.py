@@ -3,5 +3,6 @@
 from soak.report.flamegraph import SHOWN, write_flamegraph
 from soak.report.json_view import schema
 from soak.report.render import FORMATS, render
+from soak.report.series import render_series, series_json
 
-__all__ = ["FORMATS", "SHOWN", "render", "schema", "write_flamegraph"]
+__all__ = ["FORMATS", "SHOWN", "render", "render_series", "schema", "series_json", "write_flamegraph"]

@@ -14,7 +14,7 @@ from soak.cli import main
 from soak.runfile import RunWriter
 from tests.unit.test_runfile import META, write
 
-VERBS = ("init", "check", "run", "worker", "exec", "observe", "judge", "report", "runs", "demo")
+VERBS = ("init", "check", "run", "worker", "exec", "observe", "judge", "report", "trend", "runs", "demo")
 ROOT = Path(__file__).parents[2]
 
 

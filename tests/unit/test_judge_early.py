@@ -87,7 +87,7 @@ def test_a_run_that_was_ended_early_keeps_its_verdict_and_says_what_was_saved() 
 
 
 def test_a_pass_may_come_from_half_of_the_soak_on_and_is_no_interruption() -> None:
-    _, whole = made("pass")
+    _, whole = made("pass", sigma=0.1)
     assert [look(k, whole)[1] for k in (3, 4)] == [None, None]
     verdict, sure = look(6, whole)
     assert sure is not None

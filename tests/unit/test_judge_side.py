@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.core.histogram import Recorder
-from soak.core.records import SideRecording, Window
+from soak.core.records import Series, SideRecording, Window
 from soak.judge import judge
 from soak.judge.side import Side
-from tests.making import recording, scenario, side
+from tests.making import MIB, recording, scenario, side
 from tests.unit.judging import changed
 
 SPEC = scenario(criteria=[{"metric": "errors.ratio", "below": "50%"}])
@@ -101,3 +102,20 @@ def test_a_journey_is_an_endpoint_for_latency_and_errors_and_not_a_request() -> 
     assert span is not None
     # all endpoints together are requests only
     assert Side("candidate", whole, *span).failures(None)[0] == 0
+
+
+@pytest.mark.parametrize("leak", [0.0, 5.0])
+def test_growth_that_only_follows_a_load_meant_to_vary_is_explained_by_it(leak: float) -> None:
+    daily = {"kind": "daily", "peak": "180/s", "period": "300s"}
+    spec = scenario(load={"rate": "100/s", "pattern": daily, "requests": [{"name": "browse", "get": "/"}]})
+    made = side(spec)
+    tallies = tuple(replace(y, scheduled=int(200 - 100 * np.cos(2 * np.pi * y.start / 200))) for y in made.tallies)
+    t = made.series["memory.anon"].t
+    load = np.interp(t, [y.start for y in tallies], [y.scheduled for y in tallies])
+    noise = np.random.default_rng(1).normal(0, 0.2, len(t))
+    follows = Series(t, MIB * (40 + 0.1 * load + leak * t / t[-1] + noise))
+    made = replace(made, tallies=tallies, series=dict(made.series) | {"memory.anon": follows})
+    fitted = Side("candidate", recording(spec, made), 15.0, 135.0).trend("memory.anon")
+    assert fitted is not None
+    assert fitted.growth / MIB == pytest.approx(leak * 120 / t[-1], abs=0.6)
+    assert (fitted.low > 0) == (leak > 0)

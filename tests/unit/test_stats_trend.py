@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soak.judge.stats.blocks import MIN_BLOCKS, floor_blocks, level_blocks, sawtooth_period
+from soak.judge.stats.blocks import MIN_BLOCKS, floor_blocks, level_blocks
 from soak.judge.stats.trend import Trend, late_slope, trend
 
 N, SEEDS = 360, 40
@@ -149,16 +149,14 @@ def test_any_numbers_give_a_finite_ordered_answer(v: list[float]) -> None:
     assert fitted.low <= fitted.slope <= fitted.high
 
 
-def test_a_sawtooth_is_judged_by_its_floor() -> None:
+def test_a_sawtooth_is_judged_by_what_stays_after_it_falls() -> None:
     saw = 100 + 20 * ((T / 13) % 1) + np.random.default_rng(1).normal(0, 0.3, N)
-    assert sawtooth_period(T, saw) == pytest.approx(13, abs=1)
-    blocks = floor_blocks(T, saw, 0, N)
-    assert blocks.length >= 13
-    assert blocks.v.max() < 103
-    climbing = floor_blocks(T, saw + 30 * T / N, 0, N)
-    fitted = trend(climbing.t, climbing.v)
-    assert fitted is not None
-    assert fitted.growth == pytest.approx(30, abs=5)
+    for growth in (0.0, 30.0):
+        blocks = floor_blocks(T, saw + growth * T / N, 0, N)
+        fitted = trend(blocks.t, blocks.v, beside=blocks.beside, falls=blocks.falls)
+        assert fitted is not None
+        assert fitted.falls == 27
+        assert fitted.growth == pytest.approx(growth, abs=1)
 
 
 def test_a_hole_is_missing_blocks_not_zeros() -> None:

@@ -1,7 +1,8 @@
-"""Blocks: a long series as a few dozen numbers, each over at least one cycle of whatever goes round.
+"""Blocks: a long series as a few dozen numbers.
 
 Testing for a trend on raw samples fires on noise that remembers itself; block medians and block floors
-forget most of it, and a floor over a whole garbage collection cycle does not see the sawtooth.
+forget most of it. Of a series that climbs and is collected, each block is told how far up the climb it is:
+that explains the sawtooth with all that was seen, where floors of whole cycles would use a few low samples.
 """
 
 from __future__ import annotations
@@ -13,62 +14,66 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from soak.judge.stats import sawtooth
+
 Floats = npt.NDArray[np.float64]
 
 LEVEL_BLOCKS = 60
 FLOOR_BLOCKS = 24
 MIN_BLOCKS = 8
 """Fewer blocks than this are no trend."""
+FEW_FALLS = 3
+"""With fewer falls than this, what stays after each is not known."""
 
 _FLOOR_QUANTILE = 0.05
 _MIN_SAMPLES = 3
-_FALL_OF_RANGE = 0.25
-_FALL_OF_STEPS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Block middles `t` and values `v`; blocks without a sample are absent, never zero."""
+    """Block middles `t` (s) and values `v`; blocks without a sample are absent, never zero.
+
+    `length` is that of a block (s). `beside` are columns of the same length that explain a part of it, and
+    `falls` how often a sawtooth fell; None for what is none.
+    """
 
     t: Floats
     v: Floats
     length: float
+    beside: tuple[Floats, ...] = ()
+    falls: int | None = None
 
 
 def level_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
-    """Medians of up to 60 blocks of [start, end)."""
-    return _blocks(t, v, start, end, LEVEL_BLOCKS, lambda x: float(np.median(x)))
+    """Medians of up to 60 blocks of [start, end); means beside the phase of a sawtooth, if it is one."""
+    return _cycles(t, v, start, end, LEVEL_BLOCKS, lambda x: float(np.median(x)))
 
 
 def floor_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
-    """5 % quantiles of up to 24 blocks of [start, end), each one sawtooth long if 8 of them fit."""
-    period = sawtooth_period(t, v)
-    count = FLOOR_BLOCKS if period is None else max(MIN_BLOCKS, min(FLOOR_BLOCKS, int((end - start) / period)))
-    return _blocks(t, v, start, end, count, lambda x: float(np.quantile(x, _FLOOR_QUANTILE)))
+    """5 % quantiles of up to 24 blocks of [start, end); means beside the phase of a sawtooth, if it is one."""
+    return _cycles(t, v, start, end, FLOOR_BLOCKS, lambda x: float(np.quantile(x, _FLOOR_QUANTILE)))
 
 
 def peak_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
     """Maxima of up to 24 blocks of [start, end). A mark that never sinks is a maximum already: one sample is enough."""
+    t, v = _inside(t, v, start, end)
     return _blocks(t, v, start, end, FLOOR_BLOCKS, lambda x: float(np.max(x)), least=1)
 
 
-def sawtooth_period(t: Floats, v: Floats) -> float | None:
-    """The usual time between sudden falls of a series that climbs and falls again; None if it does not.
+def _cycles(t: Floats, v: Floats, start: float, end: float, most: int, take: Callable[[Floats], float]) -> Blocks:
+    t, v = _inside(t, v, start, end)
+    at = sawtooth.falls(v)
+    if not len(at):
+        return _blocks(t, v, start, end, most, take)
+    # a block's mean is as far up the climb as its mean time: so both are means
+    plain = _blocks(t, v, start, end, LEVEL_BLOCKS, lambda x: float(np.mean(x)))
+    cuts = np.searchsorted(t, np.linspace(start, end, round((end - start) / plain.length) + 1))
+    return Blocks(plain.t, plain.v, plain.length, sawtooth.climbs(t, at, cuts), len(at))
 
-    A fall is a drop, from one sample to the next, by more than a quarter of the series' range and by far
-    more than it usually moves: noise that wanders has many drops of its own size, and is no sawtooth.
-    """
-    keep = np.isfinite(v)
-    t, v = t[keep], v[keep]
-    if len(v) < 8:
-        return None
-    low, high = np.quantile(v, [0.02, 0.98])
-    steps = np.diff(v)
-    least = max(_FALL_OF_RANGE * (high - low), _FALL_OF_STEPS * float(np.median(np.abs(steps))))
-    falls = t[1:][steps < -least] if high > low else t[:0]
-    if len(falls) < 3:
-        return None
-    return float(np.median(np.diff(falls)))
+
+def _inside(t: Floats, v: Floats, start: float, end: float) -> tuple[Floats, Floats]:
+    keep = np.isfinite(v) & (t >= start) & (t < end)
+    return t[keep], v[keep]
 
 
 def _blocks(
@@ -80,8 +85,6 @@ def _blocks(
     take: Callable[[Floats], float],
     least: int = _MIN_SAMPLES,
 ) -> Blocks:
-    keep = np.isfinite(v) & (t >= start) & (t < end)
-    t, v = t[keep], v[keep]
     count = max(1, min(most, len(t) // least))
     edges = np.linspace(start, end, count + 1)
     cuts = np.searchsorted(t, edges)
