@@ -47,6 +47,9 @@ stories: $(STAMP) ## Soak each plausible program beside a trusted one (ten minut
 bench-probe: $(STAMP) ## Measure what watching costs (six minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.probe
 
+bench-judge: $(STAMP) ## Measure the judge on long run files (two minutes; see docs/performance.md)
+	$(BIN)/python -m benchmarks.judge
+
 check: format lint types imports test ## All that CI checks
 
 format: $(STAMP) ## Check the formatting

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from soak.core.criterion import Criterion
 from soak.core.load import Load
@@ -317,6 +317,31 @@ def _size_fault(target: Target) -> str:
     return "" if page else f"{size} is no metric of soak; to read it from a page, add scrape.prometheus"
 
 
+_PRICE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([^\W\d_]{1,8}|[$€£¥])\s*/\s*core-hour\s*$")
+
+
+def _price(value: object) -> object:
+    """An amount, and the word of its currency."""
+    if value is None:
+        return value
+    found = _PRICE.match(value) if isinstance(value, str) and len(value) <= 64 else None
+    if found is None:
+        raise ValueError(f"expected a price such as 0.05 USD/core-hour, got {str(value)[:64]!r}")
+    return float(found[1]), found[2]
+
+
+class Cost(Model):
+    """The scale at which a regression is paid for: what each instance serves, how many, and what a core costs."""
+
+    rate: Annotated[Rate, Field(description="requests a second that each instance serves in production")]
+    instances: Annotated[int, Field(ge=1, le=10_000_000, description="how many there are")] = 1
+    price: Annotated[
+        tuple[float, str] | None,
+        BeforeValidator(_price),
+        WithJsonSchema({"type": "string", "description": "of one core for an hour: 0.05 USD/core-hour"}),
+    ] = None
+
+
 class Scenario(Model):
     """One soak, whole: target, load, phases, probe, reference, criteria."""
 
@@ -327,7 +352,11 @@ class Scenario(Model):
     probe: Probe = Probe()
     reference: AnyReference | None = None
     criteria: Annotated[list[Criterion], Field(min_length=1)]
-    cost: Later = None
+    stop_early: Annotated[
+        Literal["fail", "pass", "both"] | None,
+        Field(description="end the run when this verdict is certain; default: never"),
+    ] = None
+    cost: Annotated[Cost | None, Field(description="what a regression costs at this scale")] = None
     alerts: Later = None
 
     @model_validator(mode="after")
@@ -363,6 +392,8 @@ class Scenario(Model):
                 )
             elif burst.rate is not None and self.load.rate is not None and burst.rate <= self.load.rate:
                 faults.append("phases.burst.rate: expected more than load.rate")
+            if self.stop_early in ("pass", "both"):
+                faults.append("stop_early: a pass is not certain before the recovery from the burst; say `fail`")
         if self.probe.attach is not None and (self.phases.warmup_s < ATTACH_WARMUP_S or not self.target.watched):
             faults.append(
                 f"probe.attach: needs a process to watch here and a warm-up of {ATTACH_WARMUP_S:.0f}s or more: the "

@@ -170,6 +170,24 @@ class SideVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedEarly:
+    """That the run was ended because its verdict was certain.
+
+    `at_s` is when, in seconds of soak, and `saved_s` the load that was left out. `look` is the number of the look of
+    `looks` that decided it, at the two-sided `level`; both are None where no statistics were needed. `reasons` are
+    those that it was ended for.
+    """
+
+    rule: Literal["fail", "pass"]
+    at_s: float
+    saved_s: float
+    look: int | None
+    looks: int
+    level: float | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer: pass, fail, inconclusive or invalid, and why."""
 
@@ -186,6 +204,7 @@ class Verdict:
     reference: SideVerdict | None = None
     comparison: tuple[Comparison, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    stopped_early: StoppedEarly | None = None
 
     @property
     def exit_code(self) -> int:
@@ -211,6 +230,7 @@ class Verdict:
             "reference": _side(self.reference) if self.reference else None,
             "comparison": [asdict(c) for c in self.comparison],
             "notes": list(self.notes),
+            "stopped_early": asdict(self.stopped_early) if self.stopped_early else None,
         }
         clean: dict[str, Any] = _finite(document)
         return clean

@@ -18,6 +18,7 @@ from soak.core.metrics import TREND_WINDOWS
 from soak.core.verdict import Confidence, Finding
 from soak.judge.advice import ADVICE, HEALTHY_COST
 from soak.judge.causes_time import CPU, GATES, gate_of, limit_of
+from soak.judge.combine import WITH_IT
 from soak.judge.side import Side
 from soak.judge.sizes import Size, beside, size_of, windows_of
 from soak.judge.stats.blocks import Blocks
@@ -52,6 +53,11 @@ class _Cost:
     def without_end(self) -> bool:
         """Whether size explains it, and it will not level off."""
         return self.by_time < _BETTER and self.fit.low > _MORE_THAN_LOG
+
+    @property
+    def by_size(self) -> bool:
+        """Whether the rate changed on the way, and size explains it better than time does."""
+        return self.by_time < -_BETTER
 
     def explains(self, other: _Cost) -> bool:
         """Whether the other one may have the same exponent."""
@@ -168,13 +174,16 @@ def _finding(side: Side, size: Size, costs: list[_Cost]) -> Finding:
         f"at {_FURTHER * fit.size:,.0f} it costs {between}{at}",
         *(c.drift.title for c in costs),
         *_tail(side, drift.endpoint),
+        *(line for c in costs for line in c.drift.evidence if line.startswith(WITH_IT)),
     ]
-    if size.what == "requests done":
+    if cost.metric == "service.p50" and side.trend("cpu.per_request") is not None:
+        evidence.append("CPU for each request did not grow with it: the time goes where its own process waits")
+    if not size.declared:
         evidence.append(
             "size is counted from nought at the start of load; declare target.size if data was there before"
         )
     confidence: Confidence = "medium" if cost.metric == "cpu.per_request" else "low"
-    if cost.by_time < -_BETTER:
+    if cost.by_size:
         confidence = "high"
         evidence.append("the rate changed on the way, and size explains the growth better than time does")
     early, eta, late, limit = _time_left(side, size, drift.endpoint, rate)

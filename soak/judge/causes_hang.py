@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from soak.core import units
@@ -89,7 +89,7 @@ def explained(side: Side) -> frozenset[str]:
 def before_hang(side: Side) -> Side:
     """The part of the soak before a hang that lasts to its end: all after it is the hang's doing."""
     last = next((h for h in hangs(side) if h.lasting), None)
-    return side if last is None else Side(side.name, side.recording, side.start, max(side.start, last.start))
+    return side if last is None else replace(side, end=max(side.start, last.start))
 
 
 def hangs(side: Side) -> list[Hang]:
@@ -103,6 +103,8 @@ def hangs(side: Side) -> list[Hang]:
     tallies = [
         y for y in side.data.tallies if begun <= y.start < side.end and (died is None or y.start + y.length <= died)
     ]
+    if all(y.done for y in tallies):  # as nearly always: answers came in every interval
+        return []
     least = max(_LEAST_S, _TIMEOUTS * side.recording.scenario.load.timeout)
     found = []
     for stretch, lasting in _mute(tallies):

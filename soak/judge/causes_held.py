@@ -17,7 +17,7 @@ from soak.judge.stats.trend import Trend
 
 COUNT = Gate(relative=0.10, absolute=10)
 
-_HELD = {
+HELD = {
     "process.processes": ("child_leak", "child processes"),
     "process.zombies": ("child_leak", "ended children that nobody waited for"),
     "process.threads": ("thread_leak", "threads"),
@@ -48,14 +48,14 @@ _MEMORY_OF = {
 
 def held(side: Side) -> list[Finding]:
     """Descriptors, threads, connections and children that only ever become more."""
-    leaks = {metric: fitted for metric in _HELD if (fitted := _leak(side, metric)) is not None}
+    leaks = {metric: fitted for metric in HELD if (fitted := _leak(side, metric)) is not None}
     with_it = _explained(leaks)
     return [_finding(side, metric, leaks, with_it) for metric in leaks if metric not in with_it]
 
 
 def holds_memory(side: Side, metric: str, grown: Trend) -> bool:
     """Whether memory (by `metric`) grows only because threads, connections, descriptors or children do."""
-    return any(_holds(side, held, metric, grown) for held in _HELD if _leak(side, held) is not None)
+    return any(_holds(side, held, metric, grown) for held in HELD if _leak(side, held) is not None)
 
 
 def _holds(side: Side, held: str, metric: str, grown: Trend) -> bool:
@@ -132,14 +132,14 @@ def _are_connections(side: Side) -> list[str]:
 
 
 def _finding(side: Side, metric: str, leaks: dict[str, Trend], with_it: dict[str, str]) -> Finding:
-    cause, words = _HELD[metric]
+    cause, words = HELD[metric]
     fitted = leaks[metric]
     evidence = [f"{words} rose from {fitted.first:.0f} to {fitted.last:.0f}", *_rate(side, fitted, words)]
     if metric == "process.fds" and "process.connections" not in leaks and (sockets := _are_connections(side)):
-        cause, evidence = _HELD["process.connections"][0], evidence + sockets
+        cause, evidence = HELD["process.connections"][0], evidence + sockets
     for other in (m for m, root in with_it.items() if root == metric):
         also = leaks[other]
-        evidence.append(f"{_HELD[other][1]} grew with them, from {also.first:.0f} to {also.last:.0f}")
+        evidence.append(f"{HELD[other][1]} grew with them, from {also.first:.0f} to {also.last:.0f}")
     evidence += [*_memory(side, metric, fitted), *idle(side, metric)]
     room, limit = _room(side, metric)
     return growth(cause, metric, side, fitted, f"{words} grow", "count", evidence, room, limit)

@@ -20,6 +20,7 @@ from soak.core import units
 from soak.core.units import Dimension
 from soak.core.verdict import Finding
 from soak.judge.advice import ADVICE
+from soak.judge.neighbours import noisy
 from soak.judge.side import ENOUGH, Side
 from soak.judge.stats.proportion import percentile_interval, share_rose
 from soak.judge.validity import saturated
@@ -73,7 +74,7 @@ class Recovery:
         if max(_share(self.after.failures(None)), _share(_left_undone(self.after))) >= _GROSS:
             return False
         whole = Side(self.before.name, self.before.recording, self.before.start, self.after.end)
-        return whole.noisy
+        return noisy(whole)
 
 
 def recovery(side: Side) -> list[Finding]:

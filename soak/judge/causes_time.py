@@ -8,6 +8,7 @@ from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
 from soak.judge.growing import time_left
 from soak.judge.matters import Gate
+from soak.judge.neighbours import disturbances, noisy
 from soak.judge.side import Side
 from soak.judge.stats.proportion import share_rose
 from soak.judge.stats.trend import Trend, late_slope
@@ -76,18 +77,12 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
     service = side.trend(f"service.{quantile}", endpoint)
     if service is not None:
         evidence.append(f"service time went from {units.duration(service.first)} to {units.duration(service.last)}")
-    cpu = side.trend("cpu.per_request")
-    if cpu is not None and CPU.severity(cpu) == "fail":
-        evidence.append(
-            f"CPU for each request grew with it, from {units.duration(cpu.first)} to "
-            f"{units.duration(cpu.last)}: the target works more for the same answer"
-        )
-    if severity == "warning" and _others_to_blame(side, fitted):
-        evidence.append("the generator or the whole host got busier meanwhile: it may be to blame")
+    if severity == "warning" and (others := disturbances(side)):
+        evidence.append(f"meanwhile {others[0].text}: that may be to blame")
+    elif severity == "warning" and _others_to_blame(side, fitted):
+        evidence.append("the generator itself got later meanwhile: it may be to blame")
     if severity == "warning" and _came_early(side, fitted):
         evidence.append("it came early and then stayed: a warm-up that is too short looks the same")
-    if severity == "fail" and (share := _unserved(side)) >= _UNSERVED_SHARE:
-        evidence.append(f"{units.percent(share)} of arrivals were never served: slower requests hold all connections")
     room, limit = _room(side, endpoint, quantile, fitted)
     early, eta, late = time_left(room, fitted)
     return Finding(
@@ -119,7 +114,7 @@ def _came_early(side: Side, fitted: Trend) -> bool:
 
 def _others_to_blame(side: Side, fitted: Trend) -> bool:
     """Whether the host was busy, or the generator's own lateness grew by a fair part of what latency did."""
-    if side.noisy:
+    if noisy(side):
         return True
     own = side.trend("generator.wake_p99")
     return own is not None and own.low > 0 and own.growth > 0.3 * fitted.growth
@@ -144,22 +139,23 @@ def limit_of(side: Side, endpoint: str, quantile: str) -> float | None:
 
 
 def cpu(side: Side) -> list[Finding]:
-    """CPU for each request done that grows by itself: not with latency, nor because fewer are done well."""
+    """CPU for each request done that grows."""
     fitted = side.trend("cpu.per_request")
-    if fitted is None or CPU.severity(fitted) != "fail" or _slower(side) or errors(side):
+    if fitted is None or CPU.severity(fitted) != "fail":
         return []
     if fitted.n < TREND_WINDOWS and fitted.low * fitted.span < CPU.bar(fitted):
         return []  # few windows show only what is gross
     evidence = [f"fitted over {fitted.n} windows"]
-    if side.noisy:  # they share caches, and often a core
-        evidence.append("other programs made the host busier meanwhile, which makes each request dearer too")
+    others = disturbances(side)
+    if others:  # they share caches, and often a core
+        evidence.append(f"meanwhile {others[0].text}, which makes each request dearer too")
     before, after = units.duration(fitted.first), units.duration(fitted.last)
     return [
         Finding(
             cause="cpu_drift",
             metric="cpu.per_request",
             endpoint=None,
-            severity="warning" if side.noisy else "fail",
+            severity="warning" if others else "fail",
             title=f"CPU for each request grows: {before} to {after} over the soak",
             rate=fitted.slope * 3600,
             rate_unit="s/h",
@@ -210,11 +206,6 @@ def _keeps_failing(side: Side, bar: float) -> bool:
     return sum(above) >= _SPREAD or all(above[-2:])
 
 
-def _slower(side: Side) -> bool:
-    """Whether latency fails the run already: what makes it slow is then evidence, not a second cause."""
-    return any(f.severity == "fail" for f in latency(side))
-
-
 def _unserved(side: Side) -> float:
     """Share of the arrivals of the soak that never found a slot."""
     scheduled = sum(y.scheduled for y in side.trusted)
@@ -224,7 +215,7 @@ def _unserved(side: Side) -> float:
 def throughput(side: Side) -> list[Finding]:
     """Arrivals that nobody served, although the generator was on time: the target cannot keep up."""
     share = _unserved(side)
-    if share < _UNSERVED_SHARE or saturated(side) or _ended_early(side) or _slower(side):
+    if share < _UNSERVED_SHARE or saturated(side) or _ended_early(side):
         return []
     scheduled = sum(y.scheduled for y in side.trusted)
     unserved = sum(y.unserved for y in side.trusted)
@@ -251,7 +242,9 @@ def host(side: Side) -> list[Finding]:
     """What was not the target's fault: a noisy host, or a generator at its own limit."""
     findings = []
     steal = side.soak_series("host.steal")
-    if steal is not None and (mean := float(steal.v.mean())) > _STEAL:
+    others = disturbances(side)
+    grew = {other.metric for other in others}
+    if steal is not None and (mean := float(steal.v.mean())) > _STEAL and "host.steal" not in grew:
         findings.append(
             Finding(
                 cause="noisy_host",
@@ -264,19 +257,19 @@ def host(side: Side) -> list[Finding]:
                 end=side.end,
             )
         )
-    if side.noisy:
-        findings.append(
-            Finding(
-                cause="noisy_host",
-                metric="host.cpu",
-                endpoint=None,
-                severity="info",
-                title=f"other programs took {side.neighbours_grew:.2g} cores more at the end than at the start",
-                advice=ADVICE["noisy_host"],
-                start=side.start,
-                end=side.end,
-            )
+    findings += [
+        Finding(
+            cause="noisy_host",
+            metric=other.metric,
+            endpoint=None,
+            severity="info",
+            title=other.text,
+            advice=ADVICE["noisy_host"],
+            start=side.start,
+            end=side.end,
         )
+        for other in others
+    ]
     if saturated(side):
         findings.append(
             Finding(

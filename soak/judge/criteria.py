@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+from scipy import stats
 
 from soak.core import units
 from soak.core.criterion import Criterion
 from soak.core.metrics import ONCE, QUANTILES
 from soak.core.records import Clock
 from soak.core.verdict import CriterionResult, Result
+from soak.judge.neighbours import disturbances
 from soak.judge.side import ENOUGH, Side
 from soak.judge.stats.blocks import MIN_BLOCKS, Floats
 from soak.judge.stats.proportion import percentile_interval, wilson
@@ -60,7 +63,7 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
         histogram = side.judged(endpoint, clock, q)
         if not histogram.total:
             return math.nan, math.nan, math.nan, "no request was answered"
-        low, high = percentile_interval(histogram, q)
+        low, high = percentile_interval(histogram, q, 1 - side.alpha)
         value = histogram.percentile(q)
         # given up, it would have taken longer: nobody knows by how much
         return value, low, math.inf if value >= side.given_up(endpoint, clock) else high, ""
@@ -68,7 +71,7 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
         bad, total = side.failures(endpoint)
         if not total:
             return math.nan, math.nan, math.nan, "no request was made"
-        low, high = wilson(bad, total)
+        low, high = wilson(bad, total, 1 - side.alpha)
         return bad / total, low, high, ""
     if criterion.metric in ONCE:
         found = side.once(criterion.metric)
@@ -80,14 +83,14 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
         return float(np.mean(found.v)), float(np.min(found.v)), float(np.max(found.v)), ""
     if found is None or len(found) < _MIN_SAMPLES:
         return math.nan, math.nan, math.nan, f"{criterion.metric} was not seen"
-    return (*_summary(found.v, criterion), "")
+    return (*_summary(found.v, criterion, side.alpha), "")
 
 
-def _summary(v: Floats, criterion: Criterion) -> tuple[float, float, float]:
+def _summary(v: Floats, criterion: Criterion, alpha: float) -> tuple[float, float, float]:
     """A level by its mean and interval; a floor or peak by the worst that was seen."""
     if criterion.spec.shape in ("level", "counter"):
         mean = float(np.mean(v))
-        half = 1.96 * float(np.std(v)) / math.sqrt(max(4.0, _independent(v)))
+        half = float(stats.norm.isf(alpha / 2)) * float(np.std(v)) / math.sqrt(max(4.0, _independent(v)))
         return mean, mean - half, mean + half
     worst = float(np.max(v) if criterion.kind == "below" else np.min(v))
     return worst, worst, worst
@@ -111,7 +114,7 @@ def _windowed(criterion: Criterion, side: Side, endpoint: str | None, over: floa
         starts.append(max(side.start, side.end - over))
     count, results = len(starts), []
     for start in starts:
-        part = Side(side.name, side.recording, start, min(start + over, side.end))
+        part = replace(side, start=start, end=min(start + over, side.end))
         results.append(_against_limit(criterion, endpoint, *_whole(criterion, part, endpoint)))
     order: dict[Result, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "invalid": 0}
     sign = 1 if criterion.kind == "below" else -1
@@ -173,8 +176,8 @@ def _growth(criterion: Criterion, side: Side, endpoint: str | None) -> Criterion
         if fitted.shape == "decelerating" and low < limit:
             reason = f"{shown}, but it is levelling off; {_more(criterion, side, value, low, high)}"
             return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
-        if criterion.spec.dimension == "time" and side.noisy:
-            reason = f"{shown}, but other programs made the host busier meanwhile; run again on a quiet host"
+        if criterion.spec.dimension == "time" and (others := disturbances(side)):
+            reason = f"{shown}, but meanwhile {others[0].text}; run again on a quiet host"
             return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
         if (drift := abs(fitted.slope) * fitted.span) < _floor(criterion, side):
             floor = units.duration(side.instrument_floor)

@@ -53,7 +53,7 @@ class Marks:
     start: float
     end: float
 
-    @property
+    @cached_property
     def step(self) -> float:
         """Length of an interval in seconds."""
         return self.recording.scenario.interval_s
@@ -74,8 +74,9 @@ class Marks:
             p99 = np.array([y.lag_p99 for y in mine])
             for i, y in enumerate(mine):
                 # in one second a p99 is all but the maximum: only one that lasts says that the loop is saturated
-                lasting = float(np.median(p99[max(0, i - around // 2) : i + around // 2 + 1]))
-                if y.lag_max > limit or lasting > LAG_P99_S or _at_its_limit(y):
+                near = p99[max(0, i - around // 2) : i + around // 2 + 1]
+                lasting = near.max() > LAG_P99_S and np.median(near) > LAG_P99_S
+                if y.lag_max > limit or lasting or _at_its_limit(y):
                     found.append(Late(y, _why(y, limit)))
         return found
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from soak.core.metrics import METRICS, QUANTILES, WANTED
 from soak.core.records import Clock, Floats, Outcome, Series, Tally, Window
-from soak.judge.side import ENOUGH, FAILURES, SERVED, Side, binned, worse
+from soak.judge.side import ENOUGH, FAILURES, SERVED, Side, binned, merged, worse
 from soak.judge.stats import sawtooth
 from soak.judge.stats.blocks import FEW_FALLS, FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS
 
@@ -107,7 +107,12 @@ class Pair:
         rows = []
         for i in range(count):
             if all(sum(w.histogram.total for w in alive[i]) >= least for alive, _ in bins):
-                rows.append([(edges[i] + edges[i + 1]) / 2, *(worse(a[i], b[i], q).percentile(q) for a, b in bins)])
+                rows.append(
+                    [
+                        (edges[i] + edges[i + 1]) / 2,
+                        *(worse(merged(a[i]), merged(b[i]), q).percentile(q) for a, b in bins),
+                    ]
+                )
         return _paired(rows, len(rows) / count)
 
     def series(self, metric: str) -> Paired | None:

@@ -22,13 +22,12 @@ from soak.judge.stats.trend import Trend, trend
 ENOUGH = {"p50": 50, "p90": 200, "p99": 400, "p999": 4_000, "p9999": 40_000, "max": 1}
 """Fewer than these, and the percentile of a window has no finite interval; accepted to get more windows."""
 
-NOISY_SHARE = 0.10
-"""Of all cores: a rise of the neighbours' share from which on the host is called noisy."""
+ALPHA = 0.05
+"""At the end of a run: the chance that an interval does not hold what is true."""
 
 SERVED: tuple[Outcome, ...] = ("ok", "timeout")
 FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
 
-_NOTHING = Series(np.empty(0), np.empty(0))
 _MANY_WINDOWS = 60
 _CPU_WINDOW_S = 2.0
 _HOLE_S = 5.0
@@ -39,14 +38,21 @@ _UNSEEN_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Side:
-    """A view of `recording.sides[name]` over the soak phase [start, end) in seconds."""
+    """A view of `recording.sides[name]` over the soak phase [start, end) in seconds.
+
+    Every interval of it errs with a chance of `alpha`: 5 % at the end of a run, less at a look before.
+    """
 
     name: str
     recording: Recording
     start: float
     end: float
-    _trends: dict[tuple[str, str | None], Trend | None] = field(default_factory=dict, compare=False, repr=False)
-    _kept: dict[tuple[Any, ...], list[Window]] = field(default_factory=dict, compare=False, repr=False)
+    alpha: float = ALPHA
+    _trends: dict[tuple[str, str | None], Trend | None] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    _kept: dict[tuple[Any, ...], list[Window]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _wholes: dict[tuple[Any, ...], Histogram] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def data(self) -> SideRecording:
@@ -80,7 +86,7 @@ class Side:
 
     def histogram(self, endpoint: str | None, clock: Clock, outcome: Outcome = "ok") -> Histogram:
         """All latencies of the soak phase, of one endpoint or of all."""
-        return Histogram.merge(w.histogram for w in self.windows(endpoint, clock, outcome))
+        return self._whole(endpoint, clock, outcome)
 
     def judged(self, endpoint: str | None, clock: Clock, q: float) -> Histogram:
         """What the percentile `q` (0 to 100) of the soak phase is taken of.
@@ -88,7 +94,7 @@ class Side:
         That is all answers and timeouts, a timeout with the time after which it was given up; and failed
         answers too where that makes the percentile worse: failing fast must not improve it, nor failing slowly.
         """
-        return worse(self.windows(endpoint, clock, *SERVED), self.windows(endpoint, clock, "failed"), q)
+        return worse(self._whole(endpoint, clock, *SERVED), self._whole(endpoint, clock, "failed"), q)
 
     def given_up(self, endpoint: str | None, clock: Clock) -> float:
         """The shortest time (s) after which a request was given up; infinite when none was.
@@ -129,7 +135,7 @@ class Side:
             if sum(w.histogram.total for w in bins[i]) >= min(ENOUGH[quantile], total / count / 2):
                 q = QUANTILES[quantile]
                 times.append((edges[i] + edges[i + 1]) / 2)
-                values.append(worse(bins[i], slow[i], q).percentile(q))
+                values.append(worse(merged(bins[i]), merged(slow[i]), q).percentile(q))
         return Blocks(np.array(times), np.array(values), self.length / count)
 
     def series(self, metric: str) -> Series | None:
@@ -197,7 +203,9 @@ class Side:
         if key not in self._trends:
             found = self.observed(metric, endpoint)
             self._trends[key] = (
-                trend(found.t, found.v, beside=found.beside, falls=found.falls) if found is not None else None
+                trend(found.t, found.v, self.alpha, beside=found.beside, falls=found.falls)
+                if found is not None
+                else None
             )
         return self._trends[key]
 
@@ -252,36 +260,8 @@ class Side:
         half = finite(found.between((phase.start + phase.end) / 2, phase.end))
         return float(np.mean(half.v)) if len(half) else None
 
-    @cached_property
-    def neighbours_grew(self) -> float:
-        """By how many cores everything but the targets and the generators got busier, last third to first.
-
-        What a noisy neighbour takes is missing to both sides alike, and is not the target's drift.
-        """
-        busy = finite(self.recording.host.get("host.cpu", _NOTHING).between(self.start, self.end))
-        if len(busy) < 9:
-            return 0.0
-        others = busy.v * self._cores
-        targets = self.recording.scenario.sides
-        here = targets["candidate"].machine  # where `host` was looked at
-        for name in self.recording.sides:
-            side = self if name == self.name else Side(name, self.recording, self.start, self.end)
-            mine = ["process.cpu"] if targets[name].machine == here else []
-            for metric in mine + (["generator.cpu"] if here is None else []):
-                used = side.soak_series(metric)
-                if used is not None:
-                    workers = self.recording.scenario.load.workers if metric == "generator.cpu" else 1
-                    others = others - np.interp(busy.t, used.t, used.v) * workers
-        third = len(others) // 3
-        return float(np.mean(others[-third:]) - np.mean(others[:third]))
-
     @property
-    def noisy(self) -> bool:
-        """Whether neighbours took so much more of the host that a drift in time cannot be blamed on the target."""
-        return self.neighbours_grew > NOISY_SHARE * self._cores
-
-    @property
-    def _cores(self) -> float:
+    def cores(self) -> float:
         """How many cores the candidate's machine has."""
         observers = self.recording.provenance.get("observers")
         observer = observers.get("candidate") if isinstance(observers, dict) else None
@@ -293,6 +273,13 @@ class Side:
         """How late the generator itself usually sends at p99 (s): no smaller drift can be blamed on a target."""
         found = self.soak_series("generator.wake_p99")
         return float(np.median(found.v)) if found is not None else 0.0
+
+    def _whole(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> Histogram:
+        """All windows of some outcomes in one; merged once."""
+        key = (clock, endpoint, outcomes)
+        if key not in self._wholes:
+            self._wholes[key] = merged(self.windows(endpoint, clock, *outcomes))
+        return self._wholes[key]
 
     def windows(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> list[Window]:
         """Windows of the soak phase of an endpoint, a journey or all endpoints, without what cannot be trusted."""
@@ -365,15 +352,20 @@ class Side:
 
     def _tallied(self, take: Callable[[list[Tally], float], float]) -> Series | None:
         """A value for each interval, from the accounts of all workers in it."""
-        by_start: dict[float, list[Tally]] = {}
-        for y in self.data.tallies:
-            if y.length > 0.5 * self.recording.scenario.interval_s:  # a stub says nothing about a rate
-                by_start.setdefault(round(y.start, 3), []).append(y)
-        if not by_start:
+        if not self._by_interval:
             return None
-        starts = sorted(by_start)
-        values = [take(by_start[s], max(y.length for y in by_start[s])) for s in starts]
-        return Series(np.array(starts), np.array(values, dtype=float))
+        values = [take(ys, max(y.length for y in ys)) for ys in self._by_interval.values()]
+        return Series(np.array(list(self._by_interval)), np.array(values, dtype=float))
+
+    @cached_property
+    def _by_interval(self) -> dict[float, list[Tally]]:
+        """The accounts of all workers by the start of their interval (s), ascending, but for stubs."""
+        found: dict[float, list[Tally]] = {}
+        stub = 0.5 * self.recording.scenario.interval_s
+        for y in self.data.tallies:
+            if y.length > stub:  # which says nothing about a rate
+                found.setdefault(round(y.start, 3), []).append(y)
+        return dict(sorted(found.items()))
 
 
 def binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
@@ -386,13 +378,17 @@ def binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
     return bins
 
 
-def worse(served: list[Window], failed: list[Window], q: float) -> Histogram:
+def merged(windows: list[Window]) -> Histogram:
+    """All latencies of some windows."""
+    return Histogram.merge(w.histogram for w in windows)
+
+
+def worse(served: Histogram, failed: Histogram, q: float) -> Histogram:
     """Of the served, or of them and the failed together: whichever has the higher percentile `q`."""
-    alone = Histogram.merge(w.histogram for w in served)
-    if not failed:
-        return alone
-    both = Histogram.merge([alone, *(w.histogram for w in failed)])
-    return both if both.percentile(q) > alone.percentile(q) else alone
+    if not failed.total:
+        return served
+    both = Histogram.merge([served, failed])
+    return both if both.percentile(q) > served.percentile(q) else served
 
 
 def finite(series: Series) -> Series:

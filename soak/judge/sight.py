@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from soak.core import units
+from soak.judge.causes_held import COUNT, HELD
 from soak.judge.causes_memory import MEMORY, memory_metric
-from soak.judge.causes_time import GATES, gate_of
+from soak.judge.causes_stack import DEPTH, STACK, STACKS
+from soak.judge.causes_time import CPU, GATES, gate_of
+from soak.judge.classify import garbage_is_live
 from soak.judge.matters import Gate
 from soak.judge.side import Side
 from soak.judge.stats.trend import Trend
 
 _POWER = 1.28 / 1.96
 """How far above what a gate asks for growth must lie to be found nine times in ten, in half-widths of its interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One series that the built-in watch looks at for growth, and its gate; without a `needed` one it is blind."""
+
+    metric: str
+    endpoint: str | None
+    gate: Gate
+    needed: bool = False
+
+
+def watched(side: Side) -> list[Watched]:
+    """All series of the watch over one side: what is corrected for when many are looked at."""
+    found = [
+        Watched(f"latency.{q}", endpoint, gate_of(side, q), q == "p50")
+        for endpoint in side.data.endpoints
+        for q in GATES
+    ]
+    if side.recording.scenario.sides[side.name].watched:
+        found.append(Watched(memory_metric(side), None, MEMORY, True))
+        found.append(Watched("cpu.per_request", None, CPU))
+        found += [Watched(mark, None, STACK) for _, mark, _ in STACKS]
+        found.append(Watched("stack.depth", None, DEPTH))
+    found += [Watched(metric, None, COUNT) for metric in HELD]
+    if not garbage_is_live(side):
+        found.append(Watched("memory.live", None, MEMORY))
+    return found
 
 
 def memory_sight(side: Side) -> str:

@@ -13,11 +13,12 @@ from soak.judge.stats.blocks import LEVEL_BLOCKS, Blocks
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What cost is held against: sizes `n` at times `t` (s), and what they count."""
+    """What cost is held against: sizes `n` at times `t` (s), what they count, and whether the target declares it."""
 
     t: Floats
     n: Floats
     what: str
+    declared: bool = False
 
     @property
     def rate(self) -> float:
@@ -35,7 +36,7 @@ def size_of(side: Side) -> Size | None:
     declared = side.recording.scenario.sides[side.name].size
     if declared is not None:
         series = side.soak_series(declared)
-        return Size(series.t, series.v, declared) if series is not None and len(series) > 1 else None
+        return Size(series.t, series.v, declared, declared=True) if series is not None and len(series) > 1 else None
     by_end: dict[float, int] = {}
     for y in side.data.tallies:
         at = round(y.start + y.length, 3)

@@ -26,10 +26,13 @@ from soak.judge import (
     causes_time,
 )
 from soak.judge.causes_memory import memory_metric
+from soak.judge.combine import combine
+from soak.judge.cost import beside, costed
 from soak.judge.criteria import judge_criterion
 from soak.judge.differences import CAUSES
+from soak.judge.early import Certain, Look, certain, could_have_seen, ended_by, told
 from soak.judge.reference import ask_reference
-from soak.judge.side import Side
+from soak.judge.side import ALPHA, Side
 from soak.judge.sight import latency_sight, memory_sight
 from soak.judge.validity import remarks, validity
 
@@ -56,11 +59,20 @@ _LATENCY_CAUSES = ("latency_drift", "latency_step", "superlinear_cost")
 
 
 def judge(recording: Recording) -> Verdict:
-    """Judge a run: finished, still going on, interrupted or torn."""
+    """Judge a run: finished, still going on, interrupted, torn, or ended early because this was certain."""
+    return judge_live(recording, None)[0]
+
+
+def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certain | None]:
+    """The verdict as of a look at a run that goes on, and what of it is certain. Without one: as at a run's end."""
     interrupted = any(e.kind == "interrupted" for e in recording.events)
     span = recording.soak_span
     start, end = span if span is not None else (recording.duration, recording.duration)
-    sides = {name: Side(name, recording, start, end) for name in recording.sides}
+    ended = ended_by(recording)
+    look, alpha = ended.look if ended is not None else look, ALPHA
+    if look is not None:
+        end, alpha = max(start, min(end, look.upto)), look.level
+    sides = {name: Side(name, recording, start, end, alpha) for name in recording.sides}
     candidate = sides["candidate"]
     criteria = recording.scenario.criteria if span else []
     verdicts = {name: _side_verdict(side) for name, side in sides.items()}
@@ -73,15 +85,15 @@ def judge(recording: Recording) -> Verdict:
     ]
     results = [r for _, r in judged]
     growth = [r for c, r in judged if c.kind == "growth_below"]
-    findings = [_tolerate(f, growth) for f in answer.findings]
-    own = replace(verdicts["candidate"], findings=tuple(sorted(findings, key=_urgency)))
-    open_ = [
-        *_incomplete(recording, end - start, interrupted),
-        *causes_recovery.unsettled(candidate),
-        *_blind(candidate),
-    ]
+    findings = sorted((_tolerate(f, growth) for f in answer.findings), key=_urgency)
+    findings = [costed(f, candidate, sides.get("reference")) for f in findings]
+    own = replace(verdicts["candidate"], findings=tuple(findings))
+    doubts = [*causes_recovery.unsettled(candidate), *_blind(candidate)]
+    sure = certain(candidate, judged, own, HARD, doubts, look)
+    settled = ended is not None and sure is not None and sure.rule == ended.rule
+    open_ = [*_incomplete(recording, end - start, interrupted, ended, settled), *doubts]
     result, reasons = _decide(results, own, open_)
-    return Verdict(
+    verdict = Verdict(
         run=recording.run,
         scenario=recording.scenario.name,
         verdict=result,
@@ -96,20 +108,23 @@ def judge(recording: Recording) -> Verdict:
         notes=(
             *remarks(candidate),
             *causes_recovery.recovery_notes(candidate),
-            *(latency_sight(candidate) if result == "pass" else ()),
+            *_seen(candidate, result, ended),
+            *beside(candidate, sides.get("reference")),
             *_notes(reference),
             *answer.notes,
         ),
+        stopped_early=told(recording, ended, start) if ended is not None else None,
     )
+    return verdict, sure
 
 
 def _side_verdict(side: Side) -> SideVerdict:
     findings = [f for rule in EVENT_CAUSES for f in rule(side)]
     healthy = causes_hang.before_hang(side)
     if healthy.length > 0:
-        findings += causes_cost.one_root(healthy, [f for rule in SOAK_CAUSES for f in rule(healthy)])
-    told = causes_hang.explained(side)
-    findings = [f for f in findings if f.cause not in told]
+        findings += causes_cost.one_root(healthy, combine(healthy, [f for rule in SOAK_CAUSES for f in rule(healthy)]))
+    follows = causes_hang.explained(side)
+    findings = [f for f in findings if f.cause not in follows]
     return SideVerdict(
         findings=tuple(sorted(findings, key=_urgency)),
         validity=validity(side),
@@ -171,12 +186,16 @@ def _decide(results: list[CriterionResult], side: SideVerdict, open_: list[str])
     return ("inconclusive", open_) if open_ else ("pass", [])
 
 
-def _incomplete(recording: Recording, soaked: float, interrupted: bool) -> list[str]:
-    """Why a run that found nothing wrong still cannot pass."""
+def _incomplete(
+    recording: Recording, soaked: float, interrupted: bool, ended: Certain | None, settled: bool
+) -> list[str]:
+    """Why a run that found nothing wrong still cannot pass; one that was ended early may, if that is `settled`."""
     planned = recording.scenario.phases.soak
     if recording.soak_span is None:
         return ["the soak phase was not reached"]
-    if interrupted or soaked < 0.95 * planned:
+    if ended is not None and not settled:
+        return [f"it was ended early, when a {ended.rule} seemed certain, and all that was recorded does not show it"]
+    if ended is None and (interrupted or soaked < 0.95 * planned):
         short = f"{units.duration(round(soaked))} of {units.duration(planned)}"
         return [f"the run {'was interrupted' if interrupted else 'ended'} after {short} of soak"]
     if recording.finished:
@@ -190,6 +209,13 @@ def _blind(side: Side) -> list[str]:
         return []
     unseen = side.unseen(memory_metric(side))
     return [f"the process was not watched all the time: {unseen}"] if unseen else []
+
+
+def _seen(side: Side, result: Result, ended: Certain | None) -> list[str]:
+    """What a pass could have seen."""
+    if result != "pass":
+        return []
+    return could_have_seen(side)[1:] if ended is not None else latency_sight(side)
 
 
 def _headline(

@@ -394,6 +394,8 @@ def summary(recording: Recording, verdict: Verdict) -> str:
     soaked = f"soaked {units.duration(verdict.soak_s)}"
     if verdict.soak_s < planned - 1:
         soaked += f" of {units.duration(planned)}"
+    if (early := verdict.stopped_early) is not None:
+        soaked += f" (stopped {units.duration(round(early.saved_s))} early: {phrases.certainty(early)})"
     text = f"Run {phrases.clean(verdict.run)}, {soaked}, started {phrases.wall_clock(recording.started)}"
     if verdict.interrupted:
         text += "; interrupted"

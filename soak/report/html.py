@@ -37,7 +37,16 @@ _EVERYWHERE = (
     "generator_saturated",
 )
 """Causes that explain any chart, and so mark each."""
-_DRAWN = ("target_exit", "restart", "oom_kill", "worker_lost", "generator_error", "interrupted", "torn")
+_DRAWN = (
+    "target_exit",
+    "restart",
+    "oom_kill",
+    "worker_lost",
+    "generator_error",
+    "interrupted",
+    "stopped_early",
+    "torn",
+)
 _QUIET = ("phase", "schedule")
 _MOST_EVENTS = 200
 _ELSEWHERE = ("scenario_text", "earlier_runs")

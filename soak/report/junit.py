@@ -88,6 +88,7 @@ def _finding_case(finding: Finding) -> ET.Element:
         ("rate", phrases.growth(finding)),
         ("time left", phrases.time_left(finding)),
         ("when", phrases.span(finding)),
+        ("cost", phrases.clean(finding.cost or "")),
     )
     detail = [f"{key}: {value}" for key, value in parts if value]
     detail += [f"evidence: {line}" for line in finding.evidence] + [f"next: {finding.advice}"]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from soak.core import units
 from soak.core.units import Dimension
-from soak.core.verdict import Finding
+from soak.core.verdict import Finding, StoppedEarly
 
 NOTHING = "-"
 """What stands where there is no value."""
@@ -37,6 +37,14 @@ _BASES: dict[str, Dimension] = {
     "": "count",
 }
 _YEAR_S = 365 * 86400.0
+
+
+def certainty(early: StoppedEarly) -> str:
+    """How it was certain that a run would pass or fail: `a fail was certain after 36 s, at look 3 of 10`."""
+    text = f"a {early.rule} was certain after {units.duration(round(early.at_s))}"
+    if early.look is None or early.level is None:
+        return text
+    return f"{text}, at look {early.look} of {early.looks}, by intervals of {100 * (1 - early.level):.4g} %"
 
 
 def clean(text: object) -> str:

@@ -24,11 +24,12 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
+from soak.core import units
 from soak.core.errors import LoadError
 from soak.core.records import Event, PhaseName
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, Verdict
-from soak.judge import EARLIER, judge
+from soak.judge import EARLIER, Certain, Look, judge, judge_live, planned, settled_s
 from soak.load import Fleet, Listen, Plan, digests
 from soak.probe import HostProbe
 from soak.run.account import close_account
@@ -40,7 +41,7 @@ from soak.run.progress import SideStatus, Status, View
 from soak.run.provenance import provenance
 from soak.run.sensing import SideWatch
 from soak.run.target import StartedTarget
-from soak.runfile import RunWriter, read, read_recent, window_length
+from soak.runfile import LiveReader, RunWriter, read, read_recent, window_length
 
 _TICK_S = 0.1
 _LEAD_S = 1.5  # the slots are spawned and in place before the first arrival is due
@@ -102,7 +103,12 @@ class _Conductor:
         self.rss: dict[str, float] = {}
         self.findings: tuple[Finding, ...] = ()
         self.looker = ThreadPoolExecutor(1, "soak-look")
-        self.look: Future[tuple[Finding, ...]] | None = None
+        self.look: Future[tuple[Verdict, Certain | None]] | None = None
+        self.reader = LiveReader(order.run_file)
+        self.ahead: list[Look] = []
+        self.certain: tuple[Certain, float] | None = None
+        """What ended the run early, and when the load may end (s)."""
+        self.load_end = math.inf
         self.next_sample = 0.0
         self.next_look = _LOOK_S
         p = self.scenario.phases
@@ -146,7 +152,9 @@ class _Conductor:
         self._until(begin)
         steady = begin + self.scenario.phases.warmup_s
         soaked = self.scenario.soak_ends(begin)
-        end = begin + self.scenario.load_s
+        end = self.load_end = begin + self.scenario.load_s
+        if self.scenario.stop_early is not None:
+            self.ahead = planned(steady, self.scenario.phases.soak, window_length(self.scenario))
         self._let("warmup", begin, steady)
         self._let("soak", steady, soaked)
         if (burst := self.scenario.phases.burst) is not None:
@@ -260,6 +268,8 @@ class _Conductor:
             self._show(now)
         self.looks.tick(now, self.phase, self.findings)
         self._live_look(now)
+        if self.certain is not None and self.stopped is None and now >= self.certain[1]:
+            self._stop_early(now, self.certain[0])
         time.sleep(_TICK_S)
 
     def _sample(self, now: float) -> None:
@@ -311,22 +321,47 @@ class _Conductor:
         self.view.show(Status(self.phase, now, self.total, sides, self.findings))
 
     def _live_look(self, now: float) -> None:
-        """Judge what there is so far, beside the run, and never for more than a small share of the time."""
+        """Judge what there is so far, beside the run, and never for more than a small share of the time.
+
+        What is shown is a hint. Only what is certain at one of the looks that are corrected for may end the run.
+        """
         if self.look is not None and self.look.done():
             if self.look.exception() is None:  # a look that fails must not end the run; the verdict will tell
-                self.findings = self.look.result()
+                self._heed(now, *self.look.result())
             self.look = None
-        if now >= self.next_look and self.look is None and self.phase == "soak":
-            self.writer.roll_up(now - _RECENT_S, window_length(self.scenario))
+        if self.look is not None or self.phase != "soak" or self.certain is not None:
+            return
+        settled = now - settled_s(self.scenario.interval_s)
+        due = [look for look in self.ahead if look.upto <= settled]
+        if due or now >= self.next_look:
+            self.ahead = self.ahead[len(due) :]
+            look = due[-1] if due else None
+            upto = max(now - _RECENT_S, look.upto if look is not None else 0.0)
+            self.writer.roll_up(upto, window_length(self.scenario))
             self.next_look = now + _LOOK_S
 
-            def judged() -> tuple[Finding, ...]:
+            def judged() -> tuple[Verdict, Certain | None]:
                 began = monotonic()
-                findings = judge(read(self.order.run_file)).candidate.findings
+                # a look that may end the run reads all there is: the verdict must find the same in the file
+                found = judge_live(read(self.order.run_file) if look is not None else self.reader.recording(), look)
                 self.next_look = self.now() + max(_LOOK_S, _LOOK_SHARE * (monotonic() - began))
-                return findings
+                return found
 
             self.look = self.looker.submit(judged)
+
+    def _heed(self, now: float, verdict: Verdict, sure: Certain | None) -> None:
+        self.findings = verdict.candidate.findings
+        if sure is not None and self.stopped is None:
+            self.certain = sure, now + (self.looks.conclude(now) if sure.rule == "fail" else 0.0)
+
+    def _stop_early(self, now: float, sure: Certain) -> None:
+        """End the load: its verdict is certain."""
+        look = {"look": sure.look.number, "upto": sure.look.upto} if sure.look is not None else {}
+        saved = max(0.0, self.load_end - now - _STOP_LEAD_S)
+        data = {"rule": sure.rule, **look, "reasons": list(sure.reasons), "saved": saved}
+        text = f"a {sure.rule} is certain, {units.duration(round(saved))} before the end: {sure.reasons[0]}"
+        self._event(Event(now, "stopped_early", None, text, data))
+        self._stop(now)
 
     def _finish_looks(self) -> None:
         """Wait for a look that is still under way, or being read; and see what malloc_trim gives back."""

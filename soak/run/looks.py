@@ -33,6 +33,7 @@ class Looks:
         self._seconds = scenario.inspection_s
         self._hot = min(_HOT_S, scenario.phases.soak / 15)
         self._soak = scenario.phases.soak
+        self._took = self._hot + self._seconds + _OVERHEAD_S
         self._debugger = scenario.probe.attach
         self._plan: list[float] = []
         self._last = -math.inf
@@ -46,11 +47,10 @@ class Looks:
             if self._debugger is not None and phase == "warmup":
                 sense.order(Attach(self._debugger))
         if phase == "soak":
-            took = self._hot + self._seconds + _OVERHEAD_S
-            early, late = at + min(0.05 * self._soak, 60.0), at + self._soak - took
+            early, late = at + min(0.05 * self._soak, 60.0), at + self._soak - self._took
             every = self._window.every if self._window and self._window.every else math.inf
             between = [early + i * every for i in range(1, int((late - early) / every)) if math.isfinite(every)]
-            self._plan = [early, *between, late] if late > early + took else []
+            self._plan = [early, *between, late] if late > early + self._took else []
         elif phase != "warmup":
             self._plan = []
 
@@ -66,6 +66,15 @@ class Looks:
             if suspect is not None and self._plan[0] - now > _APART * self._soak:
                 self._suspected = True
                 self._order(now, f"suspected: {suspect.cause}")
+
+    def conclude(self, now: float) -> float:
+        """Have the late look now, for the load ends early; for how many seconds the load must go on for it."""
+        if not self._plan or not any(sense.present for sense in self._senses):
+            return 0.0
+        self._plan = []
+        if now - self._last > _APART * self._soak:
+            self._order(now, "before an early end")
+        return max(0.0, self._last + self._took - now)
 
     def trim(self) -> None:
         """Have every process give back what its allocator keeps: what comes back was retention, not fragmentation."""

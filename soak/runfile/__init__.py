@@ -1,12 +1,14 @@
 """The run file: one SQLite file a run, the only seam between measuring and judging."""
 
 from soak.runfile.catalogue import Entry, entries, folder, new_path, resolve
+from soak.runfile.live import LiveReader
 from soak.runfile.read import Recent, read, read_artifacts, read_meta, read_recent
 from soak.runfile.rollup import window_length
 from soak.runfile.write import RunWriter
 
 __all__ = [
     "Entry",
+    "LiveReader",
     "Recent",
     "RunWriter",
     "entries",

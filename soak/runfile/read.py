@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ from soak.core.records import (
     WindowKey,
 )
 from soak.core.scenario import Scenario
-from soak.runfile.rollup import unpack_samples, unpack_window
+from soak.runfile.rollup import Floats, unpack_samples, unpack_window
 from soak.runfile.schema import APPLICATION_ID, USER_VERSION
 
 _HISTOGRAM_COLUMNS = "side, endpoint, outcome, clock, start, length, clamped, histogram"
@@ -38,20 +39,20 @@ _HISTOGRAM_COLUMNS = "side, endpoint, outcome, clock, start, length, clamped, hi
 
 def read(path: Path) -> Recording:
     """The run in `path`. Raises RunFileError when it is no run file or not even its head can be read."""
-    with contextlib.closing(_open(path)) as db:
-        return _Reader(path, db).recording()
+    with contextlib.closing(open_file(path)) as db:
+        return Reader(path, db).recording()
 
 
 def read_meta(path: Path) -> dict[str, Any]:
     """Only the facts about the run in `path`: quick, for lists. Raises RunFileError."""
-    with contextlib.closing(_open(path)) as db:
+    with contextlib.closing(open_file(path)) as db:
         return _meta(path, db)
 
 
 def read_artifacts(path: Path, kind: str) -> dict[str, bytes]:
     """The files kept with the run, of one kind, by name."""
-    with contextlib.closing(_open(path)) as db:
-        reader = _Reader(path, db)
+    with contextlib.closing(open_file(path)) as db:
+        reader = Reader(path, db)
         return dict(reader.rows(f"SELECT name, data FROM artifact WHERE kind = '{kind}' ORDER BY id"))
 
 
@@ -67,7 +68,7 @@ class Recent:
 
 def read_recent(path: Path, side: str, since: float) -> Recent:
     """What was reported by `side` from `since` (s) on; cheap, for a live display."""
-    with contextlib.closing(_open(path)) as db:
+    with contextlib.closing(open_file(path)) as db:
         merged = Histogram.merge(
             Histogram.decode(blob)
             for (blob,) in db.execute(
@@ -83,7 +84,8 @@ def read_recent(path: Path, side: str, since: float) -> Recent:
     return Recent(merged, done or 0, failed or 0, (last - first) if last is not None else 0.0)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_file(path: Path) -> sqlite3.Connection:
+    """A connection to a run file, to read from. Raises RunFileError when it is none."""
     if not path.is_file():
         raise RunFileError(f"{path}: no such run file")
     for mode in ("mode=ro", "mode=rw", "immutable=1"):  # a log left by a killed run may need rw to be read
@@ -115,7 +117,7 @@ def _meta(path: Path, db: sqlite3.Connection) -> dict[str, Any]:
         raise RunFileError(f"{path}: the head of the run file is damaged: {error}") from error
 
 
-class _Reader:
+class Reader:
     """One pass over an open run file; remembers where it was torn."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
@@ -141,19 +143,14 @@ class _Reader:
             self.torn.append(f"{table}: {error}")
 
     def recording(self) -> Recording:
+        """The run as far as it can be read. Raises RunFileError when not even its head can be."""
         meta = _meta(self.path, self.db)
         try:
             scenario = Scenario.model_validate(meta["scenario"])
             run, started = str(meta["run"]), float(meta["started"])
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise RunFileError(f"{self.path}: the head of the run file is damaged: {error}") from error
-        events = [
-            Event(t, kind, side or None, text, json.loads(data))
-            for t, kind, side, text, data in self.rows(
-                "SELECT t, kind, coalesce(side, ''), text, data FROM event ORDER BY id"
-            )
-        ]
-        tallies = [Tally(*row[1:]) for row in self.rows("SELECT * FROM tally ORDER BY id")]
+        events, tallies = self.events(), self.tallies()
         windows = self._windows()
         series = self._series()
         last = [e.t for e in events] + [y.start + y.length for y in tallies]
@@ -187,6 +184,19 @@ class _Reader:
             provenance=meta.get("provenance", {}),
         )
 
+    def events(self) -> list[Event]:
+        """All events, in order."""
+        return [
+            Event(t, kind, side or None, text, json.loads(data))
+            for t, kind, side, text, data in self.rows(
+                "SELECT t, kind, coalesce(side, ''), text, data FROM event ORDER BY id"
+            )
+        ]
+
+    def tallies(self) -> list[Tally]:
+        """All accounts, in order."""
+        return [account(*row[1:]) for row in self.rows("SELECT * FROM tally ORDER BY id")]
+
     def _windows(self) -> dict[str, dict[WindowKey, list[Window]]]:
         """Packed windows and what is not packed yet, of all workers, merged by their start."""
         parts: dict[tuple[str, WindowKey, float], list[Window]] = {}
@@ -205,16 +215,20 @@ class _Reader:
             rows += self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM rollup ORDER BY id")
             first = max((row[4] + row[5] for row in rows), default=0.0)
         else:
-            for side, start, length, parts, blob in self.rows(
-                "SELECT side, start, length, parts, histograms FROM packed_window ORDER BY id"
-            ):
-                with self._noting(f"a window at {start:g} s"):
-                    for endpoint, outcome, clock, histogram in unpack_window(parts, blob):
-                        yield side, (endpoint, outcome, clock), Window(start, length, histogram)  # type: ignore[misc]
+            yield from self.packed()
         rows += self.rows(f"SELECT {_HISTOGRAM_COLUMNS} FROM interval WHERE start >= {first!r} ORDER BY id")
         for side, endpoint, outcome, clock, start, length, clamped, blob in rows:
             with self._noting(f"a window at {start:g} s"):
                 yield side, (endpoint, outcome, clock), Window(start, length, Histogram.decode(blob, clamped))
+
+    def packed(self, after: int = 0) -> Iterator[tuple[str, WindowKey, Window]]:
+        """What is packed in rows later than `after`: side, key and window."""
+        for _, side, start, length, parts, blob in self.rows(
+            f"SELECT id, side, start, length, parts, histograms FROM packed_window WHERE id > {after} ORDER BY id"
+        ):
+            with self._noting(f"a window at {start:g} s"):
+                for endpoint, outcome, clock, histogram in unpack_window(parts, blob):
+                    yield side, (endpoint, outcome, clock), Window(start, length, histogram)  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _noting(self, what: str) -> Iterator[None]:
@@ -229,30 +243,63 @@ class _Reader:
             number: (source, json.loads(metrics))
             for number, source, metrics in self.rows("SELECT id, source, metrics FROM layout ORDER BY id")
         }
-        parts: dict[str, dict[str, list[tuple[Any, Any]]]] = {}
-        for number, t, table in self._tables():
-            if number in layouts:
-                source, metrics = layouts[number]
-                for column, metric in enumerate(metrics):
-                    parts.setdefault(source, {}).setdefault(metric, []).append((t, table[:, column]))
+        parts: dict[str, dict[str, list[Series]]] = {}
+        for number, table in self.tables({number: len(metrics) for number, (_, metrics) in layouts.items()}):
+            source, metrics = layouts[number]
+            for row, metric in enumerate(metrics, 1):  # all metrics of a layout share its times
+                parts.setdefault(source, {}).setdefault(metric, []).append(Series(table[0], table[row]))
         return {
             source: {metric: _joined(pieces) for metric, pieces in by_metric.items()}
             for source, by_metric in parts.items()
         }
 
-    def _tables(self) -> Iterator[tuple[int, Any, Any]]:
-        """Layout, times and values (a row each) of all samples: packed ones, then those that are not yet."""
+    def tables(self, widths: dict[int, int]) -> Iterator[tuple[int, Floats]]:
+        """Of each layout all samples by time: a row of times, and one for each of its metrics.
+
+        They are written into one table that is made beforehand: a day of a busy host is held once, not twice.
+        """
+        packed: dict[int, int] = {}
+        if self.version >= 3:
+            for layout, count in self.rows("SELECT layout, count FROM packed_samples ORDER BY id"):
+                packed[layout] = packed.get(layout, 0) + count
+        fresh = self.fresh()
+        tables = {
+            number: np.empty((1 + width, packed.get(number, 0) + (fresh[number].shape[1] if number in fresh else 0)))
+            for number, width in widths.items()
+        }
+        filled = dict.fromkeys(widths, 0)
         if self.version >= 3:
             for layout, count, data in self.rows("SELECT layout, count, data FROM packed_samples ORDER BY id"):
                 with self._noting("samples"):
-                    yield layout, *unpack_samples(count, data)
+                    t, values = unpack_samples(count, data)
+                    if layout in tables and filled[layout] + count <= tables[layout].shape[1]:
+                        at = slice(filled[layout], filled[layout] + count)
+                        tables[layout][0, at], tables[layout][1:, at] = t, values.T
+                        filled[layout] = at.stop
+        for number, table in tables.items():
+            whole = filled[number]
+            if number in fresh:
+                whole += fresh[number].shape[1]
+                table[:, filled[number] : whole] = fresh[number]
+            if whole:
+                yield number, _ascending(table[:, :whole])
+
+    def fresh(self) -> dict[int, Floats]:
+        """The samples that are not packed yet, as a table of each layout."""
         times: dict[int, list[float]] = {}
         blobs: dict[int, list[bytes]] = {}
         for t, layout, data in self.rows("SELECT t, layout, data FROM sample ORDER BY id"):
             times.setdefault(layout, []).append(t)
             blobs.setdefault(layout, []).append(data)
-        for layout, t in times.items():
-            yield layout, np.array(t), np.frombuffer(b"".join(blobs[layout]), "<f8").reshape(len(t), -1)
+        return {
+            layout: np.vstack([t, np.frombuffer(b"".join(blobs[layout]), "<f8").reshape(len(t), -1).T])
+            for layout, t in times.items()
+        }
+
+
+def account(side: str, worker: str, *rest: Any) -> Tally:
+    """An account as it is kept: the names of side and worker, which stand in each, are held once."""
+    return Tally(sys.intern(side), sys.intern(worker), *rest)
 
 
 def _missing(path: Path) -> list[str]:
@@ -269,11 +316,17 @@ def _missing(path: Path) -> list[str]:
     return [f"{short} bytes are missing at its end"] if short > 0 else []
 
 
-def _joined(pieces: list[tuple[Any, Any]]) -> Series:
-    t = np.concatenate([p[0] for p in pieces])
-    v = np.concatenate([p[1] for p in pieces])
+def _ascending(table: Floats) -> Floats:
+    return table[:, np.argsort(table[0], kind="stable")] if np.any(np.diff(table[0]) < 0) else table
+
+
+def _joined(pieces: list[Series]) -> Series:
+    """One series of what several layouts have of it."""
+    if len(pieces) == 1:
+        return pieces[0]
+    t = np.concatenate([p.t for p in pieces])
     order = np.argsort(t, kind="stable")
-    return Series(t[order], v[order])
+    return Series(t[order], np.concatenate([p.v for p in pieces])[order])
 
 
 def _phases(events: list[Event]) -> tuple[Phase, ...]:

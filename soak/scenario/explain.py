@@ -87,6 +87,15 @@ def _time(scenario: Scenario) -> str:
     ]
     lines = [f"It takes about {units.duration(total)}:"]
     lines += [f"  {name:12}{units.duration(length):>12}  {what}" for name, length, what in rows if length]
+    if (cost := scenario.cost) is not None:
+        priced = f", at {cost.price[0]:g} {cost.price[1]} for an hour of a core" if cost.price is not None else ""
+        fleet = f"{cost.instances:,} instances that serve {cost.rate:,.6g}/s each"
+        lines.append(_wrap(f"What a regression costs is reckoned for {fleet}{priced}.", "  "))
+    if scenario.stop_early is not None:
+        sooner = "a fail or a pass" if scenario.stop_early == "both" else f"a {scenario.stop_early}"
+        lines.append(
+            _wrap(f"It ends sooner once {sooner} is certain: looked at from 30 % of the soak on, corrected.", "  ")
+        )
     return "\n".join(lines)
 
 

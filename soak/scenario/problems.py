@@ -16,7 +16,7 @@ from soak.scenario.document import Document, Path, dotted
 _SUBKEY = re.compile(r"^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*): (.*)$", re.DOTALL)
 _PART = re.compile(r"([a-z_]+)|\[(\d+)\]")
 _LATER = "not supported yet"
-_LATER_KEYS = {"allocator", "allocations", "cost", "alerts"}
+_LATER_KEYS = {"allocator", "allocations", "alerts"}
 """Refused with that message when they are used; no hint should lead there."""
 
 _EXPECTED: Mapping[str, str] = {

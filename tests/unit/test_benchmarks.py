@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from benchmarks import size, theory
 from benchmarks.account import Account
+from benchmarks.judge import make as make_long
 from benchmarks.rows import Row, table
 from soak import runfile
 from soak.core.histogram import Histogram, Recorder
+from soak.judge import judge
+from soak.runfile import read
 
 
 @pytest.mark.parametrize("utilisation", [0.3, 0.7, 0.85])
@@ -89,3 +92,14 @@ def test_the_table_says_what_a_bar_did() -> None:
     assert len(set(map(len, lines))) == 1
     assert "| yes |" in lines[2]
     assert "| NO  |" in lines[4]
+
+
+def test_the_benchmarks_long_run_is_one_that_the_judge_has_nothing_against(tmp_path: Path) -> None:
+    make_long(tmp_path / "long.soak", 0.1)
+    recording = read(tmp_path / "long.soak")
+    side = recording.sides["candidate"]
+    assert len(side.series) + len(recording.host) == 40
+    assert len(side.endpoints) == 4
+    verdict = judge(recording)
+    assert [f.cause for f in verdict.candidate.findings if f.severity == "fail"] == []
+    assert verdict.candidate.validity.reasons == ()

@@ -163,7 +163,7 @@ def test_a_target_of_another_protocol_needs_a_locustfile():
 
 @pytest.mark.parametrize(
     "document",
-    [{"cost": {}}, {"alerts": []}],
+    [{"alerts": []}],
 )
 def test_what_comes_later_is_refused_not_ignored(document):
     with pytest.raises(ValidationError, match="not supported yet"):

@@ -87,11 +87,13 @@ def test_latency_that_levels_off_does_not_hide_cpu_that_grows() -> None:
     assert [(f.cause, f.metric) for f in grown] == [("superlinear_cost", "cpu.per_request")]
 
 
-def unserved(latency: Shape, share: float) -> list[str]:
+def unserved(latency: Shape, share: float, since: float = 0.0) -> list[str]:
     spec = scenario(criteria=LOOSE)
     made = side(spec, latency=latency)
     tallies = tuple(
         dataclasses.replace(y, done=y.done - int(share * y.scheduled), unserved=int(share * y.scheduled))
+        if y.start >= since
+        else y
         for y in made.tallies
     )
     return failing(judge(recording(spec, changed(made, tallies=tallies))))
@@ -100,7 +102,9 @@ def unserved(latency: Shape, share: float) -> list[str]:
 def test_arrivals_that_nobody_served_are_throughput_loss_unless_latency_says_why() -> None:
     assert unserved(lambda t: np.full_like(t, 0.005), 0.005) == []
     assert unserved(lambda t: np.full_like(t, 0.005), 0.05) == ["throughput_loss"]
-    assert unserved(lambda t: 0.005 * (1 + t / 60), 0.05) == ["superlinear_cost"]
+    assert unserved(lambda t: 0.005 * (1 + t / 60), 0.05, since=75) == ["superlinear_cost"]
+    # as many while it was still quick: that is not why
+    assert unserved(lambda t: 0.005 * (1 + t / 60), 0.05) == ["superlinear_cost", "throughput_loss"]
 
 
 def test_a_median_that_levels_off_does_not_hide_a_tail_that_grows() -> None:

@@ -118,7 +118,7 @@ def test_criteria_must_be_given():
 @pytest.mark.parametrize(
     "old, new, shown",
     [
-        ("name: shop", "name: shop\ncost: {rate: 1/s}", "f.yaml:2:1: cost: not supported yet"),
+        ("name: shop", "name: shop\nalerts: []", "f.yaml:2:1: alerts: not supported yet"),
     ],
 )
 def test_a_key_of_later_is_refused_at_the_key_itself(old, new, shown):

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from soak.core.records import Event, Phase, Recording
+from soak.core.scenario import Scenario
+from soak.core.verdict import Verdict
+from soak.judge import Certain, Look, judge, judge_live, planned
+from soak.judge.stats.spending import level, spent
+from tests.making import MIB, recording, scenario, side
+from tests.unit.judging import LOOSE, changed, memory
+
+STARTS, SOAK = 15.0, 120.0
+
+
+def made(rule: str | None, criteria: list[dict[str, Any]] | None = None, **shapes: Any) -> tuple[Scenario, Recording]:
+    spec = scenario(criteria=criteria or LOOSE, **({"stop_early": rule} if rule else {}))
+    return spec, recording(spec, side(spec, **shapes))
+
+
+def cut(whole: Recording, at: float, events: tuple[Event, ...] = (), **fields: Any) -> Recording:
+    """The run as it would be at `at` s, in the midst of its soak."""
+    phases = tuple(Phase(p.name, p.start, None if p.name == "soak" else p.end) for p in whole.phases[:3])
+    return changed(whole, phases=phases, duration=at, finished=False, events=events, **fields)
+
+
+def look(number: int, whole: Recording) -> tuple[Verdict, Certain | None]:
+    chosen = next(x for x in planned(STARTS, SOAK, 1.0) if x.number == number)
+    return judge_live(cut(whole, chosen.upto + 5), chosen)
+
+
+def stopped(whole: Recording, sure: Certain, at: float) -> Recording:
+    """The finished file of a run that was ended for what was certain."""
+    data: dict[str, object] = {"rule": sure.rule, "reasons": list(sure.reasons), "saved": 60.0}
+    if sure.look is not None:
+        data |= {"look": sure.look.number, "upto": sure.look.upto}
+    phases = tuple(Phase(p.name, p.start, at if p.name == "soak" else p.end) for p in whole.phases[:3])
+    event = Event(at, "stopped_early", None, "certain", data)
+    return changed(whole, phases=phases, events=(*whole.events, event))
+
+
+LEAK = memory(lambda t: 50 + 0.2 * t)
+
+
+def test_looks_are_tenths_of_the_soak_from_the_third_on_and_end_with_whole_windows() -> None:
+    looks = planned(15.0, 3600.0, 20.0)
+    assert [x.number for x in looks] == [3, 4, 5, 6, 7, 8, 9]
+    assert all(x.upto % 20 == 0 and 0 <= 15 + 360 * x.number - x.upto < 20 for x in looks)
+    assert sum(x.level for x in looks) == pytest.approx(spent(0.9))
+
+
+def test_a_leak_is_certain_long_before_the_end() -> None:
+    _, whole = made("fail", series=LEAK)
+    verdict, sure = look(4, whole)
+    assert sure is not None
+    assert (sure.rule, sure.look.number if sure.look else None) == ("fail", 4)
+    assert sure.reasons[0] == verdict.candidate.findings[0].title
+
+
+@pytest.mark.parametrize("rule", [None, "pass"])
+def test_nothing_ends_a_run_that_was_not_asked_for(rule: str | None) -> None:
+    _, whole = made(rule, series=LEAK)
+    assert all(look(k, whole)[1] is None for k in range(3, 10))
+
+
+def test_a_hint_between_two_looks_ends_nothing_however_clear_the_growth() -> None:
+    _, whole = made("both", series=LEAK)
+    verdict, sure = judge_live(cut(whole, 80.0), None)
+    assert [f.cause for f in verdict.candidate.findings] == ["memory_growth"]
+    assert sure is None
+
+
+def test_a_run_that_was_ended_early_keeps_its_verdict_and_says_what_was_saved() -> None:
+    _, whole = made("fail", series=LEAK)
+    _, sure = look(4, whole)
+    assert sure is not None
+    verdict = judge(stopped(whole, sure, 70.0))
+    assert verdict.verdict == "fail"
+    assert verdict.stopped_early is not None
+    assert (verdict.stopped_early.look, verdict.stopped_early.saved_s) == (4, 60.0)
+    assert verdict.stopped_early.at_s == pytest.approx(48)
+    assert verdict.stopped_early.level == pytest.approx(level(4))
+    assert verdict.reasons == sure.reasons
+
+
+def test_a_pass_may_come_from_half_of_the_soak_on_and_is_no_interruption() -> None:
+    _, whole = made("pass", sigma=0.1)
+    assert [look(k, whole)[1] for k in (3, 4)] == [None, None]
+    verdict, sure = look(6, whole)
+    assert sure is not None
+    assert sure.rule == "pass"
+    assert verdict.candidate.findings == ()
+    ended = judge(stopped(whole, sure, 94.0))
+    assert (ended.verdict, ended.exit_code, ended.interrupted) == ("pass", 0, False)
+    assert any("not seen is what the last 48 s could have shown" in note for note in ended.notes)
+
+
+def test_a_pass_is_not_certain_while_noise_could_hide_what_matters() -> None:
+    rng = np.random.default_rng(2)
+    noisy = {"memory.anon": lambda t: 40 * MIB + rng.normal(0, 8 * MIB, len(t))}
+    assert look(5, made("pass", series=noisy)[1])[1] is None
+
+
+def test_an_early_pass_that_the_file_does_not_carry_fails_closed() -> None:
+    _, whole = made("pass", series=LEAK)
+    never = Certain("pass", ("all was well",), Look(5, 75.0, level(5)))
+    assert judge(stopped(whole, never, 80.0)).verdict == "fail"
+    _, calm = made("fail")
+    wrong = Certain("fail", ("it leaks",), Look(5, 75.0, level(5)))
+    verdict = judge(stopped(calm, wrong, 80.0))
+    assert verdict.verdict == "inconclusive"
+    assert "ended early" in verdict.headline
+
+
+def test_a_shortened_run_without_that_event_is_still_incomplete() -> None:
+    _, whole = made("pass")
+    phases = tuple(Phase(p.name, p.start, 80.0 if p.name == "soak" else p.end) for p in whole.phases[:3])
+    assert judge(changed(whole, phases=phases)).verdict == "inconclusive"
+
+
+def test_hard_evidence_ends_a_run_at_once() -> None:
+    _, whole = made("fail")
+    event = Event(30.0, "oom_kill", "candidate", "killed for want of memory", {"count": 1})
+    _, sure = judge_live(cut(whole, 32.0, (event,)), None)
+    assert sure is not None
+    assert (sure.rule, sure.look) == ("fail", None)
+    kept = judge(stopped(changed(whole, events=(event,)), sure, 33.0))
+    assert kept.verdict == "fail"
+    assert kept.stopped_early is not None
+    assert kept.stopped_early.look is None
+
+
+@pytest.mark.parametrize(
+    "share,lost",
+    [pytest.param(0.9, True, id="more than the whole soak may have"), pytest.param(0.03, False, id="may be diluted")],
+)
+def test_a_criterion_of_errors_is_lost_when_no_further_request_could_mend_it(share: float, lost: bool) -> None:
+    _, whole = made("fail", [{"metric": "errors.ratio", "below": "2%"}], failed_share=lambda t: np.full_like(t, share))
+    verdict, sure = judge_live(cut(whole, 30.0), None)
+    assert verdict.criteria[0].result == "fail"
+    assert (sure is not None) == lost
+
+
+def test_a_percentile_over_the_whole_soak_may_recover_and_one_over_windows_may_not() -> None:
+    slow = {"latency": lambda t: np.where(t < 30, 0.2, 0.005)}
+    _, whole = made("fail", [{"metric": "latency.p50", "below": "50ms"}], **slow)
+    assert judge_live(cut(whole, 40.0), None)[1] is None
+    _, whole = made("fail", [{"metric": "latency.p50", "below": "50ms", "over": "10s"}], **slow)
+    _, sure = judge_live(cut(whole, 40.0), None)
+    assert sure is not None
+
+
+def test_an_invalid_measurement_makes_nothing_certain() -> None:
+    _, whole = made("both", series=LEAK, lag_max=1.0)
+    assert all(look(k, whole)[1] is None for k in (5, 9))
+
+
+def test_healthy_runs_are_not_ended_with_a_fail() -> None:
+    for seed in range(6):
+        _, whole = made("fail", seed=seed, series=memory(lambda t: 60 + 0 * t, seed, sd=1.0))
+        assert [look(k, whole)[1] for k in range(3, 10)] == [None] * 7

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from soak.core.records import Recording, Series
+from soak.core.verdict import Verdict
+from soak.judge import judge
+from tests.making import Shape, recording, scenario, side
+from tests.unit.judging import LOOSE, changed, failing, memory
+
+SLOWER: Shape = lambda t: 0.005 * (1 + t / 120)  # noqa: E731
+LATE: Shape = lambda t: np.where(t > 70, 0.4, 0.01)  # noqa: E731
+
+
+def on(host: dict[str, Shape], **changes: object) -> Recording:
+    """A run on a host of two cores that does as `host` says."""
+    spec = scenario(criteria=LOOSE)
+    whole = recording(spec, side(spec, **changes))  # type: ignore[arg-type]
+    t = whole.host["host.cpu"].t
+    return changed(whole, host={**whole.host, **{k: Series(t, v(t)) for k, v in host.items()}}, provenance={"cores": 2})
+
+
+def told(verdict: Verdict) -> set[str]:
+    return {f.metric for f in verdict.candidate.findings if f.cause == "noisy_host"}
+
+
+@pytest.mark.parametrize("metric", ["host.steal", "host.psi_cpu", "host.psi_io"])
+def test_whoever_took_it_is_named_instead_of_the_target(metric: str) -> None:
+    assert failing(judge(on({metric: lambda t: np.full_like(t, 0.01)}, latency=SLOWER))) == ["superlinear_cost"]
+    verdict = judge(on({metric: LATE}, latency=SLOWER))
+    assert failing(verdict) == []
+    assert told(verdict) == {metric}
+    (drift,) = [f for f in verdict.candidate.findings if f.cause == "latency_drift"]
+    assert drift.severity == "warning"
+    assert any(line.startswith("meanwhile") and "40 % at the end" in line for line in drift.evidence)
+
+
+def test_cpu_for_each_request_is_dearer_beside_a_neighbour_too() -> None:
+    dearer: dict[str, Shape] = {"process.cpu_seconds": lambda t: 0.02 * t + 0.00005 * t * t}
+    assert failing(judge(on({}, series=dearer))) == ["superlinear_cost"]
+    assert failing(judge(on({"host.steal": LATE}, series=dearer))) == []
+
+
+@pytest.mark.parametrize("metric", ["host.steal", "host.psi_cpu", "host.psi_memory", "host.psi_io"])
+def test_a_leak_is_found_whatever_the_neighbours_do(metric: str) -> None:
+    verdict = judge(on({metric: LATE}, latency=SLOWER, series=memory(lambda t: 50 + 0.2 * t)))
+    assert "memory_growth" in failing(verdict)
+
+
+def test_a_target_that_waits_for_cores_that_it_wants_itself_is_no_neighbour() -> None:
+    greedy: dict[str, Shape] = {"process.cpu_seconds": lambda t: 0.2 * t + 0.006 * t * t}
+    verdict = judge(on({"host.psi_cpu": LATE}, latency=SLOWER, series=greedy))
+    assert told(verdict) == set()
+    assert "superlinear_cost" in failing(verdict)
+
+
+def test_memory_that_the_target_took_itself_is_not_a_neighbours() -> None:
+    whole: Shape = lambda t: np.full_like(t, 8e9)  # noqa: E731
+    pressed: dict[str, Shape] = {"host.psi_memory": LATE, "host.memory_total": whole}
+    own = judge(on({**pressed, "host.memory_available": lambda t: 8e9 - 1e6 * t}, latency=SLOWER))
+    assert (told(own), failing(own)) == (set(), ["superlinear_cost"])
+    others = judge(on({**pressed, "host.memory_available": lambda t: 8e9 - 2e7 * t}, latency=SLOWER))
+    assert (told(others), failing(others)) == ({"host.psi_memory"}, [])
+
+
+def test_time_that_is_stolen_all_along_is_told_once_and_excuses_nothing() -> None:
+    verdict = judge(on({"host.steal": lambda t: np.full_like(t, 0.2)}, latency=SLOWER))
+    assert told(verdict) == {"host.steal"}
+    assert failing(verdict) == ["superlinear_cost"]
