@@ -49,10 +49,14 @@ class Fits:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One coefficient with its doubts: standard errors with their degrees of freedom."""
+    """One coefficient with its doubts: standard errors with their degrees of freedom.
+
+    `wary` is the doubt if rho is a standard error higher: what looks like a trend took correlation with it.
+    """
 
     value: float
     doubts: tuple[tuple[float, float], ...]
+    wary: tuple[float, float] = (0.0, 1.0)
 
     def half(self, alpha: float) -> float:
         """Half the width of its two-sided interval at level 1 - `alpha`."""
@@ -60,7 +64,7 @@ class Estimate:
 
     def below(self, bound: float) -> float:
         """The one-sided p-value of the hypothesis that it is no more than `bound`."""
-        return max(_tail((self.value - bound), error, freedom) for error, freedom in self.doubts)
+        return max(_tail((self.value - bound), error, freedom) for error, freedom in (*self.doubts, self.wary))
 
     def above(self, bound: float) -> float:
         """The one-sided p-value of the hypothesis that it is `bound` or more."""
@@ -68,7 +72,8 @@ class Estimate:
 
     def scaled(self, unit: float) -> Estimate:
         """The same in other units."""
-        return Estimate(self.value * unit, tuple((error * unit, freedom) for error, freedom in self.doubts))
+        doubts = tuple((error * unit, freedom) for error, freedom in self.doubts)
+        return Estimate(self.value * unit, doubts, (self.wary[0] * unit, self.wary[1]))
 
 
 def fit(designs: Floats, y: Floats, chosen: int = 0) -> Fits:
@@ -117,7 +122,10 @@ def estimate(fits: Fits, which: int, column: int) -> Estimate:
     cosines = max(4, m // _COSINES)
     robust = _cosine_error(x, rest, column, cosines)
     freedom = max(3.0, effective(m, rho) - 2)
-    return Estimate(float(fits.beta[which, column]), ((error, freedom), (robust, float(cosines))))
+    more = min(_UNIT_ROOT, rho + float(np.sqrt((1 - rho * rho) / m))) if rho > 0 else 0.0
+    wider = float(np.sqrt((1 + more) / (1 - more) * (1 - rho) / (1 + rho)))
+    wary = (error * wider, max(3.0, effective(m, more) - 2))
+    return Estimate(float(fits.beta[which, column]), ((error, freedom), (robust, float(cosines))), wary)
 
 
 def _cosine_error(x: Floats, rest: Floats, column: int, cosines: int) -> float:
