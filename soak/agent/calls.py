@@ -40,6 +40,17 @@ class Calls:
         return [(self._codes[key], times) for key, times in ordered[:at_most]]
 
 
+def left(wait: Wait) -> bool:
+    """Whether the main thread has left our profile function; waits for it a while.
+
+    Until then nobody else may set one: to take ours out would take out theirs, and memray's host dies of that.
+    """
+    late = perf_counter() + _LEAVES_S
+    while _IN["main"] and perf_counter() < late:
+        wait(0.001)
+    return not _IN["main"]
+
+
 def count(seconds: float, wait: Wait) -> tuple[float, str, Calls]:
     """Calls by function; how long they were counted (s), and in which threads: `all`, `main` or `none`."""
     if hasattr(sys, "monitoring"):
@@ -76,8 +87,8 @@ _NOW: dict[str, Calls | None] = {"calls": None, "counted": None}
 """What is counted now, and what the main thread has begun to count. It may come to that long after we left."""
 _IN = {"main": False}
 """Whether the main thread has our profile function, or is about to take it."""
-_LEAVES_S = 1.0
-"""A main thread that runs leaves at once; one that waits in C for longer is not in our function."""
+_LEAVES_S = 5.0
+"""A main thread that runs leaves at once; one that is busy in C, or finds no core, does so later."""
 
 
 def _entered(frame: FrameType, event: str, _argument: object) -> None:
@@ -121,8 +132,6 @@ def _profiled(seconds: float, wait: Wait) -> tuple[float, str, Calls]:
         _NOW["calls"] = None
     took = perf_counter() - began
     ctypes.pythonapi.Py_AddPendingCall(_LAST, None)
-    late = perf_counter() + _LEAVES_S
-    while _IN["main"] and perf_counter() < late:
-        wait(0.001)  # to remove our function is to remove memray's, if its window begins before we are out
+    left(wait)
     counted, _NOW["counted"] = _NOW["counted"] is calls, None
     return (took, "main", calls) if counted else (0.0, "none", calls)

@@ -366,8 +366,11 @@ class Agent:
         return bool(poll.poll(0))
 
     def _window(self, path: str, seconds: float = 5.0, objects: bool = True, elsewhere: str = "") -> dict[str, Any]:
+        from .calls import left
         from .window import take
 
+        if not left(self.wait):
+            raise RuntimeError("the main thread is still in our profile function")
         return take(path, seconds, objects, elsewhere, self.wait)
 
     def _trim(self) -> dict[str, Any]:
