@@ -451,7 +451,8 @@ def trend(
             prometheus or "", query, _quantity("--since", since, "time"), time.time(),
             _quantity("--step", step, "time") if step else None,
         )  # fmt: skip
-        series |= found
+        for name, one in found.items():  # two queries may give the same labels
+            series[f"{query}: {name}" if name in series else name] = one
     verdicts = judge_many({n: judge_series(s.t, s.v, kind, tolerated, limit=limit) for n, s in series.items()})
     if as_json:
         click.echo(json.dumps(series_json(verdicts, timed), indent=2, ensure_ascii=False))

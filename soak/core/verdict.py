@@ -132,7 +132,7 @@ class Percentiles:
     censored: tuple[str, ...] = ()
 
 
-Why = Literal["grows", "stepped", "below", "settled", "noise", "levelling", "early", "cycles", "many", "short"]
+Why = Literal["grows", "stepped", "below", "settled", "noise", "levelling", "early", "late", "cycles", "many", "short"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def growth(
 
 def time_left(room: float | None, fitted: Trend) -> tuple[float | None, float | None, float | None]:
     """Seconds until `room` units are used up: at the earliest, by the trend, at the latest; None for never."""
-    return fitted.band.reach(room) if room is not None else (None, None, None)
+    return fitted.band.reach(room) if room is not None and room > 0 else (None, None, None)
 
 
 def per_request(side: Side, fitted: Trend) -> list[str]:

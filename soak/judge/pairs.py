@@ -122,7 +122,8 @@ class Pair:
             return None
         kept = [self._unspoiled(s, metric) for s in found if s is not None]
         shape = METRICS[metric].shape if metric in METRICS else "level"
-        count = self._blocks(kept, FLOOR_BLOCKS if shape in ("floor", "peak") else LEVEL_BLOCKS, shape)
+        each = 1 if METRICS[metric].room == "cpu" else _MIN_SAMPLES  # a window already, and no sample
+        count = self._blocks(kept, FLOOR_BLOCKS if shape in ("floor", "peak") else LEVEL_BLOCKS, shape, each)
         take = _TAKE.get(shape, _mean)
         while (paired := self._blocked(kept, count, take)).share < _ENOUGH and count >= 2 * MIN_BLOCKS:
             count //= 2  # looked at unevenly: wider blocks have something of both
@@ -165,9 +166,9 @@ class Pair:
         keep = np.array([not self.spoiled(t, 1e-3) for t in series.t], dtype=bool)
         return Series(series.t[keep], series.v[keep])
 
-    def _blocks(self, found: list[Series], most: int, shape: str) -> int:
+    def _blocks(self, found: list[Series], most: int, shape: str, each: int) -> int:
         """How many blocks: with samples enough in each, and each a whole sawtooth long, on both sides."""
-        count = max(1, min(most, *(len(s) // _MIN_SAMPLES for s in found)))
+        count = max(1, min(most, *(len(s) // each for s in found)))
         periods = [p for s in found if (p := _period(s)) is not None] if shape == "floor" else []
         return min(count, max(MIN_BLOCKS, int(self.length / max(periods)))) if periods else count
 

@@ -76,6 +76,8 @@ def reason(one: SeriesVerdict, timed: bool) -> str:
             return f"grew by {seen}, but is levelling off: it may fill something{_more(one, timed)}"
         case "early":
             return f"stepped up by {units.percent(one.growth)} within the first {since}: a warm-up would look the same"
+        case "late":
+            return f"jumped at its very end: too late to see whether it stays{_more(one, timed)}"
         case "cycles":
             return f"goes up and is collected, too few times to see what stays{_more(one, timed)}"
         case "many":
@@ -94,6 +96,8 @@ def _left(one: SeriesVerdict, timed: bool) -> str:
     early, at, late = one.eta
     if at is None:
         return ""
+    if at == 0:
+        return "; it is beyond the limit already"
     bounds = f"{_time(early or 0.0, timed)} to {_time(late, timed) if late is not None else 'never'}"
     return f"; the limit is reached in {_time(at, timed)} ({bounds})"
 

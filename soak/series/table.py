@@ -16,8 +16,10 @@ import numpy as np
 from soak.core.errors import SoakError
 from soak.core.records import Floats, Series
 
-_TIMES = ("time", "timestamp", "ts", "t", "date", "datetime", "elapsed", "seconds", "index", "")
-"""What a first column is called that tells when, and is no series; `""` is what pandas writes over its index."""
+_TIMES = ("time", "timestamp", "ts", "t", "date", "datetime", "elapsed", "seconds")
+"""What a first column is called that tells when, and is no series."""
+_ROWS = ("", "index")
+"""What one is called that counts rows, and is neither; `""` is what pandas writes over its index."""
 _GAPS = ("", "nan", "na", "n/a", "null", "none", "-")
 _DELIMITERS = ",;\t|"
 _EPOCHS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
@@ -76,7 +78,8 @@ def from_table(path: Path, columns: Sequence[str] = (), time: str | None = None,
         series[name] = Series(t, np.array(values, dtype=np.float64))
     if not series:
         raise SoakError(f"{path}: no column of numbers")
-    return Table(series, clock is not None or every is not None, tuple(notes))
+    timed = every is not None or (clock is not None and (time is not None or names[clock].lower() not in _ROWS))
+    return Table(series, timed, tuple(notes))
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
@@ -109,7 +112,7 @@ def _clock(path: Path, names: list[str], time: str | None, bare: bool) -> int | 
         if time not in names:
             raise SoakError(f"{path}: no column {time!r} to tell the time")
         return names.index(time)
-    return 0 if not bare and len(names) > 1 and names[0].lower() in _TIMES else None
+    return 0 if not bare and len(names) > 1 and names[0].lower() in (*_TIMES, *_ROWS) else None
 
 
 def _moments(path: Path, name: str, cells: list[tuple[int, str]]) -> Floats:

@@ -61,14 +61,16 @@ def test_a_leak_is_not_soaked_to_the_end(tmp_path: Path) -> None:
     assert json.loads(again.out) == outcome.verdict
 
 
+@pytest.mark.quiet
 def test_a_healthy_server_is_passed_early_or_soaked_to_the_end_and_never_failed(tmp_path: Path) -> None:
     (tmp_path / "steady.py").write_text(STEADY)
     text = SOAK.format(port=(port := free_port()), command=f"steady.py {port}", agent="false", rate=20, rule="pass")
     outcome = soak(tmp_path, "run", str(scenario(tmp_path, text)), "--json")
     verdict = outcome.verdict
     assert verdict["verdict"] != "fail", outcome.show()
-    if verdict["verdict"] == "invalid" or verdict["stopped_early"] is None:
-        pytest.skip("this machine is too busy for anything to be certain before the end")
+    if verdict["stopped_early"] is None:  # nothing was certain on a machine as busy as this one
+        assert verdict["soak_s"] == pytest.approx(120, abs=1)
+        return
     assert (outcome.code, verdict["verdict"], verdict["interrupted"]) == (0, "pass", False), outcome.show()
     assert verdict["stopped_early"]["rule"] == "pass"
     assert verdict["stopped_early"]["at_s"] >= 59

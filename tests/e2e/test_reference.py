@@ -13,7 +13,7 @@ from soak import runfile
 from soak.report.compared import schema
 from tests.e2e.harness import Outcome, free_port, scenario, soak
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.quiet, pytest.mark.timeout(600)]
 HEAVIER = Path(__file__).with_name("heavier.py")
 
 

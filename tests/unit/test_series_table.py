@@ -109,3 +109,8 @@ def test_any_text_is_a_table_or_a_clear_error(tmp_path_factory: pytest.TempPathF
     except SoakError:
         return
     assert all(len(s.t) == len(s.v) for s in table.series.values())
+
+
+def test_an_index_counts_rows_and_is_no_time(tmp_path: Path) -> None:
+    table = from_table(written(tmp_path, ",x\n0,1\n1,2\n"))
+    assert (list(table.series), table.timed) == (["x"], False)

@@ -29,7 +29,7 @@ def test_what_shrinks_reaches_it_at_most_by_its_upper_edge() -> None:
 
 
 def test_no_room_is_no_time() -> None:
-    assert Band(1.0, 0.1, 0.1, 0.0).reach(0.0) == (None, None, None)
+    assert Band(1.0, 0.1, 0.1, 0.0).reach(0.0) == (0.0, 0.0, 0.0)
 
 
 @given(st.floats(1e-3, 1e3), st.floats(0, 10), st.floats(0, 0.9), st.floats(0.1, 1e4), st.floats(-0.9, 0.9))

@@ -152,3 +152,25 @@ def test_the_time_left_is_covered_by_its_interval(rho: float, growth: float) -> 
         true = (100 - growth) / growth * N
         covered += early is not None and early <= true and (late is None or true <= late)
     assert covered >= 35  # nominal 38, less two standard errors
+
+
+def test_a_jump_at_the_very_end_is_too_late_to_be_told() -> None:
+    for seed in range(SEEDS):
+        found = judge_series(T, 100 + 30 * (X > 0.93) + noise(np.random.default_rng(seed)))
+        assert found.verdict == "inconclusive"
+
+
+def test_two_collections_are_too_few_either_way() -> None:
+    saw = 100 + 40 * ((X * 2.4 + 0.1) % 1)
+    for growth in (0, 20):
+        found = judge_series(T, saw + growth * X + noise(np.random.default_rng(1)), "floor")
+        assert (found.verdict, found.why) == ("inconclusive", "cycles")
+
+
+def test_a_limit_is_reached_by_the_peaks_and_may_be_behind() -> None:
+    saw = 100 + 40 * ((X * 12) % 1) + 20 * X
+    flat = judge_series(T, 100 + 20 * X + noise(np.random.default_rng(1)), limit=200.0)
+    peaks = judge_series(T, saw + noise(np.random.default_rng(1)), "floor", limit=200.0)
+    assert flat.eta[1] == pytest.approx(80 / 20 * N, rel=0.1)
+    assert peaks.eta[1] == pytest.approx(40 / 20 * N, rel=0.2)
+    assert judge_series(T, 100 + 20 * X, limit=50.0).eta == (0.0, 0.0, 0.0)

@@ -28,6 +28,8 @@ def decide(fitted: Trend, bar: float) -> Result:
         return "inconclusive" if came_early(fitted) else "fail"
     if fitted.shape == "linear" and grows(fitted, bar):
         return "fail"
+    if fitted.falls is not None and fitted.falls < FEW_FALLS:
+        return "inconclusive"
     ends = fitted.to_come < bar
     if fitted.settles and ends:
         return "pass"

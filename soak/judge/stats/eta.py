@@ -18,12 +18,12 @@ class Band:
     together: float
 
     def reach(self, room: float) -> tuple[float | None, float | None, float | None]:
-        """Seconds until it has grown by `room` units: at the earliest, by the line, at the latest; None for never.
+        """Seconds until it has grown by `room` units: at the earliest, by the line, at the latest (None: never).
 
         The edges of the band lie at  rate x +- sqrt(end² + 2 together x + rate_error² x²).
         """
-        if room <= 0:
-            return None, None, None
+        if room <= 0:  # it is there already
+            return 0.0, 0.0, 0.0
         at = room / self.rate if self.rate > 0 else None
         a = self.rate**2 - self.rate_error**2
         b = -(room * self.rate + self.together)

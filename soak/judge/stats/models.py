@@ -141,6 +141,13 @@ def step(x: Floats, y: Floats, free: Floats, columns: Sequence[Floats], bic: flo
     return Step(float(x[i - 1] + x[i]) / 2, size.value, low, size.below(0.0))
 
 
+def jumped_late(x: Floats, y: Floats, columns: Sequence[Floats], bic: float) -> bool:
+    """Whether a jump at the very end, too late to see whether it stays, explains the series better than `bic`."""
+    places = range(len(x) - max(2, int(len(x) * _SEEN_AFTER)), len(x))
+    fits = fit(stack([np.ones_like(x), *columns], [[(np.arange(len(x)) >= i).astype(np.float64)] for i in places]), y)
+    return bool(np.min(fits.bic) < bic)
+
+
 def _after(x: Floats, onset: float) -> Floats:
     """Zero until `onset`, then a line that reaches one at the end."""
     return np.maximum(x - onset, 0.0) / (1 - onset)

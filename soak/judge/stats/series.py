@@ -66,7 +66,7 @@ def judge_series(
         p=fitted.p,
         onset=fitted.step_at if fitted.shape == "step" else fitted.onset,
         longer=_longer(fitted, bar) if decision == "inconclusive" else None,
-        eta=fitted.band.reach(limit - fitted.level) if limit is not None else (None, None, None),
+        eta=fitted.band.reach(limit - _height(fitted, v)) if limit is not None else (None, None, None),
     )
 
 
@@ -79,6 +79,14 @@ def judge_many(verdicts: Mapping[str, SeriesVerdict], alpha: float = ALPHA) -> d
         else replace(one, verdict="inconclusive", why="many", longer=None)
         for name, one in verdicts.items()
     }
+
+
+def _height(fitted: Trend, v: Floats) -> float:
+    """Where the series stands at the end, as a limit is concerned: a sawtooth reaches it with its peaks."""
+    if fitted.falls is None:
+        return fitted.level
+    late = v[-max(2, len(v) // 3) :]
+    return max(fitted.level, float(np.nanquantile(late, 0.98)))
 
 
 def _blocks(t: Floats, v: Floats, kind: Kind) -> Blocks | None:
@@ -113,6 +121,8 @@ def _why(decision: Result, fitted: Trend, bar: float) -> Why:
         return "early"
     if fitted.falls is not None and fitted.falls < FEW_FALLS:
         return "cycles"
+    if fitted.jumped_late:
+        return "late"
     return "levelling" if fitted.shape == "decelerating" and grows(fitted, bar) else "noise"
 
 

@@ -75,6 +75,7 @@ class Trend:
     step_size: float = 0.0
     step_low: float = 0.0
     falls: int | None = None
+    jumped_late: bool = False
 
     @property
     def growth(self) -> float:
@@ -125,13 +126,15 @@ def trend(
     rho = float(line.fits.rho[line.which])
     half, third = _Late.of(x, free, line, 1 / 2), _Late.of(x, free, line, 1 / 3)
     shape: Shape = "flat"
+    late = False
     if step is not None:
         shape = "step"
     elif low > 0:
         explained = ended.bic < line.bic - (_BETTER_FILLING if line.fills else _BETTER)
         ends = explained and (ended.fills or third.slope <= _STILL_RISING * growth)
         tired = any(part.is_tired(growth) for part in (half, third))
-        shape = "decelerating" if tired or ends else "linear"
+        late = models.jumped_late(x, y, columns, line.bic)
+        shape = "decelerating" if tired or ends or late else "linear"
     return Trend(
         start=origin,
         slope=growth * scale / span,
@@ -157,6 +160,7 @@ def trend(
         step_size=step.size * scale if step is not None else 0.0,
         step_low=step.low * scale if step is not None else 0.0,
         falls=falls,
+        jumped_late=late,
     )
 
 
