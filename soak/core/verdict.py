@@ -90,6 +90,8 @@ class Finding:
     confidence: Confidence | None = None
     location: str | None = None
     """The place in the target's code, as `file:line (function)`."""
+    follows: tuple[Finding, ...] = ()
+    """Findings that are told as its evidence: what is left of them should it fail nothing itself. Never reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,7 @@ class Verdict:
 
 def _side(side: SideVerdict) -> dict[str, Any]:
     return {
-        "findings": [asdict(f) for f in side.findings],
+        "findings": [{k: v for k, v in asdict(f).items() if k != "follows"} for f in side.findings],
         "validity": asdict(side.validity) | {"balanced": side.validity.balanced},
         "latency": {name: asdict(p) for name, p in side.latency.items()},
         "service": {name: asdict(p) for name, p in side.service.items()},

@@ -18,7 +18,7 @@ from soak.core.metrics import TREND_WINDOWS
 from soak.core.verdict import Confidence, Finding
 from soak.judge.advice import ADVICE, HEALTHY_COST
 from soak.judge.causes_time import CPU, GATES, gate_of, limit_of
-from soak.judge.combine import WITH_IT
+from soak.judge.combine import WITH_IT, freed
 from soak.judge.side import Side
 from soak.judge.sizes import Size, beside, size_of, windows_of
 from soak.judge.stats.blocks import Blocks
@@ -74,6 +74,11 @@ def one_root(side: Side, findings: list[Finding]) -> list[Finding]:
     size = size_of(side)
     if size is None:
         return [_unsized(side, f) if f.cause in _DRIFTS else f for f in findings]
+    return freed(_sized(side, size, findings), lambda loose: _sized(side, size, loose))
+
+
+def _sized(side: Side, size: Size, findings: list[Finding]) -> list[Finding]:
+    """The same, before what followed from a drift that is well is told after all."""
     costs, others = [], []
     for finding in findings:
         cost = _cost(side, size, finding) if finding.cause in _DRIFTS else None
@@ -202,6 +207,7 @@ def _finding(side: Side, size: Size, costs: list[_Cost]) -> Finding:
         evidence=tuple(evidence),
         advice=ADVICE["superlinear_cost"],
         confidence=confidence,
+        follows=(*drift.follows, *(c.drift for c in costs[1:])),
     )
 
 
