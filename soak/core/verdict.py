@@ -41,8 +41,9 @@ Change = Literal["worse", "better", "same", "unclear"]
 class Comparison:
     """One metric of the candidate against the reference's, values in base units of `unit`.
 
-    `ratio` of candidate to reference has a 95 % interval [low, high], from `n` pairs of windows (or of runs); None
-    where there was too little, and `reason` says of what. `p` is two-sided, of a ratio of 1, for this metric alone.
+    `ratio` of candidate to reference has an interval [low, high] (95 %, or surer in a run that may end early), from `n`
+    pairs of windows (or of runs); None where there was too little, and `reason` says of what. `p` is two-sided, of a
+    ratio of 1, for this metric alone.
     """
 
     metric: str

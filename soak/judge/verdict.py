@@ -34,6 +34,7 @@ from soak.judge.early import Certain, Look, certain, could_have_seen, ended_by, 
 from soak.judge.reference import ask_reference
 from soak.judge.side import ALPHA, Side
 from soak.judge.sight import latency_sight, memory_sight
+from soak.judge.stats.spending import left
 from soak.judge.validity import remarks, validity
 
 Rule = Callable[[Side], list[Finding]]
@@ -69,7 +70,8 @@ def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certai
     span = recording.soak_span
     start, end = span if span is not None else (recording.duration, recording.duration)
     ended = ended_by(recording)
-    look, alpha = ended.look if ended is not None else look, ALPHA
+    look = ended.look if ended is not None else look
+    alpha = ALPHA if recording.scenario.stop_early is None else left(ALPHA)  # the looks may use up the rest
     if look is not None:
         end, alpha = max(start, min(end, look.upto)), look.level
     sides = {name: Side(name, recording, start, end, alpha) for name in recording.sides}

@@ -9,7 +9,7 @@ from soak.core.records import Event, Phase, Recording
 from soak.core.scenario import Scenario
 from soak.core.verdict import Verdict
 from soak.judge import Certain, Look, judge, judge_live, planned
-from soak.judge.stats.spending import level, spent
+from soak.judge.stats.spending import left, level, spent
 from tests.making import MIB, recording, scenario, side
 from tests.unit.judging import LOOSE, changed, memory
 
@@ -229,6 +229,19 @@ def test_what_idle_after_may_find_given_back_ends_nothing(idle_after: str, ends:
     verdict, sure = look(6, recording(spec, side(spec, series=opened)))
     assert [f.cause for f in verdict.candidate.findings] == ["connection_leak"]
     assert (sure is not None) == ends
+
+
+def test_the_end_has_what_the_looks_leave_of_five_per_cent() -> None:
+    noisy = memory(lambda t: 50 + 0.05 * t, sd=1.0)
+    criteria = [{"metric": "memory.anon", "growth_below": "1 GiB"}]
+    widths = []
+    for rule in (None, "fail"):
+        found = judge(made(rule, criteria, series=noisy)[1]).criteria[0]
+        assert found.low is not None
+        assert found.high is not None
+        widths.append(found.high - found.low)
+    assert left() == pytest.approx(0.0112, abs=1e-4)
+    assert 1.2 < widths[1] / widths[0] < 1.6  # as Student's quantiles at 1.1 % and 5 %
 
 
 def test_an_invalid_measurement_makes_nothing_certain() -> None:
