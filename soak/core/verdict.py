@@ -41,8 +41,9 @@ Change = Literal["worse", "better", "same", "unclear"]
 class Comparison:
     """One metric of the candidate against the reference's, values in base units of `unit`.
 
-    `ratio` of candidate to reference has a 95 % interval [low, high], from `n` pairs of windows (or of runs); None
-    where there was too little, and `reason` says of what. `p` is two-sided, of a ratio of 1, for this metric alone.
+    `ratio` of candidate to reference has an interval [low, high] (95 %, or surer in a run that may end early), from `n`
+    pairs of windows (or of runs); None where there was too little, and `reason` says of what. `p` is two-sided, of a
+    ratio of 1, for this metric alone.
     """
 
     metric: str
@@ -90,6 +91,8 @@ class Finding:
     confidence: Confidence | None = None
     location: str | None = None
     """The place in the target's code, as `file:line (function)`."""
+    follows: tuple[Finding, ...] = ()
+    """Findings that are told as its evidence: what is left of them should it fail nothing itself. Never reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +241,7 @@ class Verdict:
 
 def _side(side: SideVerdict) -> dict[str, Any]:
     return {
-        "findings": [asdict(f) for f in side.findings],
+        "findings": [{k: v for k, v in asdict(f).items() if k != "follows"} for f in side.findings],
         "validity": asdict(side.validity) | {"balanced": side.validity.balanced},
         "latency": {name: asdict(p) for name, p in side.latency.items()},
         "service": {name: asdict(p) for name, p in side.service.items()},

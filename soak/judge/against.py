@@ -125,14 +125,14 @@ def _result(
 
 
 def _percentile(pair: Pair, metric: str, endpoint: str | None, clock: Clock, quantile: str) -> Measured:
-    q = QUANTILES[quantile]
+    q, alpha = QUANTILES[quantile], pair.candidate.alpha
     whole = [side.judged(endpoint, clock, q) for side in pair.sides]
     values = _two(h.percentile(q) if h.total else None for h in whole)
     for side, histogram in zip(pair.sides, whole, strict=True):
         if not histogram.total:
             return Measured(metric, endpoint, values, None, f"no request of the {side.name} was answered")
     paired = pair.percentile(endpoint, clock, quantile)
-    found = stats.of_windows(paired.t, paired.candidate, paired.reference) if paired is not None else None
+    found = stats.of_windows(paired.t, paired.candidate, paired.reference, alpha) if paired is not None else None
     if paired is None or found is None:
         total = min(h.total for h in whole)
         missing = (
@@ -153,7 +153,7 @@ def _errors(pair: Pair, metric: str, endpoint: str | None) -> Measured:
     if not of or not of_usual:
         name = pair.reference.name if of else pair.candidate.name
         return Measured(metric, endpoint, _NEITHER, None, f"no request was made to the {name}")
-    found = stats.of_counts(bad, of, usual, of_usual)
+    found = stats.of_counts(bad, of, usual, of_usual, pair.candidate.alpha)
     return Measured(metric, endpoint, (sum(bad) / of, sum(usual) / of_usual), found, _untrusted(pair))
 
 
@@ -164,7 +164,7 @@ def _throughput(pair: Pair, metric: str) -> Measured:
     seconds = pair.length * paired.share / len(paired.t)
     values = _two(float(np.mean(v)) / seconds for v in (paired.candidate, paired.reference))
     # half a request more: a block in which nothing was done has a ratio too
-    found = stats.of_windows(paired.t, paired.candidate + 0.5, paired.reference + 0.5)
+    found = stats.of_windows(paired.t, paired.candidate + 0.5, paired.reference + 0.5, pair.candidate.alpha)
     missing = _gaps(pair, paired) if found is not None else _too_few(metric)
     return Measured(metric, None, values, found, missing)
 
@@ -189,7 +189,7 @@ def _sampled(pair: Pair, metric: str) -> Measured:
     values = _two(float(np.mean(v)) for v in (paired.candidate, paired.reference))
     if min(float(np.min(paired.candidate)), float(np.min(paired.reference))) <= 0:
         return Measured(metric, None, values, None, _zero(metric))
-    found = stats.of_windows(paired.t, paired.candidate, paired.reference)
+    found = stats.of_windows(paired.t, paired.candidate, paired.reference, pair.candidate.alpha)
     missing = _gaps(pair, paired) if found is not None else _too_few(metric)
     return Measured(metric, None, values, found, missing)
 

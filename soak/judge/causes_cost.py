@@ -18,7 +18,7 @@ from soak.core.metrics import TREND_WINDOWS
 from soak.core.verdict import Confidence, Finding
 from soak.judge.advice import ADVICE, HEALTHY_COST
 from soak.judge.causes_time import CPU, GATES, gate_of, limit_of
-from soak.judge.combine import WITH_IT
+from soak.judge.combine import WITH_IT, freed
 from soak.judge.side import Side
 from soak.judge.sizes import Size, beside, size_of, windows_of
 from soak.judge.stats.blocks import Blocks
@@ -29,7 +29,9 @@ _DRIFTS = ("latency_drift", "cpu_drift")
 _MORE_THAN_LOG = 0.25
 """An exponent whose low end is above this grows without end; log n is 0."""
 _HEALTHY = 0.5
-"""One whose high end is below this grows by less than the square root: ten times the data hardly matter."""
+"""One whose high end is below this, and that may be 0, is taken for log n."""
+_LITTLE = 0.5
+"""Of the cost: log n adds less for ten times the data (a quarter from 10^4 to 10^5), n^0.2 more than half."""
 _BETTER = 6.0
 """Of minus twice the log-likelihood: so much better must time explain a drift than size does."""
 _FAIR_PART = 0.25
@@ -65,8 +67,10 @@ class _Cost:
 
     @property
     def healthy(self) -> bool:
-        """No more than logarithmic, in what everyone meets: the median, or CPU."""
-        return self.fit.high < _HEALTHY and self.drift.metric in ("latency.p50", "cpu.per_request")
+        """No more than logarithmic, and little more at ten times the data, in what all meet: the median, or CPU."""
+        now, further = self.fit.best.at(self.fit.size), self.fit.best.at(_FURTHER * self.fit.size)
+        like_log = self.fit.low <= 0 and self.fit.high < _HEALTHY and further - now < _LITTLE * now
+        return like_log and self.drift.metric in ("latency.p50", "cpu.per_request")
 
 
 def one_root(side: Side, findings: list[Finding]) -> list[Finding]:
@@ -74,6 +78,11 @@ def one_root(side: Side, findings: list[Finding]) -> list[Finding]:
     size = size_of(side)
     if size is None:
         return [_unsized(side, f) if f.cause in _DRIFTS else f for f in findings]
+    return freed(_sized(side, size, findings), lambda loose: _sized(side, size, loose))
+
+
+def _sized(side: Side, size: Size, findings: list[Finding]) -> list[Finding]:
+    """The same, before what followed from a drift that is well is told after all."""
     costs, others = [], []
     for finding in findings:
         cost = _cost(side, size, finding) if finding.cause in _DRIFTS else None
@@ -202,12 +211,18 @@ def _finding(side: Side, size: Size, costs: list[_Cost]) -> Finding:
         evidence=tuple(evidence),
         advice=ADVICE["superlinear_cost"],
         confidence=confidence,
+        follows=(*drift.follows, *(c.drift for c in costs[1:])),
     )
 
 
 def _still_a_drift(size: Size, cost: _Cost) -> Finding:
     """What does not fail by size: better explained by time, logarithmic, or not to be told."""
     fit, drift = cost.fit, cost.drift
+    now, further = (units.duration(fit.best.at(x * fit.size)) for x in (1, _FURTHER))
+    grows = (
+        f"n^{fit.best.b:.2f} ({fit.low:.2f} to {fit.high:.2f}) of the {size.what}: {now} now, {further} at {_FURTHER} "
+        "times that"
+    )
     if cost.by_time >= _BETTER:
         text = f"the time that went by explains it better than the {size.what} do: the data is not what makes it grow"
     elif cost.healthy:
@@ -215,10 +230,7 @@ def _still_a_drift(size: Size, cost: _Cost) -> Finding:
             drift,
             cause="superlinear_cost",
             severity="info",
-            title=(
-                f"{_whose(cost)} grows as log n of the {size.what}, or less: {units.duration(fit.best.at(fit.size))} "
-                f"now, {units.duration(fit.best.at(_FURTHER * fit.size))} at {_FURTHER} times that"
-            ),
+            title=f"{_whose(cost)} grows no faster than log n, as {grows}",
             rate=fit.best.b,
             rate_unit="exponent",
             low=fit.low,
@@ -231,7 +243,7 @@ def _still_a_drift(size: Size, cost: _Cost) -> Finding:
             advice=HEALTHY_COST,
         )
     else:
-        text = f"whether it grows with the {size.what} without end cannot be told: n^{fit.low:.2f} to n^{fit.high:.2f}"
+        text = f"whether it grows with the data without end cannot be told: {_whose(cost)} grows as {grows}"
     return replace(drift, evidence=(*drift.evidence, text))
 
 

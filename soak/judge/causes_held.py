@@ -34,6 +34,8 @@ _OWN = 0.5
 _KEPT = 0.2
 """Of the growth: from which on what is still open, idle after the load, was never given back."""
 _LAST_S = 5.0
+_IN_USE = ("process.connections", "process.fds")
+"""Of these a target has more open while it is slow, and fewer when the load is over."""
 _SAME = 0.7
 """Of the growth of descriptors: from which on it is connections that leak, and below 1 - this something else."""
 
@@ -90,11 +92,17 @@ def _leak(side: Side, metric: str) -> Trend | None:
 
 def _given_back(side: Side, metric: str, fitted: Trend) -> bool:
     """Whether connections (and descriptors) went with the load: a target that slows down has more of them in use."""
-    if metric not in ("process.connections", "process.fds"):
+    if metric not in _IN_USE:
         return False
     before = side.mean_of(metric, side.recording.phase("idle_before"))
     after = side.mean_of(metric, side.recording.phase("idle_after"))
     return before is not None and after is not None and after - before < _KEPT * fitted.growth
+
+
+def may_be_given_back(side: Side, metric: str) -> bool:
+    """Whether what grows may still turn out to be in use only: idle-after will tell, and is yet to come."""
+    phases = side.recording.scenario.phases
+    return metric in _IN_USE and phases.idle_before > 0 and phases.idle_after > 0
 
 
 def _explained(leaks: dict[str, Trend]) -> dict[str, str]:

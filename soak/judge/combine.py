@@ -9,6 +9,9 @@ measured in the run at hand, and a fault that is not shown to follow from anothe
     failures rise  -> CPU a request grows by as much as work for failed requests is put down to those done
     a limit of descriptors, frames        failures begin where it is reached, or are counted with it
     memory, stacks, threads grow -> slower, dearer   the same knee or the same wiggles over common windows
+
+What follows stays with its root. Should the root turn out to fail nothing (it is tolerated, the reference has it too,
+it grows no faster than log n), what followed from it is told after all: what is well excuses nothing.
 """
 
 from __future__ import annotations
@@ -55,9 +58,25 @@ def combine(side: Side, findings: Iterable[Finding]) -> list[Finding]:
                 now = next((f for f in kept if _same(f, root)), None)
                 if now is not None and not _same(other, root) and (why := link.shown(side, root, other)) is not None:
                     carried = [line for line in other.evidence if line.startswith(WITH_IT)]
-                    told = replace(now, evidence=(*now.evidence, f"{WITH_IT}{why}: {other.title}", *carried))
+                    evidence = (*now.evidence, f"{WITH_IT}{why}: {other.title}", *carried)
+                    told = replace(now, evidence=evidence, follows=(*now.follows, other))
                     kept = [told if f is now else f for f in kept if f is not other]
     return kept
+
+
+def freed(findings: Iterable[Finding], again: Callable[[list[Finding]], Iterable[Finding]]) -> list[Finding]:
+    """The findings; what followed from those that fail nothing is judged `again`, each for itself."""
+    told: list[Finding] = []
+    loose: list[Finding] = []
+    for finding in findings:
+        if finding.severity == "fail" or not finding.follows:
+            told.append(finding)
+            continue
+        titles = {f.title for f in finding.follows}
+        evidence = (line for line in finding.evidence if line not in titles and not line.startswith(WITH_IT))
+        told.append(replace(finding, evidence=tuple(evidence), follows=()))
+        loose += finding.follows
+    return told + freed(again(loose), again) if loose else told
 
 
 WITH_IT = "with it, "

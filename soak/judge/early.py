@@ -2,6 +2,7 @@
 
     at once         the target died, was killed or hangs; a criterion is lost whatever still comes
     at a look       growth beyond the level of that look, Holm over all series, and beyond the gate   fail
+                    a ratio to the reference that is beyond its limit at that level                   fail
                     every interval at that level lies within its gate for the whole soak               pass
 
 Looks are ten equal parts of the soak, the first at 30 % (a pass: at 50 %), none in the warm-up; the levels are those of
@@ -20,10 +21,12 @@ from scipy import stats
 
 from soak.core import units
 from soak.core.criterion import Criterion
-from soak.core.metrics import QUANTILES
+from soak.core.metrics import ONCE, QUANTILES
 from soak.core.records import Clock, Recording
 from soak.core.verdict import CriterionResult, Finding, SideVerdict, StoppedEarly
+from soak.judge.causes_held import may_be_given_back
 from soak.judge.criteria import judge_criterion
+from soak.judge.differences import CAUSES
 from soak.judge.side import Side
 from soak.judge.sight import Watched, latency_sight, memory_sight, watched
 from soak.judge.stats.holm import beyond
@@ -39,7 +42,7 @@ _STAYS = ("restart", "recursion_limit")
 _MARKS = ("floor", "peak")
 """Shapes of series that a limit holds for at every moment: one that missed it stays missed."""
 _DENSER = 2.0
-"""Times what came so far may still come, until a criterion of a share of it is called lost."""
+"""Times what the rate so far makes of the rest may still come, until a criterion of a share of it is called lost."""
 _LATE_INTERVALS = 2
 _LATE_S = 3.0
 
@@ -146,14 +149,30 @@ def could_have_seen(side: Side) -> list[str]:
 def _grown(
     side: Side, judged: Sequence[tuple[Criterion, CriterionResult]], findings: Iterable[Finding], look: Look
 ) -> list[str]:
-    """Findings and criteria of growth that are beyond doubt though all series were looked at."""
+    """Findings and criteria of growth, and of ratios, that are beyond doubt though all series were looked at."""
     growth = {(r.metric, r.endpoint) for c, r in judged if c.kind == "growth_below"}
     family = growth | {(w.metric, w.endpoint) for w in watched(side)}
     trends = {key: fitted for key in family if (fitted := side.trend(*key)) is not None}
     sure = beyond({key: _p_value(fitted, look.level) for key, fitted in trends.items()}, look.level / 2)
-    told = [f.title for f in findings if f.severity == "fail" and ((f.metric, f.endpoint) in sure or f.cause in _STAYS)]
-    missed = [r for c, r in judged if c.kind == "growth_below" and r.result == "fail"]
-    return told + [f"{r.text}: {r.reason}" for r in missed if (r.metric, r.endpoint) in sure]
+    told = [
+        f.title
+        for f in findings
+        if f.severity == "fail"
+        and ((f.metric, f.endpoint) in sure or f.cause in _STAYS)
+        and f.cause not in CAUSES.values()  # those come of a criterion, which is told by itself
+        and not may_be_given_back(side, f.metric)
+    ]
+    missed = [
+        r
+        for c, r in judged
+        if r.result == "fail" and (_by_windows(c) or (c.kind == "growth_below" and (r.metric, r.endpoint) in sure))
+    ]
+    return told + [f"{r.text}: {r.reason}" for r in missed]
+
+
+def _by_windows(criterion: Criterion) -> bool:
+    """Whether it is on a ratio that has an interval at the level of the look; allocations are seen too seldom."""
+    return criterion.against_reference and criterion.spec.room != "allocations"
 
 
 def _p_value(fitted: Trend, alpha: float) -> float:
@@ -188,6 +207,10 @@ def _lost(side: Side, judged: Sequence[tuple[Criterion, CriterionResult]]) -> li
 
 
 def _cannot_recover(criterion: Criterion, side: Side, endpoint: str | None) -> bool:
+    if criterion.metric in ONCE:  # it is not measured again
+        return True
+    if criterion.against_reference:  # over the whole soak, at the level of a look
+        return False
     if criterion.over is not None:
         return any(r.result == "fail" and r.endpoint == endpoint for r in _whole_windows(criterion, side))
     room, _, quantile = criterion.metric.partition(".")
@@ -212,9 +235,16 @@ def _whole_windows(criterion: Criterion, side: Side) -> list[CriterionResult]:
 
 
 def _due(side: Side, endpoint: str | None) -> int | None:
-    """Requests of the whole soak if those to come are twice as frequent as those that came; None before any came."""
+    """Requests of the whole soak if those to come are twice as many as a steady rate makes; None if nobody can say.
+
+    Under a pattern the rate changes, and users come again the sooner the quicker they are answered: what is a large
+    share of a quiet beginning may be nothing of the whole. Arrivals that found no slot so far may find one later.
+    """
+    load = side.recording.scenario.load
     _, total = side.failures(endpoint)
-    if not total or side.length <= 0:
+    if not total or side.length <= 0 or load.pattern is not None or not load.open_model:
         return None
+    met = sum(y.done + y.failed for y in side.tallies)
+    unmet = sum(y.scheduled for y in side.tallies) / met if met else 1.0
     rest = max(0.0, side.recording.scenario.phases.soak - side.length)
-    return math.ceil(total * (1 + _DENSER * rest / side.length))
+    return math.ceil(total * (1 + _DENSER * max(1.0, unmet) * rest / side.length))

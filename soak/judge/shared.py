@@ -10,8 +10,10 @@ from dataclasses import replace
 
 from soak.core import units
 from soak.core.verdict import Finding
+from soak.judge.causes_cost import one_root
 from soak.judge.causes_memory import MEMORY, memory_metric, memory_room
 from soak.judge.causes_time import CPU, gate_of
+from soak.judge.combine import freed
 from soak.judge.growing import growth
 from soak.judge.matters import Gate
 from soak.judge.pairs import Pair, Paired
@@ -27,7 +29,9 @@ _STILL = 0.25
 
 def with_reference(pair: Pair, findings: list[Finding]) -> list[Finding]:
     """The candidate's findings, with what the reference says of them, and growth that shows only beside it."""
-    seen = [_seen(pair, f) for f in findings]
+    seen = freed(
+        [_seen(pair, f) for f in findings], lambda loose: [_seen(pair, f) for f in one_root(pair.candidate, loose)]
+    )
     grown = _grown(pair, seen)
     if grown is None:
         return seen
@@ -73,7 +77,7 @@ def _grown(pair: Pair, findings: list[Finding]) -> Finding | None:
     """
     side, metric = pair.candidate, memory_metric(pair.candidate)
     fitted = side.trend(metric)
-    if fitted is None or any(f.severity == "fail" and f.metric.startswith("memory.") for f in findings):
+    if fitted is None or any(f.severity != "info" and f.metric.startswith("memory.") for f in findings):
         return None
     bar = MEMORY.bar(fitted)
     if fitted.high * fitted.span < bar and fitted.shape != "decelerating":

@@ -23,7 +23,7 @@ ENOUGH = {"p50": 50, "p90": 200, "p99": 400, "p999": 4_000, "p9999": 40_000, "ma
 """Fewer than these, and the percentile of a window has no finite interval; accepted to get more windows."""
 
 ALPHA = 0.05
-"""At the end of a run: the chance that an interval does not hold what is true."""
+"""Of a run in all: the chance that an interval does not hold what is true."""
 
 SERVED: tuple[Outcome, ...] = ("ok", "timeout")
 FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
@@ -40,7 +40,8 @@ _UNSEEN_SHARE = 0.05
 class Side:
     """A view of `recording.sides[name]` over the soak phase [start, end) in seconds.
 
-    Every interval of it errs with a chance of `alpha`: 5 % at the end of a run, less at a look before.
+    Every interval of it errs with a chance of `alpha`: 5 % at the end of a run, less at a look before and at the end
+    after looks.
     """
 
     name: str

@@ -7,7 +7,7 @@ to be trusted; otherwise invalid goes before fail, fail before inconclusive, inc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from soak.core import units
@@ -26,7 +26,7 @@ from soak.judge import (
     causes_time,
 )
 from soak.judge.causes_memory import memory_metric
-from soak.judge.combine import combine
+from soak.judge.combine import combine, freed
 from soak.judge.cost import beside, costed
 from soak.judge.criteria import judge_criterion
 from soak.judge.differences import CAUSES
@@ -34,6 +34,7 @@ from soak.judge.early import Certain, Look, certain, could_have_seen, ended_by, 
 from soak.judge.reference import ask_reference
 from soak.judge.side import ALPHA, Side
 from soak.judge.sight import latency_sight, memory_sight
+from soak.judge.stats.spending import left
 from soak.judge.validity import remarks, validity
 
 Rule = Callable[[Side], list[Finding]]
@@ -69,7 +70,8 @@ def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certai
     span = recording.soak_span
     start, end = span if span is not None else (recording.duration, recording.duration)
     ended = ended_by(recording)
-    look, alpha = ended.look if ended is not None else look, ALPHA
+    look = ended.look if ended is not None else look
+    alpha = ALPHA if recording.scenario.stop_early is None else left(ALPHA)  # the looks may use up the rest
     if look is not None:
         end, alpha = max(start, min(end, look.upto)), look.level
     sides = {name: Side(name, recording, start, end, alpha) for name in recording.sides}
@@ -77,16 +79,16 @@ def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certai
     criteria = recording.scenario.criteria if span else []
     verdicts = {name: _side_verdict(side) for name, side in sides.items()}
     reference = verdicts.get("reference")
+    alone = {c.text(): judge_criterion(c, candidate) for c in criteria if not c.against_reference}
+    growth = [r for c in criteria if c.kind == "growth_below" for r in alone[c.text()]]
+    # before the reference is asked, which then sees what followed; and after, for what only shows beside it
+    seen = _tolerated(candidate, verdicts["candidate"].findings, growth)
+    verdicts["candidate"] = replace(verdicts["candidate"], findings=tuple(seen))
     answer = ask_reference(sides, verdicts, criteria, HARD)
-    judged = [
-        (c, r)
-        for c in criteria
-        for r in (answer.results.get(c.text(), []) if c.against_reference else judge_criterion(c, candidate))
-    ]
+    judged = [(c, r) for c in criteria for r in (alone.get(c.text()) or answer.results.get(c.text(), []))]
     results = [r for _, r in judged]
-    growth = [r for c, r in judged if c.kind == "growth_below"]
-    findings = sorted((_tolerate(f, growth) for f in answer.findings), key=_urgency)
-    findings = [costed(f, candidate, sides.get("reference")) for f in findings]
+    findings = sorted(_tolerated(candidate, answer.findings, growth), key=_urgency)
+    findings = [replace(costed(f, candidate, sides.get("reference")), follows=()) for f in findings]
     own = replace(verdicts["candidate"], findings=tuple(findings))
     doubts = [*causes_recovery.unsettled(candidate), *_blind(candidate)]
     sure = certain(candidate, judged, own, HARD, doubts, look)
@@ -150,6 +152,15 @@ def _percentiles(side: Side, endpoint: str, clock: Clock) -> Percentiles:
         timeouts=timeouts,
         censored=tuple(name for name, v in values.items() if v >= given_up),
     )
+
+
+def _tolerated(side: Side, findings: Iterable[Finding], growth: list[CriterionResult]) -> list[Finding]:
+    """The findings as the user's growth criteria leave them, and what followed from those that fail nothing now."""
+
+    def of(some: Iterable[Finding]) -> list[Finding]:
+        return [_tolerate(f, growth) for f in some]
+
+    return freed(of(findings), lambda loose: of(causes_cost.one_root(side, loose)))
 
 
 def _tolerate(finding: Finding, growth: list[CriterionResult]) -> Finding:

@@ -90,7 +90,7 @@ def _criteria(rows: list[CriterionRow]) -> str:
 
 def _comparison(verdict: Verdict) -> str:
     rows = facts.comparison_rows(verdict)
-    head = ("Metric", "", "Candidate", "Reference", "Ratio", "95 % interval", "Missing")
+    head = ("Metric", "", "Candidate", "Reference", "Ratio", "Interval", "Missing")
     cells = (
         (_code(r.metric, in_table=True), r.change, r.candidate, r.reference, r.ratio, r.interval, _prose(r.reason))
         for r in rows

@@ -100,7 +100,7 @@ def comparison(verdict: Verdict) -> list[str]:
     rows = facts.comparison_rows(verdict)
     if not rows:
         return []
-    table = [("AGAINST THE REFERENCE", "candidate", "reference", "ratio", "95 % interval", "")]
+    table = [("AGAINST THE REFERENCE", "candidate", "reference", "ratio", "interval", "")]
     table += [(_INDENT + middle(r.metric, 36), r.candidate, r.reference, r.ratio, r.interval, r.change) for r in rows]
     widths = widths_of(table)
     lines = []

@@ -48,7 +48,24 @@ def test_a_cost_like_a_tree_is_information() -> None:
     verdict = judged(latency=lambda t: 0.004 + 0.002 * np.log(np.maximum(t - 5, 1)), sigma=0.1)
     assert failing(verdict) == []
     assert verdict.verdict == "pass"
-    assert [f.cause for f in verdict.candidate.findings if f.severity == "fail"] == []
+    found = the(verdict, "superlinear_cost")
+    assert (found.severity, found.metric) == ("info", "latency.p50")
+    assert "no faster than log n, as n^" in found.title
+    assert found.low is not None
+    assert found.low <= 0
+
+
+def test_a_steep_logarithm_is_no_tree_either() -> None:
+    verdict = judged(latency=lambda t: 0.004 * np.log(np.maximum(t - 5, 1)) - 0.006, sigma=0.1)
+    assert [f.cause for f in verdict.candidate.findings] == ["latency_drift"]  # ten times the data cost 69 % more
+
+
+@pytest.mark.parametrize("b", [0.1, 0.2, 0.3])
+def test_a_root_of_the_data_is_no_tree(b: float) -> None:
+    verdict = judged(latency=lambda t: 0.02 * (np.maximum(t - 5, 0.01) / 130) ** b, sigma=0.02)
+    drift = the(verdict, "latency_drift")
+    assert drift.severity == "fail"
+    assert any("cannot be told" in line and f"as n^{b:.1f}" in line for line in drift.evidence)
 
 
 def test_time_left_to_a_limit_follows_the_curve_and_not_a_line() -> None:
@@ -77,6 +94,11 @@ def stepped(latency: Shape) -> Verdict:
 def test_what_time_explains_better_than_the_data_stays_a_drift() -> None:
     drift = the(stepped(lambda t: 0.005 + 0.0001 * t), "latency_drift")
     assert any("time that went by" in line for line in drift.evidence)
+
+
+def test_time_that_explains_better_goes_before_a_power_of_the_data() -> None:
+    verdict = stepped(lambda t: 0.005 + 2e-6 * (t - 5) ** 2)  # of the data it would be n^1.1
+    assert failing(verdict) == ["latency_drift"]
 
 
 def test_what_the_data_explain_better_than_time_is_sure() -> None:

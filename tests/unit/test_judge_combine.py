@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
+from soak.core.records import SideRecording
 from soak.judge import judge
+from soak.judge.combine import WITH_IT
 from tests.making import MIB, Shape, recording, scenario, side
 from tests.unit.judging import LOOSE, changed, failing, judged, memory, the
 
@@ -97,3 +100,58 @@ def test_the_level_of_memory_does_not_matter() -> None:
     series = {name: (lambda t: 800 * MIB + 2 * MIB * climbs(75)(t)) for name in ("memory.rss", "memory.anon")}
     verdict = judged(series=series, latency=lambda t: 0.02 * (1 + climbs(75)(t) / 30), sigma=0.1)
     assert failing(verdict) == ["memory_growth"]
+
+
+def test_cpu_that_is_a_small_part_of_what_answers_take_longer_is_a_fault_of_its_own() -> None:
+    dearer = {"process.cpu_seconds": lambda t: 0.2 * t + 0.0004 * t * t}  # on a line, a millisecond more
+    verdict = judged(series=dearer, latency=lambda t: 0.02 * (1 + climbs(90)(t) / 15), sigma=0.1)
+    assert failing(verdict) == ["superlinear_cost", "superlinear_cost"]
+    assert {f.metric.partition(".")[0] for f in verdict.candidate.findings} == {"latency", "cpu"}
+
+
+def unserved(made: SideRecording, share: float, since: float, until: float) -> SideRecording:
+    """The same side, of which ever more arrivals, up to `share`, found no slot; CPU a request stays what it was."""
+    tallies = []
+    for y in made.tallies:
+        n = int(y.scheduled * share * min(1.0, max(0.0, (y.start - since) / (until - since))))
+        tallies.append(dataclasses.replace(y, unserved=n, done=y.done - n))
+    spent = np.cumsum([0.0, *(0.002 * y.done for y in tallies)])
+    t = made.series["process.cpu_seconds"].t
+    cpu = dataclasses.replace(
+        made.series["process.cpu_seconds"],
+        v=np.interp(t, [y.start for y in tallies] + [tallies[-1].start + tallies[-1].length], spent),
+    )
+    series = {**made.series, "process.cpu_seconds": cpu}
+    found: SideRecording = changed(made, tallies=tuple(tallies), series=series, processes={"1": series})
+    return found
+
+
+def test_what_follows_from_growth_that_is_tolerated_is_told_after_all() -> None:
+    tolerated = [*LOOSE, {"metric": "memory.anon", "growth_below": "100 MiB"}]
+    verdict = judged(tolerated, series=leak_since(75), latency=lambda t: 0.02 * (1 + climbs(75)(t) / 30), sigma=0.1)
+    assert failing(verdict) == ["superlinear_cost"]
+    root = the(verdict, "memory_growth")
+    assert root.severity == "warning"
+    assert not [line for line in root.evidence if line.startswith(WITH_IT)]
+
+
+def test_what_follows_from_a_drift_that_the_reference_has_too_is_told_after_all() -> None:
+    spec = scenario(criteria=LOOSE, reference={"url": "http://127.0.0.1:8001", "process": {"command": "old"}})
+    slower: Shape = lambda t: 0.005 + 0.00005 * climbs(15)(t)  # noqa: E731
+    ours, theirs = (side(spec, seed=seed, latency=slower, sigma=0.1) for seed in (1, 2))
+    verdict = judge(recording(spec, unserved(ours, 0.3, 60, 135), theirs))
+    assert failing(verdict) == ["throughput_loss"]
+    assert the(verdict, "superlinear_cost").severity == "info"
+
+
+def test_what_follows_from_a_cost_that_is_well_is_told_after_all() -> None:
+    spec = scenario(criteria=LOOSE)
+    tree: Shape = lambda t: 0.004 + 0.002 * np.log(np.maximum(t - 5, 1))  # noqa: E731
+    verdict = judge(recording(spec, unserved(side(spec, latency=tree, sigma=0.1), 0.3, 75, 135)))
+    assert failing(verdict) == ["throughput_loss"]
+    assert the(verdict, "superlinear_cost").severity == "info"
+
+
+def test_what_was_told_with_its_root_is_in_no_report() -> None:
+    verdict = judged(series=leak_since(75), latency=lambda t: 0.02 * (1 + climbs(75)(t) / 30), sigma=0.1)
+    assert all("follows" not in finding for finding in verdict.to_json()["findings"])

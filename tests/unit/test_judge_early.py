@@ -9,7 +9,7 @@ from soak.core.records import Event, Phase, Recording
 from soak.core.scenario import Scenario
 from soak.core.verdict import Verdict
 from soak.judge import Certain, Look, judge, judge_live, planned
-from soak.judge.stats.spending import level, spent
+from soak.judge.stats.spending import left, level, spent
 from tests.making import MIB, recording, scenario, side
 from tests.unit.judging import LOOSE, changed, memory
 
@@ -58,6 +58,12 @@ def test_a_leak_is_certain_long_before_the_end() -> None:
     assert sure is not None
     assert (sure.rule, sure.look.number if sure.look else None) == ("fail", 4)
     assert sure.reasons[0] == verdict.candidate.findings[0].title
+
+
+def test_growth_that_is_found_must_be_beyond_what_one_of_so_many_series_may_do() -> None:
+    looks = [look(4, made("fail", series=memory(lambda t: 50 + 0.2 * t, sd=sd))[1]) for sd in (0.5, 10.0)]
+    assert [[f.cause for f in verdict.candidate.findings] for verdict, _ in looks] == [["memory_growth"]] * 2
+    assert [sure is not None for _, sure in looks] == [True, False]
 
 
 @pytest.mark.parametrize("rule", [None, "pass"])
@@ -153,9 +159,101 @@ def test_a_percentile_over_the_whole_soak_may_recover_and_one_over_windows_may_n
     assert sure is not None
 
 
+REFERENCE = {"url": "http://127.0.0.1:8001", "process": {"command": "old"}}
+
+
+def pair(criterion: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any], rule: str = "both") -> Recording:
+    spec = scenario(criteria=[criterion], reference=REFERENCE, stop_early=rule)
+    return recording(spec, side(spec, seed=1, **ours), side(spec, seed=2, **theirs))
+
+
+@pytest.mark.parametrize("metric", ["memory.anon", "latency.p99"])
+def test_a_ratio_is_no_absolute_limit_and_ends_nothing_between_two_looks(metric: str) -> None:
+    ours = {"series": memory(lambda t: np.where(t < 40, 60.0, 50.0), sd=0.02), "latency": lambda t: 3 - 1.5 * (t > 45)}
+    theirs = {"series": memory(lambda t: np.full_like(t, 50.0), sd=0.02), "latency": lambda t: np.full_like(t, 1.5)}
+    whole = pair({"metric": metric, "ratio_below": 1.1}, ours | {"sigma": 0.1}, theirs | {"sigma": 0.1}, "fail")
+    hints = [judge_live(cut(whole, at), None) for at in (30.0, 38.0, 44.0)]
+    assert "fail" in {verdict.criteria[0].result for verdict, _ in hints}
+    assert [sure for _, sure in hints] == [None] * 3
+    assert judge(whole).verdict != "fail"
+
+
+def test_a_ratio_beyond_its_limit_ends_the_run_at_a_look() -> None:
+    twice = {"latency": lambda t: np.full_like(t, 0.01)}
+    _, sure = look(3, pair({"metric": "latency.p99", "ratio_below": 1.1}, twice, {}))
+    assert sure is not None
+    assert (sure.rule, sure.look.number if sure.look else None) == ("fail", 3)
+    assert [reason.startswith("latency.p99 ratio below 1.1") for reason in sure.reasons] == [True]
+
+
+def test_what_is_measured_once_ends_the_run_at_once() -> None:
+    larger = {"series": memory(lambda t: np.full_like(t, 80.0), sd=0.02)}
+    theirs = {"series": memory(lambda t: np.full_like(t, 40.0), sd=0.02)}
+    _, sure = judge_live(cut(pair({"metric": "memory.idle", "ratio_below": 1.1}, larger, theirs), 20.0), None)
+    assert sure is not None
+    assert (sure.rule, sure.look) == ("fail", None)
+
+
+@pytest.mark.parametrize("metric", ["latency.p99", "errors.ratio", "memory.anon", "throughput.rate"])
+def test_intervals_of_ratios_are_those_of_the_level_of_the_look(metric: str) -> None:
+    shapes = {"failed_share": lambda t: np.full_like(t, 0.02)}
+    kind = "ratio_above" if metric == "throughput.rate" else "ratio_below"
+    whole = pair({"metric": metric, kind: 0.5 if kind == "ratio_above" else 2}, shapes, shapes)
+    widths = []
+    for chosen in (look(3, whole)[0], judge_live(cut(whole, 51.0), None)[0]):
+        low, high = chosen.criteria[0].low, chosen.criteria[0].high
+        assert low is not None
+        assert high is not None
+        widths.append(high - low)
+    assert widths[0] > 1.3 * widths[1]
+
+
+PATTERN = {"kind": "steps", "steps": [{"rate": "5/s", "for": "55s"}, {"rate": "200/s", "for": "75s"}]}
+
+
+@pytest.mark.parametrize("load", [{"pattern": PATTERN}, {"users": 20}])
+def test_a_share_is_not_lost_where_nobody_knows_how_many_requests_still_come(load: dict[str, Any]) -> None:
+    criteria = [{"metric": "errors.ratio", "below": "2%"}]
+    spec = scenario(criteria=criteria, stop_early="fail", load={**load, "requests": [{"name": "browse", "get": "/"}]})
+    made = side(scenario(criteria=criteria), failed_share=lambda t: np.full_like(t, 0.9))
+    verdict, sure = judge_live(cut(recording(spec, made), 40.0), None)
+    assert verdict.criteria[0].result == "fail"
+    assert sure is None
+
+
+@pytest.mark.parametrize("idle_after,ends", [("5s", False), ("0s", True)])
+def test_what_idle_after_may_find_given_back_ends_nothing(idle_after: str, ends: bool) -> None:
+    phases = {"idle_before": "5s", "warmup": "10s", "soak": "120s", "idle_after": idle_after}
+    spec = scenario(criteria=LOOSE, stop_early="fail", phases=phases)
+    opened = {"process.connections": lambda t: 10 + np.maximum(0, t - 15)}
+    verdict, sure = look(6, recording(spec, side(spec, series=opened)))
+    assert [f.cause for f in verdict.candidate.findings] == ["connection_leak"]
+    assert (sure is not None) == ends
+
+
+def test_the_end_has_what_the_looks_leave_of_five_per_cent() -> None:
+    noisy = memory(lambda t: 50 + 0.05 * t, sd=1.0)
+    criteria = [{"metric": "memory.anon", "growth_below": "1 GiB"}]
+    widths = []
+    for rule in (None, "fail"):
+        found = judge(made(rule, criteria, series=noisy)[1]).criteria[0]
+        assert found.low is not None
+        assert found.high is not None
+        widths.append(found.high - found.low)
+    assert left() == pytest.approx(0.0112, abs=1e-4)
+    assert 1.2 < widths[1] / widths[0] < 1.6  # as Student's quantiles at 1.1 % and 5 %
+
+
 def test_an_invalid_measurement_makes_nothing_certain() -> None:
-    _, whole = made("both", series=LEAK, lag_max=1.0)
-    assert all(look(k, whole)[1] is None for k in (5, 9))
+    for shapes in ({"series": LEAK}, {"sigma": 0.1}):
+        _, whole = made("both", lag_max=1.0, **shapes)
+        assert all(look(k, whole)[1] is None for k in (5, 9))
+
+
+def test_a_watch_with_a_hole_makes_no_pass_certain() -> None:
+    holed = memory(lambda t: np.where((t > 78) & (t < 100), np.nan, 50.0))
+    assert look(6, made("pass", sigma=0.1, series=memory(lambda t: np.full_like(t, 50.0)))[1])[1] is not None
+    assert look(6, made("pass", sigma=0.1, series=holed)[1])[1] is None
 
 
 def test_healthy_runs_are_not_ended_with_a_fail() -> None:

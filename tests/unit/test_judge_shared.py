@@ -40,6 +40,11 @@ def test_a_drift_that_the_reference_has_not_stays_the_targets(shape: Shape, caus
     assert cause in failing(both(shape, lambda t: np.full_like(t, 0.005)))
 
 
+def test_a_step_of_the_reference_that_is_much_smaller_is_not_the_same() -> None:
+    ours, theirs = (lambda t, up=up: np.where(t > 75, 0.005 + up, 0.005) for up in (0.0006, 0.000294))
+    assert failing(both(ours, theirs)) == ["latency_step"]  # though what is left between them is below the gate
+
+
 def test_a_drift_far_beyond_the_hosts_stays_the_targets() -> None:
     verdict = both(lambda t: 0.005 * (1 + 3 * np.clip((t - 15) / 120, 0, 1)), drifting)
     assert "superlinear_cost" in failing(verdict)

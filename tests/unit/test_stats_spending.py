@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from soak.judge.stats.spending import FIRST, LOOKS, level, spent
+from soak.judge.stats.spending import FIRST, LOOKS, left, level, spent
 
 ALPHAS = st.floats(1e-6, 0.5)
 
@@ -25,6 +25,7 @@ def test_the_levels_of_all_looks_before_the_end_are_less_than_alpha(alpha: float
     assert all(x >= 0 for x in levels)
     assert sum(levels) == pytest.approx(spent((LOOKS - 1) / LOOKS, alpha))
     assert sum(levels) < alpha
+    assert sum(levels) + left(alpha) == pytest.approx(alpha)
 
 
 def test_no_look_before_a_quarter_of_the_soak_and_none_at_its_end() -> None:
@@ -53,7 +54,9 @@ def test_ten_looks_are_wrong_no_more_often_than_one(rho: float | None) -> None:
         seen = steps.copy()
         for k in range(1, LOOKS):
             seen[:, k] = rho * seen[:, k - 1] + np.sqrt(1 - rho * rho) * steps[:, k]
-    corrected = stops(seen, [level(k) for k in range(1, LOOKS + 1)])
+    corrected = stops(seen, [*(level(k) for k in range(1, LOOKS)), left()])
+    again = stops(seen, [*(level(k) for k in range(1, LOOKS)), 0.05])
     careless = stops(seen, [0.05 if k >= FIRST else 0.0 for k in range(1, LOOKS + 1)])
     assert corrected <= 0.05
+    assert again > corrected
     assert careless > 0.09

@@ -31,7 +31,7 @@ _CAUTION = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio with its 95 % interval [low, high]; `p` is two-sided, of a ratio of 1.
+    """A ratio with its interval [low, high] at the level asked for (95 % if none); `p` is two-sided, of a ratio of 1.
 
     `n` pairs were compared, worth `n_eff` independent ones.
     """

@@ -36,3 +36,8 @@ def level(look: int, alpha: float = 0.05) -> float:
         return 0.0
     before = spent((look - 1) / LOOKS, alpha) if look > FIRST else 0.0
     return spent(look / LOOKS, alpha) - before
+
+
+def left(alpha: float = 0.05) -> float:
+    """What the looks leave of `alpha` for the end of the run: with it, all of them and the end are wrong at `alpha`."""
+    return alpha - spent((LOOKS - 1) / LOOKS, alpha)
