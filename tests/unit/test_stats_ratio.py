@@ -34,6 +34,14 @@ def test_two_alike_are_seldom_told_apart(n: int, rho: float, most: int) -> None:
     assert sum(r is not None and (r.low > 1 or r.high < 1) for r in found) <= most
 
 
+@pytest.mark.parametrize("n", [5, 8, 15, 29])
+@pytest.mark.parametrize("rho", [0.5, 0.8, 0.9])
+def test_few_windows_that_remember_each_other_are_not_told_apart_either(n: int, rho: float) -> None:
+    """Of 200, 10 would be 5 %; the correlation of so few is hardly known, so they count as a third of them at most."""
+    found = [of_windows(*windows(1.0, rho, seed=s, n=n)) for s in range(200)]
+    assert sum(r is not None and (r.low > 1 or r.high < 1) for r in found) <= 24
+
+
 def test_windows_taken_for_independent_would_claim_what_is_not_there() -> None:
     """The naive interval, for comparison: it shows that the test above can fail."""
     false = 0
@@ -82,6 +90,13 @@ def test_sides_that_change_places_turn_the_ratio_over(ratio: float, n: int) -> N
 def test_windows_that_never_differ_leave_no_doubt() -> None:
     t = np.arange(10.0)
     assert of_windows(t, np.full(10, 3.0), np.full(10, 2.0)) == exact(1.5, 10)
+
+
+@pytest.mark.parametrize("rho", [0.9, 0.95])
+def test_noise_that_remembers_itself_strays_further_than_it_looks(rho: float) -> None:
+    """Within one stretch of it the variance is too small by what the whole stretch strayed."""
+    found = [of_windows(*windows(1.0, rho, seed=s, n=60)) for s in range(200)]
+    assert sum(r is not None and (r.low > 1 or r.high < 1) for r in found) <= 18
 
 
 def test_counts_that_are_zero_on_both_sides_have_no_ratio() -> None:

@@ -23,6 +23,9 @@ Floats = npt.NDArray[np.float64]
 MIN_PAIRS = 5
 """Fewer pairs of windows than this are no interval."""
 _LEAST_N_EFF = 2.0
+_MANY = 30
+_FEW_ARE_WORTH = 1 / 3
+"""Fewer pairs than `_MANY` are counted as at most this share of them: their correlation is too badly known for more."""
 _NO_NOISE = 0.001
 """So sure must a line be to be taken out: taken out of noise that wanders, it would hide how much that wanders."""
 _CAUTION = 0.5
@@ -59,7 +62,7 @@ def of_windows(t: Floats, candidate: Floats, reference: Floats, alpha: float = 0
         level = float(np.mean(ratios))
         rest, lost = (ratios - level - fitted.slope * (t - np.mean(t))) / level, 2
     rho = _lag_one(rest)
-    n_eff = max(_LEAST_N_EFF, n * (1 - rho) / (1 + rho))
+    n_eff = max(_LEAST_N_EFF, n * min((1 - rho) / (1 + rho), _FEW_ARE_WORTH if n < _MANY else 1.0))
     # noise that remembers itself strays less from its own mean than from the true one
     variance = float(rest @ rest) / max(n / 4, n - lost * n / n_eff)
     return _student(mean, math.sqrt(variance / n_eff), n_eff - 1, n, n_eff, alpha)
