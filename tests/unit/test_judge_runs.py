@@ -142,6 +142,9 @@ def test_what_any_run_has_is_compared_and_what_one_lacks_is_unclear() -> None:
         assert found.ratio is None
         assert found.missing == "latency.p50 was not measured in bare"
     assert ("memory.live", None) not in measured_in([one(1.0), bare])
+    silent = replace(bare, failures=())
+    assert ("errors.ratio", None) in measured_in([one(1.0), silent])
+    assert "no request was made in bare" in against_runs("errors.ratio", None, silent, [one(1.0)], Noise()).missing
 
 
 @pytest.mark.parametrize("field", ["soak_s", "warmup_s"])

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soak.judge.stats.ratio import exact, holm, of_counts, of_known_noise, of_ranges, of_runs, of_windows
+from soak.judge.stats.ratio import (
+    censored,
+    exact,
+    holm,
+    of_counts,
+    of_known_noise,
+    of_ranges,
+    of_runs,
+    of_windows,
+    run_spread,
+)
 
 
 def noise(n: int, rho: float, sd: float, seed: int) -> np.ndarray:
@@ -140,6 +150,21 @@ def test_two_runs_are_the_least_that_have_a_spread() -> None:
 def test_noise_that_is_known_from_elsewhere_makes_the_interval() -> None:
     found = of_known_noise(math.log(1.1), 0.05, math.inf)
     assert (found.low, found.high) == pytest.approx((1.1 * math.exp(-0.098), 1.1 * math.exp(0.098)), rel=1e-3)
+
+
+def test_an_end_that_is_opened_takes_the_claim_with_it() -> None:
+    found = of_known_noise(math.log(1.4), 0.05, math.inf)
+    assert found.p < 1e-6
+    doubted = censored(found, candidate=False, reference=True)
+    assert (doubted.low, doubted.high, doubted.p) == (0.0, found.high, 1.0)
+    surer = censored(found, candidate=True, reference=False)
+    assert (surer.low, surer.high, surer.p) == (found.low, math.inf, found.p)
+
+
+def test_the_spread_of_few_runs_is_taken_larger_than_it_looks() -> None:
+    # variance 100**2, mean 200, Student's 4.303 of two degrees of freedom against 1.96
+    assert run_spread([100, 200, 300]) == pytest.approx(math.sqrt(((4.303 / 1.96) ** 2 * 50 - 1) / 200), rel=1e-3)
+    assert run_spread([200]) == run_spread([0, 0]) == run_spread([200, 200]) == 0
 
 
 def test_ranges_reach_as_far_as_any_two_values_do() -> None:
