@@ -12,8 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from soak.core import units
 from soak.core.metrics import METRICS
 from soak.core.scenario import Scenario
+
+_LENGTH_SHARE = 0.05
+_LENGTH_SLACK_S = 1.0
+"""Lengths that differ by no more than that share, or by so little, are the same."""
 
 NOISE_SCHEMA = "soak.noise/1"
 
@@ -22,6 +27,7 @@ ASSUMED: Mapping[str, float] = {
     "service": 0.05,
     "cpu": 0.03,
     "throughput": 0.02,
+    "errors": 0.25,
     "memory": 0.02,
     "allocations": 0.02,
     "artefact": 0.0,
@@ -34,11 +40,12 @@ ASSUMED: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One metric of a run in base units."""
+    """One metric of a run in base units; `censored` when requests were given up there: the true one is that or more."""
 
     metric: str
     endpoint: str | None
     value: float
+    censored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,8 @@ class Failures:
 @dataclass(frozen=True, slots=True)
 class Summary:
     """A run as others are compared with it. `load` stands for the traffic; `unfit` says why nothing can be held
-    against it, empty if it can; `started` is wall-clock time (s since 1970), `soak_s` the length of its soak."""
+    against it, empty if it can; `started` is wall-clock time (s since 1970), `soak_s` and `warmup_s` how long it really
+    soaked and warmed up (s)."""
 
     run: str
     load: str
@@ -62,10 +70,16 @@ class Summary:
     levels: tuple[Level, ...]
     failures: tuple[Failures, ...]
     unfit: str = ""
+    warmup_s: float = 0.0
+
+    def measured(self, metric: str, endpoint: str | None) -> Level | None:
+        """What it has of a metric; None when it was not measured."""
+        return next((x for x in self.levels if (x.metric, x.endpoint) == (metric, endpoint)), None)
 
     def level(self, metric: str, endpoint: str | None) -> float | None:
         """Its value of a metric; None when it was not measured."""
-        return next((x.value for x in self.levels if (x.metric, x.endpoint) == (metric, endpoint)), None)
+        found = self.measured(metric, endpoint)
+        return found.value if found is not None else None
 
     def failed(self, endpoint: str | None) -> Failures | None:
         """Its failures of an endpoint; None when it had no request."""
@@ -124,6 +138,17 @@ def load_digest(scenario: Scenario) -> str:
     """Stands for what was asked of a target, however it was generated: runs under another load are not compared."""
     kept = scenario.load.model_dump(mode="json", by_alias=True, exclude={"workers", "precision"})
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def apart(ours: tuple[float, float], theirs: tuple[float, float]) -> str:
+    """Why runs of such lengths (s), soak and warm-up, tell nothing of each other; empty if they do.
+
+    What fills, leaks or warms up is at another level after another time: that is no difference of the programs.
+    """
+    for what, a, b in zip(("soaked", "warmed up"), ours, theirs, strict=True):
+        if abs(a - b) > max(_LENGTH_SLACK_S, _LENGTH_SHARE * max(a, b)):
+            return f"one {what} for {units.duration(round(a))}, the other for {units.duration(round(b))}"
+    return ""
 
 
 def names(summaries: Iterable[Summary]) -> str:

@@ -142,9 +142,8 @@ def _percentile(pair: Pair, metric: str, endpoint: str | None, clock: Clock, qua
         return Measured(metric, endpoint, values, None, missing)
     given_up = [side.given_up(endpoint, clock) for side in pair.sides]
     # given up, a request would have taken longer: nobody knows by how much
-    low = 0.0 if np.any(paired.reference >= given_up[1]) else found.low
-    high = math.inf if np.any(paired.candidate >= given_up[0]) else found.high
-    found = Ratio(found.value, low, high, found.p, found.n, found.n_eff)
+    cut = [bool(np.any(v >= t)) for v, t in zip((paired.candidate, paired.reference), given_up, strict=True)]
+    found = stats.censored(found, *cut)
     return Measured(metric, endpoint, values, found, _gaps(pair, paired))
 
 

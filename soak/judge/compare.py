@@ -13,7 +13,7 @@ from soak.core import units
 from soak.core.comparison import RunsCompared
 from soak.core.criterion import Criterion
 from soak.core.metrics import METRICS
-from soak.core.summary import Noise, Summary
+from soak.core.summary import Noise, Summary, apart
 from soak.core.verdict import Comparison, CriterionResult, Result
 from soak.judge.against import Measured, against_limit
 from soak.judge.differences import compared, matters, place
@@ -26,11 +26,15 @@ _MOST_PAIRS = 200
 def compare_runs(ours: Summary, theirs: Summary, noise: Noise) -> RunsCompared:
     """One run against another one."""
     runs = [ours, theirs]
-    fault = next((f"{s.run}: {s.unfit}" for s in runs if s.unfit), "")
+    why = next((f"{s.run}: {s.unfit}" for s in runs if s.unfit), "")
+    lengths = apart((ours.soak_s, ours.warmup_s), (theirs.soak_s, theirs.warmup_s))
     if ours.run == theirs.run:
-        fault = "both are the same run"
-    if fault or ours.load != theirs.load:
-        why = fault or "the two runs were soaked under different loads, so nothing can be compared"
+        why = "both are the same run"
+    elif not why and ours.load != theirs.load:
+        why = "the two runs were soaked under different loads, so nothing can be compared"
+    elif not why and lengths:
+        why = f"{lengths}, so nothing can be compared"
+    if why:
         return RunsCompared("invalid", f"INVALID: {why}", (ours.run,), (theirs.run,), (), ())
     measured = [against_runs(m, e, ours, [theirs], noise) for m, e in measured_in(runs)]
     measured.sort(key=place)
@@ -118,10 +122,10 @@ def _enough(row: Comparison, visible: float | None, pairs: int) -> str:
 
 
 def _endpoints(criterion: Criterion, run: Summary) -> list[str | None]:
-    if criterion.endpoint is not None or not METRICS[criterion.metric].per_endpoint:
-        return [criterion.endpoint]
     if criterion.metric == "throughput.rate":
         return [None]
+    if criterion.endpoint is not None or not METRICS[criterion.metric].per_endpoint:
+        return [criterion.endpoint]
     return [f.endpoint for f in run.failures if f.endpoint is not None] or [None]
 
 

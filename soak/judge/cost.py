@@ -17,7 +17,9 @@ from scipy import stats
 from soak.core import units
 from soak.core.scenario import Cost
 from soak.core.verdict import Finding
+from soak.judge.pairs import Pair
 from soak.judge.side import Side
+from soak.judge.stats.blocks import MIN_BLOCKS
 from soak.judge.stats.trend import Trend
 
 MONTH_H = 730
@@ -106,14 +108,14 @@ def _drift(side: Side) -> More | None:
 
 
 def _difference(side: Side, reference: Side | None, metric: str) -> More | None:
-    """Candidate minus reference over the same windows, with an interval that allows for noise that remembers itself."""
-    mine, theirs = side.blocks(metric), reference.blocks(metric) if reference is not None else None
-    if mine is None or theirs is None:
+    """Candidate minus reference over the same windows, with an interval that allows for noise that remembers itself.
+
+    The windows are those of a ratio, summed up the same way on both sides whatever shape either has.
+    """
+    paired = Pair(side, reference).series(metric) if reference is not None else None
+    if paired is None or len(paired.t) < MIN_BLOCKS:
         return None
-    both, at, other = np.intersect1d(mine.t, theirs.t, return_indices=True)
-    if len(both) < 8:
-        return None
-    gap = mine.v[at] - theirs.v[other]
+    gap = paired.candidate - paired.reference
     spread, mean = float(np.std(gap, ddof=1)), float(np.mean(gap))
     if spread == 0:
         return More(mean, mean, mean)

@@ -82,7 +82,8 @@ def _earlier(side: Side, own: tuple[Finding, ...], criteria: list[Criterion]) ->
     asked: list[tuple[Criterion, Measured]] = [
         (c, against_runs(c.metric, endpoint, ours, theirs, noise))
         for c in criteria
-        for endpoint in endpoints_of(c, side)
+        # a run keeps what it did as a whole
+        for endpoint in ([None] if c.metric == "throughput.rate" else endpoints_of(c, side))
     ]
     answers = [(c, against_limit(c, m, None), m) for c, m in asked]
     results: dict[str, list[CriterionResult]] = {c.text(): [] for c in criteria}
@@ -107,8 +108,8 @@ def _noise_told(theirs: list[Summary], noise: Noise) -> str:
     if noise.spreads:
         return f"{runs}: how much runs differ by themselves was measured by `soak compare --calibrate`"
     return (
-        f"{runs}: how much runs differ by themselves is assumed (5 % in latency, 3 % in CPU, 2 % in memory); three or "
-        "more runs, or `soak compare --calibrate`, would measure it"
+        f"{runs}: how much runs differ by themselves is assumed (5 % in latency, 3 % in CPU, 2 % in memory, 25 % "
+        "in failures); three or more runs, or `soak compare --calibrate`, would measure it"
     )
 
 

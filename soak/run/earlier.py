@@ -7,7 +7,7 @@ from pathlib import Path
 
 from soak.core.errors import RunFileError, SoakError
 from soak.core.scenario import Scenario
-from soak.core.summary import Noise, Summary, load_digest
+from soak.core.summary import Noise, Summary, apart, load_digest
 from soak.judge import HARD, judge, summarise, unfit
 from soak.runfile import read
 
@@ -29,7 +29,7 @@ def summary_of(path: Path) -> Summary:
 def earlier_runs(scenario: Scenario, folder: Path, runs: Path) -> dict[str, object] | None:
     """The earlier runs that a scenario is compared with, as plain data; None if it names none.
 
-    Raises SoakError when one cannot be read, tells nothing, or was soaked under another load.
+    Raises SoakError when one cannot be read, tells nothing, or was soaked under another load or for another time.
     """
     if scenario.earlier is None:
         return None
@@ -41,6 +41,9 @@ def earlier_runs(scenario: Scenario, folder: Path, runs: Path) -> dict[str, obje
             raise RunFileError(f"reference.run: {path}: nothing can be held against this run: {summary.unfit}")
         if summary.load != load:
             raise RunFileError(f"reference.run: {path}: was soaked under another load, so nothing can be compared")
+        unlike = apart((summary.soak_s, summary.warmup_s), (scenario.phases.soak, scenario.phases.warmup_s))
+        if unlike:
+            raise RunFileError(f"reference.run: {path}: {unlike}, so nothing can be compared")
         found.append(summary)
     if len({s.run for s in found}) < len(found):
         raise SoakError("reference.run: one run is named twice, and two of the same have no spread")

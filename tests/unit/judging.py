@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from soak.core.records import Event, Recording, SideRecording
+from soak.core.histogram import Recorder
+from soak.core.records import Event, Recording, SideRecording, Window
 from soak.core.verdict import CriterionResult, Finding, Verdict
 from soak.judge import judge
 from soak.judge.side import Side
@@ -49,6 +51,25 @@ def memory(shape: Shape, seed: int = 7, sd: float = 0.1) -> dict[str, Shape]:
     """Series of memory in MiB by `shape`, with independent noise of `sd` MiB."""
     rng = np.random.default_rng(seed)
     return {name: (lambda t: (shape(t) + rng.normal(0, sd, len(t))) * MIB) for name in ("memory.rss", "memory.anon")}
+
+
+def sawtooth(period: float, seed: int, size: float = 20.0) -> dict[str, Shape]:
+    """Memory that climbs from 50 MiB by `size` MiB in `period` seconds, and is collected."""
+    return memory(lambda t: 50 + size * ((t % period) / period), seed)
+
+
+def timing_out(made: SideRecording, share: float, after: float = 1.0) -> SideRecording:
+    """The same, with so many more requests that were given up after so many seconds in each interval."""
+    windows = dict(made.windows)
+    for clock in ("latency", "service"):
+        cut = []
+        for w in made.windows["browse", "ok", clock]:  # type: ignore[index]
+            recorder = Recorder()
+            for _ in range(math.ceil(share * w.histogram.total)):
+                recorder.record(after)
+            cut.append(Window(w.start, w.length, recorder.take()))
+        windows["browse", "timeout", clock] = tuple(cut)  # type: ignore[index]
+    return changed(made, windows=windows)  # type: ignore[no-any-return]
 
 
 def changed(made: Any, **fields: Any) -> Any:

@@ -12,7 +12,7 @@ from soak.core.records import Event, Recording
 from soak.core.verdict import Comparison, Verdict
 from soak.judge import judge
 from tests.making import MIB, recording, scenario, side
-from tests.unit.judging import LOOSE, changed, failing, memory, the
+from tests.unit.judging import LOOSE, changed, failing, memory, the, timing_out
 from tests.unit.test_report_looks import look
 
 REFERENCE = {"url": "http://127.0.0.1:8001", "process": {"command": "old"}}
@@ -82,6 +82,20 @@ def test_a_limit_within_the_interval_is_inconclusive_and_says_how_long_would_set
     assert result.low < 1.22 < result.high
     assert "the limit lies within the interval; run " in result.reason
     assert verdict.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "shares,limit,result",
+    [((0.05, 0.0), 900, "inconclusive"), ((0.0, 0.05), 9e-4, "inconclusive"), ((0.05, 0.05), 1.1, "inconclusive")],
+)
+def test_what_was_given_up_has_an_open_end(shares: tuple[float, float], limit: float, result: str) -> None:
+    """Given up after a second, a request would have taken longer: no limit above is passed, and none below missed."""
+    spec = scenario(reference=REFERENCE, criteria=[{"metric": "latency.p99", "ratio_below": limit}])
+    sides = [timing_out(side(spec, seed=i), x) if x else side(spec, seed=i) for i, x in enumerate(shares)]
+    (found,) = judge(recording(spec, *sides)).criteria
+    assert found.result == result
+    assert (found.low == 0) == bool(shares[1])
+    assert (found.high == np.inf) == bool(shares[0])
 
 
 def test_no_gain_is_asked_for_but_a_loss_of_throughput_fails() -> None:

@@ -128,6 +128,26 @@ def test_files_that_say_nothing_of_each_other_are_invalid() -> None:
     assert "same run" in compare_runs(new, new, Noise()).headline
 
 
+@pytest.mark.parametrize("field,said", [("soak_s", "one soaked for"), ("warmup_s", "one warmed up for")])
+def test_files_of_another_length_are_invalid(field: str, said: str) -> None:
+    (new, old), *_ = pairs(1)
+    found = compare_runs(new, replace(old, **{field: 600.0}), Noise())
+    assert (found.exit_code, found.comparison) == (4, ())
+    assert said in found.headline
+    assert compare_runs(new, replace(old, soak_s=61.0), Noise()).exit_code != 4
+
+
+@pytest.mark.parametrize("lacking", ["memory.anon", "latency.p99"])
+def test_a_metric_that_one_run_lacks_is_no_pass(lacking: str) -> None:
+    found = pairs(10, sd=0.002)
+    new, old = found[3]
+    found[3] = (replace(new, levels=tuple(x for x in new.levels if x.metric != lacking)), old)
+    answer = compare_pairs(found, [])
+    assert answer.verdict == "inconclusive"
+    assert change(answer, lacking) == "unclear"
+    assert f"{lacking} was not measured in new-3" in answer.headline
+
+
 def test_what_was_interrupted_says_so_by_its_exit_code() -> None:
     assert replace(compare_pairs(pairs(2), []), interrupted=True).exit_code == 130
 

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from soak.core.scenario import Cost
 from soak.core.verdict import Finding, Verdict
 from soak.judge import judge
-from soak.judge.cost import More, costed, memory, money
+from soak.judge.cost import More, _difference, costed, memory, money
 from soak.judge.side import Side
 from tests.making import MIB, recording, scenario, side
-from tests.unit.judging import LOOSE, changed, the
+from tests.unit.judging import LOOSE, changed, sawtooth, the
 from tests.unit.judging import memory as series_of
 
 FLEET = {"rate": "10000/s", "instances": 20, "price": "0.05 USD/core-hour"}
@@ -109,3 +109,35 @@ def test_a_regression_is_the_difference_to_the_reference() -> None:
     bare = Finding("memory_regression", "memory.anon", None, "fail", "memory is 40 MiB more")
     assert costed(bare, mine, other).cost == "40 MiB x 20 instances = 800 MiB"
     assert costed(bare, mine, None).cost is None
+
+
+def test_a_sawtooth_on_one_side_costs_no_more_than_its_floor() -> None:
+    """Both keep 50 MiB; the climb of one is found, that of the other is not: neither is dearer."""
+    spec = scenario(criteria=LOOSE, cost=FLEET, reference={"url": "http://127.0.0.1:8001"})
+    whole = recording(spec, side(spec, series=sawtooth(8, 1)), side(spec, series=sawtooth(5, 2)))
+    mine, other = (Side(name, whole, 15.0, 135.0) for name in ("candidate", "reference"))
+    more = _difference(mine, other, "memory.anon")
+    assert more is not None
+    assert abs(more.value) < 1.5 * MIB
+
+
+def test_noise_that_remembers_itself_makes_a_wider_interval_of_the_difference() -> None:
+    """The same values, once as they wander and once shuffled: their order is all that is known of their worth."""
+    rng = np.random.default_rng(3)
+    steps = np.cumsum(rng.normal(0, 1.0, 60))
+    halves = []
+    for values in (steps, rng.permutation(steps)):
+        spec = scenario(criteria=LOOSE, cost=FLEET, reference={"url": "http://127.0.0.1:8001"})
+        blocks = np.repeat(values, 2)
+
+        def shape(t: np.ndarray, blocks: np.ndarray = blocks) -> np.ndarray:
+            return (100 + blocks[np.clip((t - 15).astype(int), 0, 119)]) * MIB
+
+        mine = side(spec, series={"memory.peak": shape})
+        other = side(spec, series={"memory.peak": lambda t: np.full_like(t, 100 * MIB)})
+        whole = recording(spec, mine, other)
+        a, b = (Side(name, whole, 15.0, 135.0) for name in ("candidate", "reference"))
+        more = _difference(a, b, "memory.peak")
+        assert more is not None
+        halves.append(more.high - more.low)
+    assert halves[0] > 1.5 * halves[1]

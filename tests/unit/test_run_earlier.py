@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from soak.core.errors import RunFileError, SoakError
-from soak.core.summary import Noise, Spread, load_digest
+from soak.core.summary import Noise, Spread, Summary, load_digest
+from soak.run import earlier as module
 from soak.run.earlier import earlier_runs, known_noise, noise_path
 from tests.making import scenario
 
@@ -53,3 +55,17 @@ def test_the_load_is_the_same_however_it_is_generated() -> None:
     one = load_digest(scenario(load=load))
     assert one == load_digest(scenario(load=load | {"workers": 2, "precision": "spin"}))
     assert one != load_digest(scenario(load=load | {"rate": "101/s"}))
+
+
+def test_a_run_of_another_length_is_refused_before_anything_is_soaked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = scenario(reference={"run": "old.soak"})
+    old = Summary("old", load_digest(spec), 0.0, spec.phases.soak, (), (), warmup_s=spec.phases.warmup_s)
+    kept = {"summary": old}
+    monkeypatch.setattr(module, "summary_of", lambda _path: kept["summary"])
+    assert earlier_runs(spec, tmp_path, tmp_path) is not None
+    for other in (replace(old, soak_s=2 * old.soak_s), replace(old, warmup_s=2 * old.warmup_s)):
+        kept["summary"] = other
+        with pytest.raises(RunFileError, match=r"old\.soak: one .* the other for"):
+            earlier_runs(spec, tmp_path, tmp_path)

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soak.judge.stats.ratio import exact, holm, of_counts, of_known_noise, of_ranges, of_runs, of_windows
+from soak.judge.stats.ratio import (
+    censored,
+    exact,
+    holm,
+    of_counts,
+    of_known_noise,
+    of_ranges,
+    of_runs,
+    of_windows,
+    run_spread,
+)
 
 
 def noise(n: int, rho: float, sd: float, seed: int) -> np.ndarray:
@@ -32,6 +42,14 @@ def test_two_alike_are_seldom_told_apart(n: int, rho: float, most: int) -> None:
     """Of 200 pairs, 10 would be 5 %."""
     found = [of_windows(*windows(1.0, rho, seed=s, n=n)) for s in range(200)]
     assert sum(r is not None and (r.low > 1 or r.high < 1) for r in found) <= most
+
+
+@pytest.mark.parametrize("n", [5, 8, 15, 29])
+@pytest.mark.parametrize("rho", [0.5, 0.8, 0.9])
+def test_few_windows_that_remember_each_other_are_not_told_apart_either(n: int, rho: float) -> None:
+    """Of 200, 10 would be 5 %; the correlation of so few is hardly known, so they count as a third of them at most."""
+    found = [of_windows(*windows(1.0, rho, seed=s, n=n)) for s in range(200)]
+    assert sum(r is not None and (r.low > 1 or r.high < 1) for r in found) <= 24
 
 
 def test_windows_taken_for_independent_would_claim_what_is_not_there() -> None:
@@ -84,6 +102,13 @@ def test_windows_that_never_differ_leave_no_doubt() -> None:
     assert of_windows(t, np.full(10, 3.0), np.full(10, 2.0)) == exact(1.5, 10)
 
 
+@pytest.mark.parametrize("rho", [0.9, 0.95])
+def test_noise_that_remembers_itself_strays_further_than_it_looks(rho: float) -> None:
+    """Within one stretch of it the variance is too small by what the whole stretch strayed."""
+    found = [of_windows(*windows(1.0, rho, seed=s, n=60)) for s in range(200)]
+    assert sum(r is not None and (r.low > 1 or r.high < 1) for r in found) <= 18
+
+
 def test_counts_that_are_zero_on_both_sides_have_no_ratio() -> None:
     assert of_counts([0] * 60, 1000, [0] * 60, 1000) is None
 
@@ -125,6 +150,21 @@ def test_two_runs_are_the_least_that_have_a_spread() -> None:
 def test_noise_that_is_known_from_elsewhere_makes_the_interval() -> None:
     found = of_known_noise(math.log(1.1), 0.05, math.inf)
     assert (found.low, found.high) == pytest.approx((1.1 * math.exp(-0.098), 1.1 * math.exp(0.098)), rel=1e-3)
+
+
+def test_an_end_that_is_opened_takes_the_claim_with_it() -> None:
+    found = of_known_noise(math.log(1.4), 0.05, math.inf)
+    assert found.p < 1e-6
+    doubted = censored(found, candidate=False, reference=True)
+    assert (doubted.low, doubted.high, doubted.p) == (0.0, found.high, 1.0)
+    surer = censored(found, candidate=True, reference=False)
+    assert (surer.low, surer.high, surer.p) == (found.low, math.inf, found.p)
+
+
+def test_the_spread_of_few_runs_is_taken_larger_than_it_looks() -> None:
+    # variance 100**2, mean 200, Student's 4.303 of two degrees of freedom against 1.96
+    assert run_spread([100, 200, 300]) == pytest.approx(math.sqrt(((4.303 / 1.96) ** 2 * 50 - 1) / 200), rel=1e-3)
+    assert run_spread([200]) == run_spread([0, 0]) == run_spread([200, 200]) == 0
 
 
 def test_ranges_reach_as_far_as_any_two_values_do() -> None:

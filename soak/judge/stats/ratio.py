@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ Floats = npt.NDArray[np.float64]
 MIN_PAIRS = 5
 """Fewer pairs of windows than this are no interval."""
 _LEAST_N_EFF = 2.0
+_MANY = 30
+_FEW_ARE_WORTH = 1 / 3
+"""Fewer pairs than `_MANY` are counted as at most this share of them: their correlation is too badly known for more."""
 _NO_NOISE = 0.001
 """So sure must a line be to be taken out: taken out of noise that wanders, it would hide how much that wanders."""
 _CAUTION = 0.5
@@ -59,7 +62,7 @@ def of_windows(t: Floats, candidate: Floats, reference: Floats, alpha: float = 0
         level = float(np.mean(ratios))
         rest, lost = (ratios - level - fitted.slope * (t - np.mean(t))) / level, 2
     rho = _lag_one(rest)
-    n_eff = max(_LEAST_N_EFF, n * (1 - rho) / (1 + rho))
+    n_eff = max(_LEAST_N_EFF, n * min((1 - rho) / (1 + rho), _FEW_ARE_WORTH if n < _MANY else 1.0))
     # noise that remembers itself strays less from its own mean than from the true one
     variance = float(rest @ rest) / max(n / 4, n - lost * n / n_eff)
     return _student(mean, math.sqrt(variance / n_eff), n_eff - 1, n, n_eff, alpha)
@@ -88,18 +91,44 @@ def of_ranges(candidate: Floats, reference: Floats) -> Ratio:
     return Ratio(value, low, high, float(low <= 1 <= high), min(len(candidate), len(reference)), 1.0)
 
 
+def censored(found: Ratio, candidate: bool, reference: bool) -> Ratio:
+    """The same where the true value of a side may be larger, nobody knows by how much: then that end is open."""
+    low, high = 0.0 if reference else found.low, math.inf if candidate else found.high
+    # an end that was opened over a ratio of 1 takes the claim with it
+    p = 1.0 if low <= 1 <= high and not found.low <= 1 <= found.high else found.p
+    return replace(found, low=low, high=high, p=p)
+
+
+def run_spread(counts: Sequence[int], alpha: float = 0.05) -> float:
+    """How much counts of runs alike differ beyond chance: a standard deviation as a share of their mean.
+
+    It is as much larger as Student's interval of so few runs is wider than the normal one.
+    """
+    n, mean = len(counts), float(np.mean(counts))
+    if n < 2 or mean == 0:
+        return 0.0
+    wider = float(stats.t.isf(alpha / 2, n - 1) / stats.norm.isf(alpha / 2)) ** 2
+    return math.sqrt(max(0.0, (wider * float(np.var(counts, ddof=1)) / mean - 1) / mean))
+
+
 def of_counts(
-    candidate: Sequence[int], of_candidate: int, reference: Sequence[int], of_reference: int, alpha: float = 0.05
+    candidate: Sequence[int],
+    of_candidate: int,
+    reference: Sequence[int],
+    of_reference: int,
+    alpha: float = 0.05,
+    spread: float = 0.0,
 ) -> Ratio | None:
     """The ratio of two shares: what was counted in each window of a side, of so many in all. None if there is none.
 
     Given how many there were together, those of the candidate are binomial: the exact interval of Clopper and Pearson
     (1934) is that of the ratio, also where one side has none. What comes in bunches is counted by bunches: counts are
-    divided by their index of dispersion over the windows.
+    divided by their index of dispersion over the windows. Of counts of whole runs, `spread` is how much these differ
+    beyond chance, as a share: that alone makes the index 1 + spread**2 x mean.
     """
     if sum(candidate) + sum(reference) == 0 or min(of_candidate, of_reference) <= 0:
         return None
-    bunch = _bunch(candidate, reference)
+    bunch = _bunch(spread, candidate, reference)
     a, b = sum(candidate) / bunch, sum(reference) / bunch
     low = float(stats.beta.ppf(alpha / 2, a, b + 1)) if a else 0.0
     high = float(stats.beta.ppf(1 - alpha / 2, a + 1, b)) if b else 1.0
@@ -141,12 +170,18 @@ def _lag_one(rest: Floats) -> float:
     return min(0.99, max(0.0, r + _CAUTION * math.sqrt(max(0.0, 1 - r * r) / n)))
 
 
-def _bunch(*sides: Sequence[int]) -> float:
+def _bunch(spread: float, *sides: Sequence[int]) -> float:
     """How many at once, on average over both sides, each with the weight that its noise has in their ratio."""
     totals = [sum(counts) for counts in sides if sum(counts)]
-    dispersions = [float(np.var(c, ddof=1) / np.mean(c)) if len(c) > 1 else 1.0 for c in sides if sum(c)]
+    dispersions = [_dispersion(spread, counts) for counts in sides if sum(counts)]
     weighed = sum(d / total for d, total in zip(dispersions, totals, strict=True))
     return max(1.0, weighed / sum(1 / total for total in totals))
+
+
+def _dispersion(spread: float, counts: Sequence[int]) -> float:
+    mean = float(np.mean(counts))
+    seen = float(np.var(counts, ddof=1)) / mean if len(counts) > 1 else 1.0
+    return max(seen, 1 + spread**2 * mean) if spread else seen
 
 
 def _odds(share: float) -> float:
