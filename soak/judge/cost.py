@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
 from soak.core import units
 from soak.core.scenario import Cost
@@ -20,6 +19,7 @@ from soak.core.verdict import Finding
 from soak.judge.pairs import Pair
 from soak.judge.side import Side
 from soak.judge.stats.blocks import MIN_BLOCKS
+from soak.judge.stats.tails import student_quantile
 from soak.judge.stats.trend import Trend
 
 MONTH_H = 730
@@ -121,7 +121,7 @@ def _difference(side: Side, reference: Side | None, metric: str) -> More | None:
         return More(mean, mean, mean)
     rho = max(0.0, float(np.corrcoef(gap[:-1], gap[1:])[0, 1]))
     independent = max(4.0, len(gap) * (1 - rho) / (1 + rho))
-    half = float(stats.t.isf(side.alpha / 2, independent - 1)) * spread / independent**0.5
+    half = student_quantile(1 - side.alpha / 2, independent - 1) * spread / independent**0.5
     return More(mean, mean - half, mean + half)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from soak.core import units
 from soak.core.criterion import Criterion
@@ -18,6 +17,7 @@ from soak.judge.neighbours import disturbances
 from soak.judge.side import ENOUGH, Side
 from soak.judge.stats.blocks import MIN_BLOCKS, Floats
 from soak.judge.stats.proportion import percentile_interval, wilson
+from soak.judge.stats.tails import normal_quantile
 from soak.judge.stats.trend import Trend
 
 UNITS = {"time": "s", "bytes": "bytes", "ratio": "ratio", "rate": "1/s", "count": "count"}
@@ -90,7 +90,7 @@ def _summary(v: Floats, criterion: Criterion, alpha: float) -> tuple[float, floa
     """A level by its mean and interval; a floor or peak by the worst that was seen."""
     if criterion.spec.shape in ("level", "counter"):
         mean = float(np.mean(v))
-        half = float(stats.norm.isf(alpha / 2)) * float(np.std(v)) / math.sqrt(max(4.0, _independent(v)))
+        half = normal_quantile(1 - alpha / 2) * float(np.std(v)) / math.sqrt(max(4.0, _independent(v)))
         return mean, mean - half, mean + half
     worst = float(np.max(v) if criterion.kind == "below" else np.min(v))
     return worst, worst, worst

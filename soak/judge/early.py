@@ -17,8 +17,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scipy import stats
-
 from soak.core import units
 from soak.core.criterion import Criterion
 from soak.core.metrics import ONCE, QUANTILES
@@ -32,6 +30,7 @@ from soak.judge.sight import Watched, latency_sight, memory_sight, watched
 from soak.judge.stats.holm import beyond
 from soak.judge.stats.proportion import wilson
 from soak.judge.stats.spending import FIRST, LOOKS, level
+from soak.judge.stats.tails import student_above, student_quantile
 from soak.judge.stats.trend import Trend
 
 HALF = 5
@@ -180,8 +179,8 @@ def _p_value(fitted: Trend, alpha: float) -> float:
     if fitted.shape != "step":
         return fitted.p
     freedom = max(3.0, fitted.n_eff - 2)
-    error = (fitted.step_size - fitted.step_low) / float(stats.t.isf(alpha / 2, freedom))
-    p = float(stats.t.sf(fitted.step_size / error, freedom)) if error > 0 else 0.0
+    error = (fitted.step_size - fitted.step_low) / student_quantile(1 - alpha / 2, freedom)
+    p = student_above(fitted.step_size / error, freedom) if error > 0 else 0.0
     return min(1.0, p * fitted.n)  # its place was chosen among as many
 
 

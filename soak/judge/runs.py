@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy import stats as scipy_stats
 
 from soak.core.metrics import METRICS, ONCE, QUANTILES, WANTED
 from soak.core.records import Clock, Floats, Recording
@@ -23,6 +22,7 @@ from soak.judge.against import Measured
 from soak.judge.side import Side
 from soak.judge.stats import ratio as stats
 from soak.judge.stats.blocks import LEVEL_BLOCKS
+from soak.judge.stats.tails import student_quantile
 
 SPREAD_RUNS = 3
 """From so many references on their own spread is the noise."""
@@ -141,9 +141,9 @@ def smallest(found: Measured, pairs: int, family: int) -> float | None:
     if r is None or pairs < 2 or not 0 < r.low <= r.high < math.inf:
         return None
     freedom = pairs - 1
-    error = math.log(r.high / r.low) / 2 / float(scipy_stats.t.ppf(0.975, freedom))
-    bar = float(scipy_stats.t.ppf(1 - 0.025 / max(1, family), freedom))
-    return math.exp(min(50.0, (bar + float(scipy_stats.t.ppf(_POWER, freedom))) * error))
+    error = math.log(r.high / r.low) / 2 / student_quantile(0.975, freedom)
+    bar = student_quantile(1 - 0.025 / max(1, family), freedom)
+    return math.exp(min(50.0, (bar + student_quantile(_POWER, freedom)) * error))
 
 
 def _level(side: Side, metric: str) -> float | None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+
+from soak.judge.stats.tails import student_quantile
 
 Floats = npt.NDArray[np.float64]
 
@@ -131,7 +132,7 @@ def exponent(n: Floats, z: Floats, beside: Floats | None = None, alpha: float = 
     n_eff = max(4.0, m * (1 - rho) / (1 + rho))
     squares = np.array([float(f.rest @ f.rest) for f in found.fits])
     variance = max(float(np.min(squares)) / (m - _PARAMETERS), 1e-18)
-    reach = float(stats.t.ppf(1 - alpha / 2, max(3.0, n_eff - _PARAMETERS))) ** 2
+    reach = float(student_quantile(1 - alpha / 2, max(3.0, n_eff - _PARAMETERS))) ** 2
     within = np.flatnonzero(squares <= np.min(squares) + variance * reach)
     unit = float(np.max(n))
     return Exponent(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
 
 from soak.core.histogram import Histogram, highest_equivalent
+from soak.judge.stats.tails import binomial_quantile, hypergeometric_from, normal_quantile
 
 
 def wilson(hits: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """The interval of a share of `hits` in `total` (Wilson 1927); (0, 1) of nothing."""
     if total <= 0:
         return 0.0, 1.0
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    z = normal_quantile(0.5 + confidence / 2)
     p = hits / total
     centre = (p + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
@@ -33,8 +33,8 @@ def percentile_interval(histogram: Histogram, q: float, confidence: float = 0.95
     if p >= 1:
         return histogram.maximum, histogram.maximum
     tail = (1 - confidence) / 2
-    low_rank = int(stats.binom.ppf(tail, n, p))
-    high_rank = int(stats.binom.ppf(1 - tail, n, p)) + 1
+    low_rank = binomial_quantile(tail, n, p)
+    high_rank = binomial_quantile(1 - tail, n, p) + 1
     cumulative = np.cumsum(histogram.counts)
 
     def at(rank: int) -> float:
@@ -48,5 +48,4 @@ def percentile_interval(histogram: Histogram, q: float, confidence: float = 0.95
 
 def share_rose(early: tuple[int, int], late: tuple[int, int]) -> float:
     """One-sided p-value that a share (hits, total) rose from early to late, by Fisher's exact test."""
-    table = [[late[0], late[1] - late[0]], [early[0], early[1] - early[0]]]
-    return float(stats.fisher_exact(table, "greater").pvalue)
+    return hypergeometric_from(late[0], late[1], late[0] + early[0], late[1] + early[1])

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from soak.judge.stats.tails import beta_below, beta_quantile, normal_quantile, student_above, student_quantile
 from soak.judge.stats.trend import trend
 
 Floats = npt.NDArray[np.float64]
@@ -107,7 +107,7 @@ def run_spread(counts: Sequence[int], alpha: float = 0.05) -> float:
     n, mean = len(counts), float(np.mean(counts))
     if n < 2 or mean == 0:
         return 0.0
-    wider = float(stats.t.isf(alpha / 2, n - 1) / stats.norm.isf(alpha / 2)) ** 2
+    wider = (student_quantile(1 - alpha / 2, n - 1) / normal_quantile(1 - alpha / 2)) ** 2
     return math.sqrt(max(0.0, (wider * float(np.var(counts, ddof=1)) / mean - 1) / mean))
 
 
@@ -130,12 +130,12 @@ def of_counts(
         return None
     bunch = _bunch(spread, candidate, reference)
     a, b = sum(candidate) / bunch, sum(reference) / bunch
-    low = float(stats.beta.ppf(alpha / 2, a, b + 1)) if a else 0.0
-    high = float(stats.beta.ppf(1 - alpha / 2, a + 1, b)) if b else 1.0
+    low = beta_quantile(alpha / 2, a, b + 1) if a else 0.0
+    high = beta_quantile(1 - alpha / 2, a + 1, b) if b else 1.0
     scale = of_reference / of_candidate
     none = of_candidate / (of_candidate + of_reference)  # the candidate's part if both fail alike
     if a and b:
-        p = min(1.0, 2 * float(min(stats.beta.cdf(none, a, b + 1), stats.beta.sf(none, a + 1, b))))
+        p = min(1.0, 2 * min(beta_below(none, a, b + 1), 1 - beta_below(none, a + 1, b)))
     else:
         p = min(1.0, 2 * float(none**a if a else (1 - none) ** b))
     value = math.inf if not sum(reference) else sum(candidate) / sum(reference) * scale
@@ -157,8 +157,8 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def _student(mean: float, error: float, freedom: float, n: int, n_eff: float, alpha: float) -> Ratio:
-    half = float(stats.t.ppf(1 - alpha / 2, freedom)) * error
-    p = 2 * float(stats.t.sf(abs(mean) / error, freedom))
+    half = student_quantile(1 - alpha / 2, freedom) * error
+    p = 2 * student_above(abs(mean) / error, freedom)
     return Ratio(math.exp(mean), _exp(mean - half), _exp(mean + half), p, n, n_eff)
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+
+from soak.judge.stats.tails import student_above, student_quantile
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,7 +61,7 @@ class Estimate:
 
     def half(self, alpha: float) -> float:
         """Half the width of its two-sided interval at level 1 - `alpha`."""
-        return max(float(special.stdtrit(freedom, 1 - alpha / 2)) * error for error, freedom in self.doubts)
+        return max(student_quantile(1 - alpha / 2, freedom) * error for error, freedom in self.doubts)
 
     def below(self, bound: float) -> float:
         """The one-sided p-value of the hypothesis that it is no more than `bound`."""
@@ -159,4 +160,4 @@ def _rho(residuals: Floats) -> Floats:
 def _tail(distance: float, error: float, freedom: float) -> float:
     if error <= 0:
         return 0.0 if distance > 0 else 1.0
-    return float(special.stdtr(freedom, -distance / error))
+    return student_above(distance / error, freedom)

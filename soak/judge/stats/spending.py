@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+from soak.judge.stats.tails import normal_above, normal_quantile
 
 LOOKS = 10
 """Equal looks over the soak phase; the last one is its end."""
@@ -26,8 +26,8 @@ def spent(fraction: float, alpha: float = 0.05) -> float:
     """What all looks up to `fraction` (0 to 1) of the run may use up of `alpha` together."""
     if fraction <= 0:
         return 0.0
-    z = float(stats.norm.isf(alpha / 2))
-    return float(2 * stats.norm.sf(z / math.sqrt(min(fraction, 1.0))))
+    z = normal_quantile(1 - alpha / 2)
+    return 2 * normal_above(z / math.sqrt(min(fraction, 1.0)))
 
 
 def level(look: int, alpha: float = 0.05) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+
+from soak.judge.stats.tails import student_above
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,7 +60,7 @@ def wiggle_alike(t: Floats, a: Floats, b: Floats) -> bool:
     freedom = len(t) * (1 - memory) / (1 + memory) - 3
     if r < _ALIKE or freedom < 1:
         return False
-    return float(stats.t.sf(r * np.sqrt(freedom / max(1e-12, 1 - r * r)), freedom)) < _CHANCE
+    return student_above(r * float(np.sqrt(freedom / max(1e-12, 1 - r * r))), freedom) < _CHANCE
 
 
 def _rest(design: Floats, v: Floats) -> float:
