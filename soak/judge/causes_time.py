@@ -43,9 +43,16 @@ def _drift(side: Side, endpoint: str, quantile: str) -> tuple[str, Trend, Severi
     severity = gate_of(side, quantile).severity(fitted)
     if severity == "fail" and fitted.shape != "step" and not _goes_on(side, endpoint, quantile, fitted):
         severity = "info"
-    if severity == "fail" and (_came_early(side, fitted) or _others_to_blame(side, fitted)):
+    if severity == "fail" and (
+        _may_be_chance(side, fitted) or _came_early(side, fitted) or _others_to_blame(side, fitted)
+    ):
         severity = "warning"
     return (quantile, fitted, severity) if severity is not None else None
+
+
+def _may_be_chance(side: Side, fitted: Trend) -> bool:
+    """Whether one of as many percentiles as are looked at might have grown so far by chance (Bonferroni)."""
+    return fitted.p > side.alpha / 2 / (len(GATES) * max(1, len(side.data.endpoints)))
 
 
 def _goes_on(side: Side, endpoint: str, quantile: str, fitted: Trend) -> bool:
@@ -81,6 +88,8 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
         evidence.append(f"meanwhile {others[0].text}: that may be to blame")
     elif severity == "warning" and _others_to_blame(side, fitted):
         evidence.append("the generator itself got later meanwhile: it may be to blame")
+    if severity == "warning" and _may_be_chance(side, fitted):
+        evidence.append("of so many percentiles one may grow as far by chance: a longer soak would tell")
     if severity == "warning" and _came_early(side, fitted):
         evidence.append("it came early and then stayed: a warm-up that is too short looks the same")
     room, limit = _room(side, endpoint, quantile, fitted)
