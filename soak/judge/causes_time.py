@@ -10,6 +10,7 @@ from soak.judge.growing import time_left
 from soak.judge.matters import Gate
 from soak.judge.neighbours import disturbances, noisy
 from soak.judge.side import Side
+from soak.judge.stats.decide import came_early
 from soak.judge.stats.proportion import share_rose
 from soak.judge.stats.trend import Trend, late_slope
 from soak.judge.validity import saturated
@@ -20,7 +21,6 @@ _FLOORS = {"p50": 0.25, "p99": 2.0, "p999": 4.0}  # times the generator's own p9
 _ERROR_SHARE = 0.001
 _UNSERVED_SHARE = 0.01
 _STEAL = 0.05
-_EARLY = 0.15  # of the soak: a step before this may be the end of a warm-up
 _SLICES = 20
 _SPREAD = 3  # slices of the second half that fail, for failures to be a drift and not an outage
 
@@ -43,9 +43,7 @@ def _drift(side: Side, endpoint: str, quantile: str) -> tuple[str, Trend, Severi
     severity = gate_of(side, quantile).severity(fitted)
     if severity == "fail" and fitted.shape != "step" and not _goes_on(side, endpoint, quantile, fitted):
         severity = "info"
-    if severity == "fail" and (
-        _may_be_chance(side, fitted) or _came_early(side, fitted) or _others_to_blame(side, fitted)
-    ):
+    if severity == "fail" and (_may_be_chance(side, fitted) or came_early(fitted) or _others_to_blame(side, fitted)):
         severity = "warning"
     return (quantile, fitted, severity) if severity is not None else None
 
@@ -90,7 +88,7 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
         evidence.append("the generator itself got later meanwhile: it may be to blame")
     if severity == "warning" and _may_be_chance(side, fitted):
         evidence.append("of so many percentiles one may grow as far by chance: a longer soak would tell")
-    if severity == "warning" and _came_early(side, fitted):
+    if severity == "warning" and came_early(fitted):
         evidence.append("it came early and then stayed: a warm-up that is too short looks the same")
     room, limit = _room(side, endpoint, quantile, fitted)
     early, eta, late = time_left(room, fitted)
@@ -114,11 +112,6 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
         start=fitted.step_at if step else side.start,
         end=side.end,
     )
-
-
-def _came_early(side: Side, fitted: Trend) -> bool:
-    """Whether this is a step at the very beginning, where a warm-up that goes on would put one."""
-    return fitted.step_at is not None and fitted.step_at - side.start < _EARLY * side.length
 
 
 def _others_to_blame(side: Side, fitted: Trend) -> bool:

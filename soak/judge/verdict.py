@@ -54,7 +54,6 @@ SOAK_CAUSES: tuple[Rule, ...] = (
 )
 
 HARD = ("crash", "stack_exhaustion", "oom_kill", "hang")
-_QS = list(QUANTILES.values())
 _ORDER = {"fail": 0, "warning": 1, "info": 2}
 _LATENCY_CAUSES = ("latency_drift", "latency_step", "superlinear_cost")
 

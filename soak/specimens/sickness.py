@@ -114,8 +114,12 @@ class Fragmentation(Healthy):
         oldest = self.recent[0]
         self.recent.append(bytearray(self.document))
         if self.touched % self.keep == 0:
-            del oldest[self.HEAD :]
-            self.heads.append(oldest)
+            self.heads.append(self.head(oldest))
+
+    def head(self, document: bytearray) -> bytearray:
+        """What is kept of a document."""
+        del document[self.HEAD :]
+        return document
 
 
 class Recursion(Healthy):

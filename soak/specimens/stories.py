@@ -14,12 +14,11 @@ import struct
 import sys
 import tempfile
 from bisect import insort
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from soak.specimens.sickness import Healthy
+from soak.specimens.sickness import Fragmentation, Healthy
 
 
 class Lookup(Healthy):
@@ -197,30 +196,18 @@ class Resort(Healthy):
         return done
 
 
-class Pinned(Healthy):
+class Pinned(Fragmentation):
     """Remembers the first 600 bytes of one document in `keep`: copied apart, or cut down where the document lay.
 
     What is cut down pins the place between two documents, and the rest of it is too small for another one.
     """
 
-    HEAD = 600
-
     def __init__(self, document: int = 16384, keep: int = 16, recent: int = 64, reference: bool = False) -> None:
-        self.document, self.keep, self.copy = document, keep, reference
-        self.recent: deque[bytearray] = deque([bytearray(self.HEAD)] * recent, maxlen=recent)
-        self.heads: list[bytearray] = []
-        self.touched = 0
+        super().__init__(document, keep, recent)
+        self.copy = reference
 
-    def touch(self, item: int) -> None:
-        self.touched += 1
-        oldest = self.recent[0]
-        self.recent.append(bytearray(self.document))
-        if self.touched % self.keep == 0:
-            if self.copy:
-                self.heads.append(oldest[: self.HEAD])
-            else:
-                del oldest[self.HEAD :]
-                self.heads.append(oldest)
+    def head(self, document: bytearray) -> bytearray:
+        return document[: self.HEAD] if self.copy else super().head(document)
 
 
 class Preload(Healthy):
