@@ -172,7 +172,7 @@ def _block(text: object) -> Markup:
 
 
 def _moment(recording: Recording, event: Event) -> str:
-    clock = phrases.wall_clock(recording.started + event.t)
+    clock = phrases.wall_clock(recording.wall(event.t))
     return f"{units.duration(round(max(event.t, 0.0)))} ({clock[11:19]})"
 
 
