@@ -49,7 +49,7 @@ class SideWatch:
         """What the observer says of itself and its host; None without one."""
         return None if self._remote is None else {**self._remote.about, "clock_error": self._remote.clock_error}
 
-    def begin(self, zero: float, since: float) -> None:
+    def begin(self, zero: float, since: float | None = None) -> None:
         """The run's clock is counted from `zero`, and this watch begins at `since` (s, monotonic)."""
         if self._remote is not None:
             self._remote.begin(zero, since)
