@@ -29,10 +29,20 @@ from soak.core.scenario import Scenario, Target
 from soak.core.summary import Noise
 from soak.core.token import read_token
 from soak.core.verdict import Verdict
+from soak.doctor import examine
 from soak.judge import calibrate as calibrate_
 from soak.judge import compare_pairs, compare_runs, judge, judge_many, judge_series
 from soak.load import Invitation, Listen
-from soak.report import FORMATS, SHOWN, render, render_compared, render_series, series_json, write_flamegraph
+from soak.report import (
+    FORMATS,
+    SHOWN,
+    render,
+    render_checkup,
+    render_compared,
+    render_series,
+    series_json,
+    write_flamegraph,
+)
 from soak.run import (
     Order,
     Past,
@@ -494,6 +504,24 @@ def runs(as_json: bool, runs_folder: Path | None) -> None:
         when = datetime.fromtimestamp(e.started).strftime("%Y-%m-%d %H:%M")
         length = units.duration(round(e.soak_s)) if e.soak_s is not None else "?"
         click.echo(f"{when}  {e.verdict or 'unfinished':12}  {length:>10}  {units.size(e.bytes):>9}  {e.run}")
+
+
+@_verb("soak doctor   |   soak doctor checkout.yaml")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@_allow_host
+@_runs_folder
+def doctor(file: Path | None, as_json: bool, allowed: tuple[str, ...], runs_folder: Path | None) -> NoReturn:
+    """Check whether this machine, and a scenario's target, are fit for a soak; each finding has its fix.
+
+    Exits with 0, or with 1 when there is a problem. It takes a second, and changes nothing.
+    """
+    scenario = load(file).scenario if file is not None else None
+    if scenario is not None:
+        refuse_foreign(scenario, allowed)
+    found = examine(runs_folder or runfile.folder(), scenario)
+    click.echo(render_checkup(found, as_json=as_json))
+    raise SystemExit(EXIT_FAIL if any(check.state == "problem" for check in found) else EXIT_PASS)
 
 
 @_verb("soak demo")

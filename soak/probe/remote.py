@@ -83,7 +83,7 @@ class RemoteWatch:
         return self._clock.error
 
     def begin(self, zero: float, since: float | None = None) -> None:
-        """The run's clock is counted from `zero` (s, monotonic): what was seen from `since` on (`zero`, if not given) belongs to it."""
+        """The run's clock is counted from `zero` (s, monotonic): what is seen from `since` on is its."""
         self._zero, self._last_t = zero, since if since is not None else zero
         self._thread.start()
 
