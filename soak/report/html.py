@@ -207,6 +207,7 @@ def _data(recording: Recording, verdict: Verdict, drawn: list[Chart], names: lis
     found = facts.findings(verdict)
     return {
         "started": recording.started,
+        "gaps": [[gap.end, gap.away] for gap in recording.gaps],
         "duration": max(recording.duration, 1.0),
         "sides": list(recording.sides),
         "endpoints": names,

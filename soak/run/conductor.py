@@ -39,7 +39,7 @@ from soak.run.earlier import earlier_runs
 from soak.run.looks import Looks
 from soak.run.progress import SideStatus, Status, View
 from soak.run.provenance import provenance
-from soak.run.resume import STOP_LEAD_S, Past, identity, write_gap
+from soak.run.resume import STOP_LEAD_S, Past, close, identity, write_gap
 from soak.run.sensing import SideWatch
 from soak.run.target import StartedTarget
 from soak.runfile import LiveReader, RunWriter, read, read_recent, window_length
@@ -169,6 +169,8 @@ class _Conductor:
 
     def _go_on(self, past: Past) -> float:
         """Say what is missing, and have the load go on soon; when its schedule would have begun (s)."""
+        self.view.say(f"going on with a run that was {past.why} {units.duration(round(past.since))} into it")
+        close(past, self.order.run_file, self.order.folder)
         self._sample(self.now())
         step = self.scenario.interval_s
         at = math.ceil((self.now() + _LEAD_S) / step) * step  # on the grid of intervals, which the gap does not touch
@@ -178,12 +180,13 @@ class _Conductor:
 
     def _tell_gap(self, past: Past, at: float) -> float:
         anew = [w.side for w in self.watches if not w.goes_on(past.known[w.side])]
-        return write_gap(past, self.order.run_file, self.order.folder, anew, at)
+        return write_gap(past, anew, at)
 
     def _only_close(self, past: Past) -> Verdict:
         """Its load was over when it was cut off: the account is closed, and it is judged."""
         self.zero = monotonic() - past.stood
-        write_gap(replace(past, since=past.stood), self.order.run_file, self.order.folder, (), past.stood)
+        close(past, self.order.run_file, self.order.folder)
+        write_gap(replace(past, since=past.stood), (), past.stood)
         self._event(Event(past.stood, "phase", None, "end", {"name": "end"}))
         return self._close(past.stood, past.stood)
 
@@ -274,7 +277,7 @@ class _Conductor:
     def _let(self, name: PhaseName, start: float, end: float) -> None:
         """Have a phase from `start` to `end`, unless it is empty or the run was stopped before it."""
         if end > start and self.stopped is None:
-            self._phase(name, start)
+            self._phase(name, start, end)
             self._until(end)
 
     def _until(self, moment: float) -> None:
@@ -444,9 +447,9 @@ class _Conductor:
         self.writer.finish()
         return verdict
 
-    def _phase(self, name: PhaseName, at: float) -> None:
+    def _phase(self, name: PhaseName, at: float, end: float = math.inf) -> None:
         self.phase = name
-        self.looks.enter(name, at)
+        self.looks.enter(name, at, end)
         self._event(Event(at, "phase", None, name, {"name": name}))
 
     def _event(self, event: Event) -> None:

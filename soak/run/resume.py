@@ -99,14 +99,18 @@ def take_up(path: Path) -> Past:
         raise
 
 
-def write_gap(past: Past, path: Path, folder: Path, anew: Sequence[str], at: float) -> float:
-    """Close the account of what was begun, and say what is missing: the load goes on at `at`.
+def close(past: Past, path: Path, folder: Path) -> None:
+    """Close the account of what was begun. It reads the whole file, so no load may be waiting for it."""
+    if past.begin is not None:
+        close_past(past.writer, read(path), folder, past.begin, past.upto)
+
+
+def write_gap(past: Past, anew: Sequence[str], at: float) -> float:
+    """Say what is missing: the load goes on at `at`.
 
     Gives when the schedule would have begun, had it gone on all the time until then (s of the run's clock).
     """
     begin = at if past.begin is None else at - past.upto
-    if past.begin is not None:
-        close_past(past.writer, read(path), folder, past.begin, past.upto)
     for key, value in {"finished": False, "verdict": None, "headline": "", "soak_s": None, "boot": boot_id()}.items():
         past.writer.set_meta(key, value)
     fresh = f"; the {' and the '.join(anew)} {'are' if len(anew) > 1 else 'is'} another process since" if anew else ""

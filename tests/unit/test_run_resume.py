@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from soak import __version__
+from soak.cli import main
 from soak.core.errors import RunFileError
 from soak.core.histogram import Recorder
 from soak.core.records import Event, Interval, Sample, Tally
 from soak.core.scenario import Scenario
 from soak.load import schedule_of
 from soak.run.account import close_past
-from soak.run.resume import STOP_LEAD_S, Past, boot_id, identity, scenario_of, take_up, write_gap
+from soak.run.resume import STOP_LEAD_S, Past, boot_id, close, identity, scenario_of, take_up, write_gap
 from soak.runfile import RunWriter, read
 
 LOAD = {"rate": "100/s", "workers": 2, "requests": [{"name": "browse", "get": "/"}]}
@@ -73,7 +76,8 @@ def gone_on(path: Path, anew: tuple[str, ...] = (), after: float = 3.0) -> tuple
     """Take a run up and say that its load goes on; when its schedule would have begun."""
     past = take_up(path)
     try:
-        return past, write_gap(past, path, path.parent, anew, past.stood + after)
+        close(past, path, path.parent)
+        return past, write_gap(past, anew, past.stood + after)
     finally:
         past.writer.close()
 
@@ -210,3 +214,23 @@ def test_a_worker_that_did_more_than_its_share_keeps_the_account_balanced(tmp_pa
     with_more.close()
     side = read(path).sides["candidate"]
     assert side.scheduled == sum(y.done + y.failed + y.unserved + y.lost for y in side.tallies)
+
+
+def test_a_run_killed_in_its_drain_is_closed_and_judged_without_a_target(tmp_path: Path) -> None:
+    """The whole command: nothing listens at the target, and nothing is started."""
+    phases = [("drain", 75.0)]
+    path = cut_off(tmp_path, 70, events=tuple(Event(t, "phase", None, n, {"name": n}) for n, t in phases))
+    done = CliRunner().invoke(main, ["run", "--resume", str(path), "--json"])
+    verdict = json.loads(done.stdout[done.stdout.rfind("\n{\n") + 1 :])
+    assert done.exit_code == verdict_code(verdict), done.output
+    assert verdict["validity"]["balanced"]
+    assert any("cut off" in note for note in verdict["notes"])
+    assert read(path).finished
+    assert not path.with_name(path.name + "-wal").exists()  # one plain file again
+    again = CliRunner().invoke(main, ["run", "--resume", str(path)])
+    assert again.exit_code == 2
+    assert "finished" in again.stderr
+
+
+def verdict_code(verdict: dict[str, Any]) -> int:
+    return {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}[verdict["verdict"]]
