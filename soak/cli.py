@@ -29,20 +29,33 @@ from soak.core.scenario import Scenario, Target
 from soak.core.summary import Noise
 from soak.core.token import read_token
 from soak.core.verdict import Verdict
+from soak.doctor import examine
 from soak.judge import calibrate as calibrate_
 from soak.judge import compare_pairs, compare_runs, judge, judge_many, judge_series
 from soak.load import Invitation, Listen
-from soak.report import FORMATS, SHOWN, render, render_compared, render_series, series_json, write_flamegraph
+from soak.report import (
+    FORMATS,
+    SHOWN,
+    render,
+    render_checkup,
+    render_compared,
+    render_series,
+    series_json,
+    write_flamegraph,
+)
 from soak.run import (
     Order,
+    Past,
     agent_environment,
     alone,
     conduct,
     known_noise,
     noise_path,
+    scenario_of,
     serve,
     soak_pairs,
     summary_of,
+    take_up,
     view_for,
 )
 from soak.scenario import (
@@ -191,6 +204,7 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
 @click.option("--port", type=int, help="With --url: watch whoever listens on this port.")
 @click.option("--pid", type=int, help="With --url: watch this process.")
 @click.option("--name", help="With --url: watch the process of this name.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was cut off or interrupted, in its run file.")
 @click.option("--listen", metavar="HOST:PORT", help="Let workers from other machines join here (`soak worker`).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="With --listen: what workers must know.")
 @click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
@@ -202,6 +216,7 @@ def run(
     listen: str | None,
     token_file: Path | None,
     remote_workers: int,
+    resume: str | None,
     url: str | None,
     rate: str | None,
     users: int | None,
@@ -212,12 +227,18 @@ def run(
     **watch: Any,
 ) -> NoReturn:
     """Soak a target, judge it, and exit with the verdict."""
-    if (file is None) == (url is None):
-        raise click.UsageError("either a scenario FILE or --url is needed")
+    if sum(given is not None for given in (file, url, resume)) != 1:
+        raise click.UsageError("either a scenario FILE, --url or --resume is needed")
+    if url is None and (rate or users or duration or any(v is not None for v in watch.values())):
+        raise click.UsageError("--rate, --users, --for, --command, --port, --pid and --name go with --url")
+    folder = runs_folder or runfile.folder()
+    past, run_file = None, None
     if file is not None:
-        if rate or users or duration or any(v is not None for v in watch.values()):
-            raise click.UsageError("--rate, --users, --for, --command, --port, --pid and --name go with --url")
         loaded = load(file)
+    elif resume is not None:
+        run_file = runfile.resolve(resume, folder)
+        loaded = Loaded(*_given(run_file))
+        past = take_up(run_file)
     else:
         if (rate is None and users is None) or duration is None:
             raise click.UsageError("--url needs --rate (or --users) and --for")
@@ -228,7 +249,7 @@ def run(
     joining: tuple[Listen, str] | None = None
     if listen is not None and token_file is not None:
         joining = Listen(*_address(listen), remote_workers), read_token(token_file)
-    verdict = _soak(loaded, allowed, runs_folder or runfile.folder(), as_json, joining)
+    verdict = _soak(loaded, allowed, folder, as_json, joining, (run_file, past) if run_file and past else None)
     raise SystemExit(verdict.exit_code)
 
 
@@ -486,6 +507,24 @@ def runs(as_json: bool, runs_folder: Path | None) -> None:
         click.echo(f"{when}  {e.verdict or 'unfinished':12}  {length:>10}  {units.size(e.bytes):>9}  {e.run}")
 
 
+@_verb("soak doctor   |   soak doctor checkout.yaml")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@_allow_host
+@_runs_folder
+def doctor(file: Path | None, as_json: bool, allowed: tuple[str, ...], runs_folder: Path | None) -> NoReturn:
+    """Check whether this machine, and a scenario's target, are fit for a soak; each finding has its fix.
+
+    Exits with 0, or with 1 when there is a problem. It takes a second, and changes nothing.
+    """
+    scenario = load(file).scenario if file is not None else None
+    if scenario is not None:
+        refuse_foreign(scenario, allowed)
+    found = examine(runs_folder or runfile.folder(), scenario)
+    click.echo(render_checkup(found, as_json=as_json))
+    raise SystemExit(EXIT_FAIL if any(check.state == "problem" for check in found) else EXIT_PASS)
+
+
 @_verb("soak demo")
 @_runs_folder
 def demo(runs_folder: Path | None) -> NoReturn:
@@ -552,6 +591,12 @@ def _compare_pairs(
     return replace(found, notes=(*found.notes, *notes), interrupted=done.interrupted)
 
 
+def _given(run_file: Path) -> tuple[Scenario, dict[str, Any], str, str, Path]:
+    """The scenario that is in a run file, as that which a scenario file gives."""
+    scenario, raw, folder = scenario_of(run_file)
+    return scenario, raw, "", str(run_file), folder
+
+
 def _refuse_port(target: Target) -> None:
     if port_in_use(target):
         raise SoakError(
@@ -573,18 +618,19 @@ def _soak(
     folder: Path,
     as_json: bool,
     joining: tuple[Listen, str] | None = None,
+    resumed: tuple[Path, Past] | None = None,
 ) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
     refuse_unset(scenario, loaded.path)
-    for target in scenario.sides.values():
+    run_file, past = resumed or (runfile.new_path(scenario.name, time.time(), folder), None)
+    for target in scenario.sides.values() if past is None or not past.over else ():
         if target.process is None:
             refuse_unreachable(target)
         else:
             _refuse_port(target)
-    run_file = runfile.new_path(scenario.name, time.time(), folder)
     listen, token = joining or (None, None)
-    order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token)
+    order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past)
     verdict = conduct(order, view_for(sys.stderr))
     recording = runfile.read(run_file)
     page = run_file.with_suffix(".html")

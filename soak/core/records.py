@@ -1,7 +1,7 @@
 """What a run consists of, once measured: the nouns that load and probe write and everybody else reads.
 
 All times are seconds since the start of the run on the monotonic clock; only `Recording.started` is
-wall-clock time, so a clock that steps cannot bend a run.
+wall-clock time, so a clock that steps cannot bend a run. While nobody conducts a run, its clock stands still.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Sample:
 class Event:
     """Something that happened once: a phase, an exit, a restart, a worker lost, a gap.
 
-    `kind` is one of: phase, target_started, target_exit, process_started, process_exit, restart,
+    `kind` is one of: phase, resumed (see `Gap`), target_started, target_exit, process_started, process_exit, restart,
     oom_kill, worker_lost, worker_joined, worker_refused, split, stall, generator_error, interrupted,
     error_sample, schedule, clock_step, suspended, observer_lost, observer_back, observer_restarted, observer_gap,
     door, door_lost, door_back, torn, note; artefact (`bytes` and `files` of what is installed); stopped_early (the
@@ -116,6 +116,29 @@ class Event:
     side: str | None = None
     text: str = ""
     data: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch [start, end) that is missing of a run that was cut off and resumed, as its `resumed` event says it.
+
+    `away` is the wall-clock time (s) that passed besides, while the run's clock stood still. `anew` are the sides whose
+    target is another process since; the others' went on. `why` says how the run had ended.
+    """
+
+    start: float
+    end: float
+    away: float
+    anew: frozenset[str]
+    why: str
+
+    @classmethod
+    def of(cls, event: Event) -> Gap:
+        """The gap that a `resumed` event tells."""
+        start, end, away = (float(str(event.data[key])) for key in ("from", "to", "away"))
+        anew = event.data["anew"]
+        assert isinstance(anew, list)
+        return cls(start, end, away, frozenset(map(str, anew)), str(event.data["why"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +223,15 @@ class Recording:
     def phase(self, name: PhaseName) -> Phase | None:
         """The phase of that name, if it was begun."""
         return next((p for p in self.phases if p.name == name), None)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What is missing of it because it was cut off, in order."""
+        return tuple(Gap.of(e) for e in self.events if e.kind == "resumed")
+
+    def wall(self, t: float) -> float:
+        """The wall-clock time (s since 1970) of a moment, by the clock as it was when the run began."""
+        return self.started + t + sum(gap.away for gap in self.gaps if t >= gap.end)
 
     @property
     def load_start(self) -> float | None:

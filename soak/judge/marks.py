@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from soak.core.records import Recording, SideRecording, Tally
+from soak.core.records import Event, Recording, SideRecording, Tally
 
 LAG_P99_S = 0.020
 LAG_MAX_S = 0.250
@@ -61,7 +61,15 @@ class Marks:
     @cached_property
     def tallies(self) -> list[Tally]:
         """The workers' accounts of this stretch."""
-        return [y for y in self.data.tallies if self.start <= y.start < self.end]
+        return [y for y in self.data.tallies if self.start <= y.start < self.end and self.number(y) not in self.away]
+
+    @cached_property
+    def away(self) -> set[int]:
+        """Intervals in which nobody conducted the run: it was cut off there, and resumed."""
+        found: set[int] = set()
+        for gap in self.recording.gaps:
+            found |= set(range(int(gap.start / self.step), math.ceil(gap.end / self.step)))
+        return found
 
     @cached_property
     def late(self) -> list[Late]:
@@ -99,10 +107,10 @@ class Marks:
     @cached_property
     def gaps(self) -> set[int]:
         """Intervals in which a worker that had a share of the rate was not heard from."""
-        begin = self.recording.load_start or 0.0
         found: set[int] = set()
         for event in self.recording.events:
             if event.kind == "worker_lost" and event.side == self.name and "to" in event.data:
+                begin = load_began(event, self.recording)
                 start, end = (begin + float(str(event.data[key])) for key in ("from", "to"))
                 found |= set(self._numbers(start, end))
         return found
@@ -127,7 +135,7 @@ class Marks:
     @cached_property
     def all(self) -> set[int]:
         """Every interval that cannot be trusted."""
-        return self.behind | self.lossy | self.gaps | self.missing
+        return (self.behind | self.lossy | self.gaps | self.missing) - self.away
 
     @cached_property
     def inspected(self) -> set[int]:
@@ -142,7 +150,7 @@ class Marks:
     @cached_property
     def unjudged(self) -> set[int]:
         """Every interval that is left out of what is judged."""
-        return self.all | self.inspected
+        return self.all | self.inspected | self.away
 
     def number(self, y: Tally) -> int:
         """Of the interval that a tally is for."""
@@ -161,9 +169,11 @@ class Marks:
 
     def _owners(self) -> list[tuple[float, float, list[str]]]:
         """From when to when (s since the start of the run) which workers shared the rate."""
-        begin = self.recording.load_start or 0.0
         splits = [
-            (begin + float(str(e.data["at"])), list(e.data["shares"]))  # type: ignore[call-overload]
+            (
+                load_began(e, self.recording) + float(str(e.data["at"])),
+                list(e.data["shares"]),  # type: ignore[call-overload]
+            )
             for e in self.recording.events
             if e.kind == "split" and e.side == self.name
         ]
@@ -171,6 +181,14 @@ class Marks:
             return [(self.start, self.end, sorted({y.worker for y in self.tallies}))]
         ends = [start for start, _ in splits[1:]] + [self.end]
         return [(start, end, workers) for (start, workers), end in zip(splits, ends, strict=True)]
+
+
+def load_began(event: Event, recording: Recording) -> float:
+    """When the schedule began that the times of an event are counted from (s since the start of the run).
+
+    A run that was resumed has several such moments, and the event says its own.
+    """
+    return float(str(event.data.get("begin", recording.load_start or 0.0)))
 
 
 def lag_limit(recording: Recording) -> float:

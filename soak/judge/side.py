@@ -142,9 +142,9 @@ class Side:
     def series(self, metric: str) -> Series | None:
         """A metric over the whole run, measured or derived; None when nothing was seen of it."""
         derived: dict[str, Callable[[], Series | None]] = {
-            "process.cpu": lambda: _rate_of(self._raw("process.cpu_seconds")),
-            "process.minor_faults": lambda: _rate_of(self._raw("process.minor_faults")),
-            "process.major_faults": lambda: _rate_of(self._raw("process.major_faults")),
+            "process.cpu": lambda: self._rate("process.cpu_seconds"),
+            "process.minor_faults": lambda: self._rate("process.minor_faults"),
+            "process.major_faults": lambda: self._rate("process.major_faults"),
             "stack.headroom": self._headroom,
             "cpu.per_request": self._cpu_per_request,
             "allocations.per_request": lambda: self._allocations("count"),
@@ -181,6 +181,8 @@ class Side:
         longest = max(_HOLE_S, _HOLE_LOOKS * (float(np.median(np.diff(t))) if len(t) > 1 else self.length))
         edges = np.concatenate([[self.start], inside, [self.end]])
         lengths = np.diff(edges)
+        for gap in self.recording.gaps:  # a hole that is known, and made up for
+            lengths = lengths - np.clip(np.minimum(edges[1:], gap.end) - np.maximum(edges[:-1], gap.start), 0.0, None)
         holes = float(np.sum(lengths[lengths > longest]))
         if lengths[-1] > longest:
             return f"{metric} was not seen in the last {units.duration(round(float(lengths[-1]), 1))} of the soak"
@@ -315,6 +317,16 @@ class Side:
         t, v = np.array(points).reshape(-1, 2).T
         return Series(t, v)
 
+    def _rate(self, counter: str) -> Series | None:
+        """A cumulative counter as its rate a second; over a gap there is none, for whoever counts began anew."""
+        rate = _rate_of(self._raw(counter))
+        if rate is None or not self.recording.gaps:
+            return rate
+        over = np.searchsorted(rate.t, [gap.start for gap in self.recording.gaps])
+        keep = np.ones(len(rate), dtype=bool)
+        keep[over[over < len(rate)]] = False
+        return Series(rate.t[keep], rate.v[keep])
+
     def _headroom(self) -> Series | None:
         """The least of the main thread's and of any thread's; the threads are looked at less often."""
         main = self._unused("stack.high_water", "stack.limit")
@@ -364,7 +376,7 @@ class Side:
         found: dict[float, list[Tally]] = {}
         stub = 0.5 * self.recording.scenario.interval_s
         for y in self.data.tallies:
-            if y.length > stub:  # which says nothing about a rate
+            if y.length > stub and self.marks.number(y) not in self.marks.away:  # which says nothing about a rate
                 found.setdefault(round(y.start, 3), []).append(y)
         return dict(sorted(found.items()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from soak.core import units
 from soak.core.verdict import Validity
-from soak.judge.marks import LAG_P99_S, Why, lag_limit
+from soak.judge.marks import LAG_P99_S, Why, lag_limit, load_began
 from soak.judge.side import Side
 
 INVALID_SHARE = 0.05
@@ -21,7 +21,7 @@ def validity(side: Side) -> Validity:
     data, recording, marks = side.data, side.recording, side.marks
     told = {k: sum(getattr(y, k) for y in data.tallies) for k in ("scheduled", "done", "failed", "unserved", "lost")}
     scheduled = data.scheduled if data.scheduled is not None else told["scheduled"]
-    intervals = len({marks.number(y) for y in side.tallies} | marks.missing)
+    intervals = len(({marks.number(y) for y in side.tallies} | marks.missing) - marks.away)
     invalid = len(marks.all)
     reasons = []
     parts = told["done"] + told["failed"] + told["unserved"] + told["lost"]
@@ -54,9 +54,9 @@ def saturated(side: Side) -> bool:
 def remarks(side: Side) -> list[str]:
     """What of the instrument is worth saying in any case: workers that were lost, and intervals that were left out."""
     told = []
-    begin = side.recording.load_start or 0.0
     for event in side.recording.events:
         if event.kind == "worker_lost" and event.side == side.name and "to" in event.data:
+            begin = load_began(event, side.recording)
             start, end = float(str(event.data["from"])), float(str(event.data["to"]))
             told.append(
                 f"{event.text} {units.duration(max(0.0, begin + start))} into the run; {units.duration(end - start)} "

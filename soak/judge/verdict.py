@@ -31,6 +31,7 @@ from soak.judge.cost import beside, costed
 from soak.judge.criteria import judge_criterion
 from soak.judge.differences import CAUSES
 from soak.judge.early import Certain, Look, certain, could_have_seen, ended_by, told
+from soak.judge.lives import findings_of, gap_notes, lives, loaded_s, long_enough, missing, worst_of
 from soak.judge.reference import ask_reference
 from soak.judge.side import ALPHA, Side
 from soak.judge.sight import latency_sight, memory_sight
@@ -65,18 +66,38 @@ def judge(recording: Recording) -> Verdict:
 
 def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certain | None]:
     """The verdict as of a look at a run that goes on, and what of it is certain. Without one: as at a run's end."""
-    interrupted = any(e.kind == "interrupted" for e in recording.events)
+    lived = lives(recording)
+    whole = ALPHA if recording.scenario.stop_early is None else left(ALPHA)  # the looks may use up the rest
+    if len(lived) == 1:
+        return _judge(recording, lived[0], look, whole, [])
+    longest = max(lived, key=loaded_s)
+    rest = [one for one in lived if one is not longest]
+    alpha = whole / (1 + sum(map(long_enough, rest)))  # one run is one family, however many lives it has
+    others = [(one, _judge(one, one, None, alpha, [])[0]) for one in rest]
+    return _judge(recording, longest, look, alpha, others)
+
+
+def _judge(
+    whole: Recording, recording: Recording, look: Look | None, alpha: float, others: list[tuple[Recording, Verdict]]
+) -> tuple[Verdict, Certain | None]:
+    """Judge one life of the target, and beside it what its other lives showed; `whole` is the run as it was."""
+    interrupted = _interrupted(whole)
     span = recording.soak_span
     start, end = span if span is not None else (recording.duration, recording.duration)
     ended = ended_by(recording)
     look = ended.look if ended is not None else look
-    alpha = ALPHA if recording.scenario.stop_early is None else left(ALPHA)  # the looks may use up the rest
     if look is not None:
         end, alpha = max(start, min(end, look.upto)), look.level
     sides = {name: Side(name, recording, start, end, alpha) for name in recording.sides}
     candidate = sides["candidate"]
     criteria = recording.scenario.criteria if span else []
     verdicts = {name: _side_verdict(side) for name, side in sides.items()}
+    verdicts = {
+        name: replace(
+            v, findings=tuple(sorted((*v.findings, *findings_of(others, v.findings, name, HARD)), key=_urgency))
+        )
+        for name, v in verdicts.items()
+    }
     reference = verdicts.get("reference")
     alone = {c.text(): judge_criterion(c, candidate) for c in criteria if not c.against_reference}
     growth = [r for c in criteria if c.kind == "growth_below" for r in alone[c.text()]]
@@ -85,14 +106,14 @@ def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certai
     verdicts["candidate"] = replace(verdicts["candidate"], findings=tuple(seen))
     answer = ask_reference(sides, verdicts, criteria, HARD)
     judged = [(c, r) for c in criteria for r in (alone.get(c.text()) or answer.results.get(c.text(), []))]
-    results = [r for _, r in judged]
+    results = worst_of([r for _, r in judged], others)
     findings = sorted(_tolerated(candidate, answer.findings, growth), key=_urgency)
     findings = [replace(costed(f, candidate, sides.get("reference")), follows=()) for f in findings]
     own = replace(verdicts["candidate"], findings=tuple(findings))
     doubts = [*causes_recovery.unsettled(candidate), *_blind(candidate)]
     sure = certain(candidate, judged, own, HARD, doubts, look)
     settled = ended is not None and sure is not None and sure.rule == ended.rule
-    open_ = [*_incomplete(recording, end - start, interrupted, ended, settled), *doubts]
+    open_ = [*_incomplete(recording, loaded_s(whole), interrupted, ended, settled), *missing(whole, recording), *doubts]
     result, reasons = _decide(results, own, open_)
     verdict = Verdict(
         run=recording.run,
@@ -101,12 +122,13 @@ def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certai
         headline=_headline(result, candidate, results, own, reasons),
         reasons=tuple(reasons),
         interrupted=interrupted,
-        soak_s=end - start,
+        soak_s=end - start if not whole.gaps else loaded_s(whole),
         criteria=tuple(results),
         candidate=own,
         reference=reference,
         comparison=answer.comparison,
         notes=(
+            *gap_notes(whole),
             *remarks(candidate),
             *causes_recovery.recovery_notes(candidate),
             *_seen(candidate, result, ended),
@@ -117,6 +139,12 @@ def judge_live(recording: Recording, look: Look | None) -> tuple[Verdict, Certai
         stopped_early=told(recording, ended, start) if ended is not None else None,
     )
     return verdict, sure
+
+
+def _interrupted(recording: Recording) -> bool:
+    """Whether it was interrupted, and not resumed since."""
+    kinds = [e.kind for e in recording.events if e.kind in ("interrupted", "resumed")]
+    return kinds[-1:] == ["interrupted"]
 
 
 def _side_verdict(side: Side) -> SideVerdict:

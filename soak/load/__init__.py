@@ -3,7 +3,7 @@
 Only what needs no Locust is exported here: importing Locust patches the whole process.
 """
 
-from soak.load.fleet import Fleet, Listen, Loss
+from soak.load.fleet import Fleet, Listen, Loss, told_parts
 from soak.load.plan import Invitation, Plan, digests, schedule_of
 from soak.load.schedule import Part, Schedule
 
@@ -17,4 +17,5 @@ __all__ = [
     "Schedule",
     "digests",
     "schedule_of",
+    "told_parts",
 ]

@@ -50,6 +50,7 @@ class Engine:
         zero: float,
         mix: Mix | None,
         part: Part = WHOLE[0],
+        since: float = 0.0,
     ) -> None:
         self.scenario = scenario
         self.ledger = ledger
@@ -64,6 +65,9 @@ class Engine:
         self._rng = Random(f"{scenario.load.seed}/{part.index}")
         self._share = Share(schedule, [part]) if schedule else None
         self._falling_due = Share(schedule, [part]) if schedule else None
+        if since:
+            for share in filter(None, (self._share, self._falling_due)):
+                share.forward(since)
 
     def start(self, begin: float) -> None:
         """Load starts at `begin` and ends by itself when the schedule does."""

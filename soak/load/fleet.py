@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -48,11 +48,23 @@ class Listen:
     patience: float = 600.0
 
 
+def told_parts(name: str, splits: Sequence[tuple[float, Mapping[str, int]]]) -> list[Part]:
+    """The parts of the schedule that a worker was told, by the splits: from when on, and who had a share."""
+    return [Part(at, shares[name], len(shares)) if name in shares else Part(at, 0, 0) for at, shares in splits]
+
+
 class Fleet:
     """A master and its workers, from start to close."""
 
     def __init__(
-        self, plan: Plan, token: str, workers: int, run_file: Path, logs: Path, listen: Listen | None = None
+        self,
+        plan: Plan,
+        token: str,
+        workers: int,
+        run_file: Path,
+        logs: Path,
+        listen: Listen | None = None,
+        life: int = 0,
     ) -> None:
         self.plan = plan
         self.side = plan.side
@@ -61,6 +73,8 @@ class Fleet:
         self._logs = logs
         self._workers = workers
         self._listen_at = listen
+        self._life = life
+        """How often the run was resumed: reports are known by worker and number, so names are not used twice."""
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._reported: set[str] = set()
@@ -81,7 +95,7 @@ class Fleet:
         port = int(self._await("listening", _BOOT_S)["port"])
         host = _LOOPBACK if at.host in ("0.0.0.0", "*") else at.host
         for i in range(self._workers):
-            name = f"worker-{i}"
+            name = f"worker-{i}" if not self._life else f"worker-{i}.{self._life}"
             invitation = Invitation(host, port, self._token, name, local=True)
             self._write(self._spawn(name, "soak.load.worker", []), invitation.to_line())
         if at.wanted:
@@ -135,9 +149,7 @@ class Fleet:
         return {name: self._ended.get(name, (None, self._told_parts(name))) for name in names}
 
     def _told_parts(self, name: str) -> list[Part]:
-        return [
-            Part(at, shares[name], len(shares)) if name in shares else Part(at, 0, 0) for at, shares in self._splits
-        ]
+        return told_parts(name, self._splits)
 
     def pids(self) -> list[int]:
         """Process ids of the master and all local workers."""

@@ -73,10 +73,10 @@ class Master:
         self._token = token
         self._members: dict[str, Member] = {}
         self._pending: dict[str, tuple[str, str]] = {}
-        self._names: set[str] = set()
         self._empty: set[str] = set()
         self._drained = False
         self._writer = RunWriter.attach(run_file)
+        self._names = self._writer.workers(plan.side)  # of a run that is resumed: theirs are taken
         placeholder = type("SoakUser", (User,), {"abstract": False, "tasks": [print]})  # nothing runs here
         self.environment = Environment(user_classes=[placeholder])
         try:
@@ -117,7 +117,7 @@ class Master:
         self.begin = begin
         for member in self._ready():
             member.present = True
-        self._split(0.0, "soak_start")
+        self._split(self.plan.since, "soak_start")
 
     def _ready(self) -> list[Member]:
         return [m for m in self._members.values() if m.ready and not m.dead]
@@ -126,14 +126,22 @@ class Master:
         """Seconds since the start of load."""
         return monotonic() - (self.begin or 0.0)
 
+    @property
+    def _began(self) -> float:
+        """When the schedule began, for those to whom its times mean something later (s since the start of the run)."""
+        return (self.begin or 0.0) - self.plan.zero
+
     def _split(self, at: float, kind: str = "soak_split") -> None:
         """Share the arrivals from `at` on among those present, and tell them and the conductor."""
         present = sorted((m for m in self._members.values() if m.present), key=lambda m: m.name)
         for index, member in enumerate(present):
-            self._tell(member, kind, {"begin": self.begin, "at": at, "index": index, "of": len(present)})
+            share = {"begin": self.begin, "at": at, "index": index, "of": len(present)}
+            self._tell(member, kind, share | {"from": (self.begin or 0.0) + at})
         shares = {m.name: index for index, m in enumerate(present)}
         emit("split", at=at, shares=shares)
-        self._event("split", f"the rate is shared by {', '.join(shares) or 'nobody'}", {"at": at, "shares": shares})
+        self._event("split", f"the rate is shared by {', '.join(shares) or 'nobody'}", {
+            "at": at, "shares": shares, "begin": self._began,
+        })  # fmt: skip
 
     def _lose(self, member: Member, why: str) -> None:
         """Share its arrivals among the others; what was due since it was last heard of is a gap."""
@@ -143,7 +151,7 @@ class Master:
         silent = monotonic() - member.heard
         text = f"{member.name} was lost ({why})"
         at = self._now() + SPLIT_LEAD_S
-        gap = {"worker": member.name, "from": self._now() - silent, "to": at}
+        gap = {"worker": member.name, "from": self._now() - silent, "to": at, "begin": self._began}
         self._event("worker_lost", text, gap)
         if any(m.present for m in self._members.values()):
             self._split(at)

@@ -19,7 +19,8 @@ class Plan:
 
     `zero` is the start of the run on the monotonic clock (s) of the conductor's host; `scenario` is the scenario as
     plain data; `folder` is the base of its relative paths, and `digests` says what its files are; `ports` where the
-    masters of all sides listen for workers from elsewhere.
+    masters of all sides listen for workers from elsewhere. A run that is resumed goes on with its schedule `since`
+    a moment of it (s since the start of load).
     """
 
     run: str
@@ -29,6 +30,7 @@ class Plan:
     folder: str
     digests: dict[str, str]
     ports: dict[str, int] = field(default_factory=dict)
+    since: float = 0.0
 
     def to_line(self) -> str:
         """One line of JSON."""

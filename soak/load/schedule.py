@@ -127,6 +127,14 @@ class Share:
         self._draw: list[int] = []
         self._at = 0
 
+    def forward(self, since: float) -> None:
+        """Go to `since` (s since the start of load): a long run that is resumed has much of its schedule behind it."""
+        while not self._held or self._held[-1].due[-1] < since:
+            block = next(self._blocks, None)
+            if block is None:
+                return
+            self._held.append(block)
+
     def peek(self) -> float | None:
         """When the next arrival is due; None when there are no more."""
         while self._at >= len(self._due):

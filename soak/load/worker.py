@@ -108,7 +108,7 @@ class Worker:
         mix = Mix(scenario.load, folder) if scenario.load.locustfile is None else None
         schedule = schedule_of(scenario, folder, plan.side)
         ledger = Ledger(plan.side, self.name)
-        self.engine = Engine(scenario, schedule, ledger, self._here(plan.zero), mix, Part(0.0, 0, 0))
+        self.engine = Engine(scenario, schedule, ledger, self._here(plan.zero), mix, Part(0.0, 0, 0), plan.since)
         self.dispatcher = Dispatcher(self.engine, spin=scenario.load.precision == "spin")
         self.environment.user_classes = [build(scenario, plan.side, folder, self.engine, self.dispatcher)]
         self.slots = scenario.load.slots

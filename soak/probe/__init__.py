@@ -2,9 +2,11 @@
 
 from soak.probe.agent import FOLDER_VARIABLE, AgentError, AgentSense, ask, socket_of
 from soak.probe.attach import Attach
+from soak.probe.cgroup import cgroup_of, pids_of
 from soak.probe.find import Root, find
 from soak.probe.host import HostProbe
 from soak.probe.inspection import Inspection, trim
+from soak.probe.procfs import readable
 from soak.probe.remote import RemoteWatch
 from soak.probe.scrape import ScrapeSense
 from soak.probe.sense import Sense
@@ -27,7 +29,10 @@ __all__ = [
     "TreeProbe",
     "Watch",
     "ask",
+    "cgroup_of",
     "find",
+    "pids_of",
+    "readable",
     "senses_of",
     "socket_of",
     "trim",

@@ -207,3 +207,16 @@ def _names(folder: Path) -> list[str]:
         return os.listdir(folder)  # noqa: PTH208
     except (FileNotFoundError, ProcessLookupError):
         raise GoneError(f"{folder} is gone") from None
+
+
+def readable(pid: int) -> list[str]:
+    """What of /proc/PID the probes need and may not read, by name; a process that is gone has nothing to hide."""
+    hidden = []
+    for name in ("status", "smaps_rollup", "fd"):
+        try:
+            _names(PROC / str(pid) / name) if name == "fd" else read(pid, name)
+        except GoneError:
+            continue
+        except PermissionError:
+            hidden.append(name)
+    return hidden

@@ -82,9 +82,9 @@ class RemoteWatch:
         """Its times are wrong by this much at most (s), but for what the two clocks drift apart while it is cut off."""
         return self._clock.error
 
-    def begin(self, zero: float) -> None:
-        """The run began at `zero` (s, monotonic): what was seen from then on belongs to it."""
-        self._zero = self._last_t = zero
+    def begin(self, zero: float, since: float | None = None) -> None:
+        """The run's clock is counted from `zero` (s, monotonic): what is seen from `since` on is its."""
+        self._zero, self._last_t = zero, since if since is not None else zero
         self._thread.start()
 
     def look(self) -> tuple[list[Sample], list[Event]]:

@@ -1,5 +1,6 @@
 """The verdict for people and for their tools: text, JSON, HTML, JUnit and Markdown, one file a view."""
 
+from soak.report.checkup import render_checkup
 from soak.report.compared import render_compared
 from soak.report.flamegraph import SHOWN, write_flamegraph
 from soak.report.json_view import schema
@@ -10,6 +11,7 @@ __all__ = [
     "FORMATS",
     "SHOWN",
     "render",
+    "render_checkup",
     "render_compared",
     "render_series",
     "schema",

@@ -172,7 +172,7 @@ def _block(text: object) -> Markup:
 
 
 def _moment(recording: Recording, event: Event) -> str:
-    clock = phrases.wall_clock(recording.started + event.t)
+    clock = phrases.wall_clock(recording.wall(event.t))
     return f"{units.duration(round(max(event.t, 0.0)))} ({clock[11:19]})"
 
 
@@ -207,6 +207,7 @@ def _data(recording: Recording, verdict: Verdict, drawn: list[Chart], names: lis
     found = facts.findings(verdict)
     return {
         "started": recording.started,
+        "gaps": [[gap.end, gap.away] for gap in recording.gaps],
         "duration": max(recording.duration, 1.0),
         "sides": list(recording.sides),
         "endpoints": names,

@@ -8,7 +8,8 @@
 
   // time since the start of the run, in the unit that suits its length
   const [unit, seconds] = data.duration <= 300 ? ["s", 1] : data.duration <= 10800 ? ["min", 60] : ["h", 3600];
-  const clock = (t) => new Date((data.started + t) * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC";
+  const away = (t) => data.gaps.reduce((sum, [end, seconds]) => sum + (t >= end ? seconds : 0), 0);
+  const clock = (t) => new Date((data.started + t + away(t)) * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC";
   const short = (v) =>
     v === null ? "" : Math.abs(v) >= 100 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(3));
 

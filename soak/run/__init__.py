@@ -4,18 +4,22 @@ from soak.run.conductor import Order, conduct
 from soak.run.earlier import known_noise, noise_path, summary_of
 from soak.run.pairs import alone, soak_pairs
 from soak.run.progress import view_for
+from soak.run.resume import Past, scenario_of, take_up
 from soak.run.serving import serve
 from soak.run.target import agent_environment
 
 __all__ = [
     "Order",
+    "Past",
     "agent_environment",
     "alone",
     "conduct",
     "known_noise",
     "noise_path",
+    "scenario_of",
     "serve",
     "soak_pairs",
     "summary_of",
+    "take_up",
     "view_for",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from soak.core.records import Event, Tally
+from soak.core.records import Event, Recording, Tally
 from soak.core.scenario import Scenario
-from soak.load import Fleet, Part, schedule_of
+from soak.load import Fleet, Part, schedule_of, told_parts
 from soak.runfile import RunWriter, read
 
 
@@ -30,8 +30,11 @@ def close_account(
         total += share
         if ended is None:
             mine = [y for y in reported if y.worker == name]
-            writer.add_report(_lost(fleet.side, name, mine, share, begin, _last(parts, begin, end)), [])
-    whole = schedule.count(max(0.0, until - begin))
+            rest = share - sum(_told(y) for y in mine)
+            writer.add_report(
+                _lost(fleet.side, name, mine, share, rest, begin + fleet.plan.since, _last(parts, begin, end)), []
+            )
+    whole = schedule.count(max(0.0, until - begin)) - schedule.count(fleet.plan.since)
     data = {"arrivals": total, "begin": begin, "until": until, "schedule": whole}
     text = "arrivals scheduled"
     if total != whole:
@@ -39,13 +42,47 @@ def close_account(
     writer.add_event(Event(until, "schedule", fleet.side, text, data))
 
 
+def close_past(writer: RunWriter, recording: Recording, folder: Path, begin: float, upto: float) -> None:
+    """Close the accounts of a run that was cut off: its schedule began at `begin`, and is over at `upto` (s of it).
+
+    Who had which share is what the workers were told. What one of them has not reported is lost, sent or not.
+    """
+    for side, data in recording.sides.items():
+        schedule = schedule_of(recording.scenario, folder, side)
+        events = [e for e in recording.events if e.side in (side, None)]
+        last = max((i for i, e in enumerate(events) if e.kind == "resumed"), default=-1)
+        if schedule is None or any(e.kind == "schedule" for e in events[last + 1 :]):
+            continue
+        splits = [
+            (float(str(e.data["at"])), dict(e.data["shares"]))  # type: ignore[call-overload]
+            for e in events[last + 1 :]
+            if e.kind == "split"
+        ]
+        since, total = (splits[0][0] if splits else upto), 0
+        for name in sorted({name for _, shares in splits for name in shares}):
+            mine = [y for y in data.tallies if y.worker == name]
+            told, parts = sum(_told(y) for y in mine), told_parts(name, splits)
+            share = schedule.count(upto, parts)
+            rest = max(0, share - told)  # one that heard of a split too late may have done more
+            total += told + rest
+            if rest:
+                writer.add_report(_lost(side, name, mine, share, rest, begin + since, begin + upto), [])
+        whole = schedule.count(upto) - schedule.count(since)
+        account = {"arrivals": total, "begin": begin, "until": begin + upto, "schedule": whole}
+        writer.add_event(Event(begin + upto, "schedule", side, "arrivals scheduled until the run was cut off", account))
+
+
+def _told(y: Tally) -> int:
+    return y.done + y.failed + y.unserved + y.lost
+
+
 def _last(parts: list[Part], begin: float, end: float) -> float:
     """When a worker's last share ended (s since the start of the run)."""
     return min(end, begin + parts[-1].at) if parts and not parts[-1].of else end
 
 
-def _lost(side: str, worker: str, told: list[Tally], share: int, begin: float, end: float) -> Tally:
-    """The rest of a worker's share of which it never told anything."""
+def _lost(side: str, worker: str, told: list[Tally], share: int, rest: int, begin: float, end: float) -> Tally:
+    """The `rest` of a worker's share of which it never told anything."""
     start = max((y.start + y.length for y in told), default=begin)
     return Tally(
         side=side,
@@ -53,11 +90,11 @@ def _lost(side: str, worker: str, told: list[Tally], share: int, begin: float, e
         sequence=max((y.sequence for y in told), default=0) + 1,
         start=start,
         length=max(0.0, end - start),
-        scheduled=share - sum(y.scheduled for y in told),
+        scheduled=max(0, share - sum(y.scheduled for y in told)),
         done=0,
         failed=0,
         unserved=0,
-        lost=share - sum(y.done + y.failed + y.unserved + y.lost for y in told),
+        lost=rest,
         no_slot=0,
         lag_p99=0.0,
         lag_max=0.0,

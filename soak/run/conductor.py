@@ -39,13 +39,13 @@ from soak.run.earlier import earlier_runs
 from soak.run.looks import Looks
 from soak.run.progress import SideStatus, Status, View
 from soak.run.provenance import provenance
+from soak.run.resume import STOP_LEAD_S, Past, close, identity, write_gap
 from soak.run.sensing import SideWatch
 from soak.run.target import StartedTarget
 from soak.runfile import LiveReader, RunWriter, read, read_recent, window_length
 
 _TICK_S = 0.1
 _LEAD_S = 1.5  # the slots are spawned and in place before the first arrival is due
-_STOP_LEAD_S = 0.3
 _RECENT_S = 20.0
 _LOOK_S = 15.0
 _LOOK_SHARE = 50  # a live look may cost one part in fifty of the time between two of them
@@ -70,12 +70,14 @@ class Order:
     listen: Listen | None = None
     token: str | None = None
     """Where workers from elsewhere may join the candidate (the reference: one port further on), and what they show."""
+    past: Past | None = None
+    """Of a run that is resumed: where it stood."""
 
 
 def conduct(order: Order, view: View) -> Verdict:
-    """Run one soak and judge it. The run file is left in place, whatever happens.
+    """Run one soak, or the rest of one, and judge it. The run file is left in place, whatever happens.
 
-    Raises TargetError or LoadError when it cannot begin; then there is no run file.
+    Raises TargetError or LoadError when it cannot begin; then there is no run file, or still the one to resume.
     """
     with contextlib.ExitStack() as cleanup:
         return _Conductor(order, view, cleanup).run()
@@ -85,6 +87,9 @@ class _Conductor:
     def __init__(self, order: Order, view: View, cleanup: contextlib.ExitStack) -> None:
         self.order = order
         self.scenario = order.scenario
+        self.past = order.past
+        self.since = order.past.upto if order.past is not None else 0.0
+        """Up to where the schedule is over already (s since the start of load)."""
         self.view = view
         self.cleanup = cleanup
         self.zero = monotonic()
@@ -123,45 +128,89 @@ class _Conductor:
         self.cleanup.enter_context(self._interruptible())
         self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
         self.earlier = earlier_runs(scenario, self.order.folder, self.order.run_file.parent)
+        past = self.past
+        if past is not None:
+            self.writer = past.writer
+            self.cleanup.callback(self.writer.close)
+            if past.over:
+                return self._only_close(past)
         self._start_targets()
-        self.zero, self.started, self.clocks = monotonic(), time.time(), Clocks()
+        self.zero = monotonic() - (past.stood if past is not None else 0.0)
+        self.started, self.clocks = (past.started if past is not None else time.time()), Clocks()
         for watch in self.watches:
-            watch.begin(self.zero)
-        self.writer = RunWriter.create(self.order.run_file, self._meta())
-        self.cleanup.callback(self.writer.close)
-        for event in self.artefacts:
-            self.writer.add_event(event)
+            watch.begin(self.zero, monotonic())
+        if past is None:
+            self.writer = RunWriter.create(self.order.run_file, self._meta())
+            self.cleanup.callback(self.writer.close)
+            for event in self.artefacts:
+                self.writer.add_event(event)
+        else:
+            self.writer.live()
         self._start_fleets()
         self.measuring = True
         self.cleanup.callback(self.view.end)
         self.view.begin(scenario.name)
-        self._phase("idle_before", self.now())
-        begin = round(max(scenario.phases.idle_before, self.now() + _LEAD_S), 3)
-        self._until(begin - _LEAD_S)
-        until = begin if self.stopped is not None else self._load(begin)
+        if past is not None and past.begin is not None:
+            begin = self._go_on(past)
+        else:
+            at = self.now()
+            if past is not None:
+                self._tell_gap(past, at)
+            self._phase("idle_before", at)
+            rest = past.stood if past is not None else 0.0
+            begin = round(max(rest + scenario.phases.idle_before, self.now() + _LEAD_S), 3)
+            self._until(begin - _LEAD_S)
+        until = begin + self.since if self.stopped is not None else self._load(begin)
         self._let("idle_after", self.now(), self.now() + scenario.phases.idle_after)
         self._finish_looks()
         self._event(Event(self.now(), "phase", None, "end", {"name": "end"}))
         self._hear_observers()
         return self._close(begin, until)
 
+    def _go_on(self, past: Past) -> float:
+        """Say what is missing, and have the load go on soon; when its schedule would have begun (s)."""
+        self.view.say(f"going on with a run that was {past.why} {units.duration(round(past.since))} into it")
+        close(past, self.order.run_file, self.order.folder)
+        self._sample(self.now())
+        step = self.scenario.interval_s
+        at = math.ceil((self.now() + _LEAD_S) / step) * step  # on the grid of intervals, which the gap does not touch
+        begin = self._tell_gap(past, at)
+        self.total += begin - past.begin if past.begin is not None else 0.0
+        return begin
+
+    def _tell_gap(self, past: Past, at: float) -> float:
+        anew = [w.side for w in self.watches if not w.goes_on(past.known[w.side])]
+        return write_gap(past, anew, at)
+
+    def _only_close(self, past: Past) -> Verdict:
+        """Its load was over when it was cut off: the account is closed, and it is judged."""
+        self.zero = monotonic() - past.stood
+        close(past, self.order.run_file, self.order.folder)
+        write_gap(replace(past, since=past.stood), (), past.stood)
+        self._event(Event(past.stood, "phase", None, "end", {"name": "end"}))
+        return self._close(past.stood, past.stood)
+
     def _load(self, begin: float) -> float:
-        """All phases with load from `begin` on, and the drain; when the last arrival could fall due (s)."""
+        """All phases with load from `begin` on, and the drain; when the last arrival could fall due (s).
+
+        Of a run that is resumed, a part of the schedule is over: it would have begun at `begin`, had it gone on.
+        """
         for fleet in self.fleets:
             fleet.begin(self.zero + begin)
-        self._until(begin)
+        goes_on = begin + self.since
+        self._until(goes_on)
         steady = begin + self.scenario.phases.warmup_s
         soaked = self.scenario.soak_ends(begin)
         end = self.load_end = begin + self.scenario.load_s
-        if self.scenario.stop_early is not None:
+        if self.scenario.stop_early is not None and self.past is None:  # its looks are of one soak without a gap
             self.ahead = planned(steady, self.scenario.phases.soak, window_length(self.scenario))
-        self._let("warmup", begin, steady)
-        self._let("soak", steady, soaked)
+        self._let("warmup", goes_on, steady)
+        self._let("soak", max(goes_on, steady), soaked)
         if (burst := self.scenario.phases.burst) is not None:
             self.packed_until = soaked
-            self._let("burst", soaked, soaked + burst.length)
-            self._let("recovery", soaked + burst.length, end)
-        until = max(begin, min(end, self.stopped or math.inf))
+            self._let("burst", max(goes_on, soaked), soaked + burst.length)
+            self._let("recovery", max(goes_on, soaked + burst.length), end)
+        until = max(goes_on, min(end, self.stopped or math.inf))
         self._phase("drain", until)
         self._drain(until)
         return until
@@ -199,16 +248,18 @@ class _Conductor:
                     folder=str(folder),
                     digests=digests(self.scenario, folder),
                     ports={s: at.port for s, at in listen.items()},
+                    since=self.since,
                 )
                 token = self.order.token or token_hex(16)
-                fleet = Fleet(
-                    plan, token, self.scenario.load.workers, self.order.run_file.resolve(), logs, listen.get(side)
-                )
+                workers, run_file = self.scenario.load.workers, self.order.run_file.resolve()
+                life = self.past.number if self.past is not None else 0
+                fleet = Fleet(plan, token, workers, run_file, logs, listen.get(side), life)
                 self.cleanup.callback(fleet.close)
                 self.fleets.append(fleet)
                 fleet.start(self.view.say)
         except (LoadError, KeyboardInterrupt):
-            self.order.run_file.unlink()  # nothing was measured
+            if self.past is None:
+                self.order.run_file.unlink()  # nothing was measured
             raise
 
     def _meta(self) -> dict[str, Any]:
@@ -217,6 +268,7 @@ class _Conductor:
             "run": order.run_file.stem,
             "started": self.started,
             "scenario": order.raw,
+            **identity(order.scenario, order.folder),
             "provenance": provenance(order.scenario, order.text, order.path, order.folder)
             | ({EARLIER: self.earlier} if self.earlier is not None else {})
             | {"observers": {w.side: w.observer for w in self.watches if w.observer is not None}},
@@ -225,7 +277,7 @@ class _Conductor:
     def _let(self, name: PhaseName, start: float, end: float) -> None:
         """Have a phase from `start` to `end`, unless it is empty or the run was stopped before it."""
         if end > start and self.stopped is None:
-            self._phase(name, start)
+            self._phase(name, start, end)
             self._until(end)
 
     def _until(self, moment: float) -> None:
@@ -306,7 +358,7 @@ class _Conductor:
     def _stop(self, now: float) -> None:
         """End the load; the run goes on to its verdict. All workers have heard of it when it ends."""
         if self.stopped is None:
-            self.stopped = now + _STOP_LEAD_S
+            self.stopped = now + STOP_LEAD_S
             for fleet in self.fleets:
                 with contextlib.suppress(LoadError):
                     fleet.stop(self.zero + self.stopped)
@@ -357,7 +409,7 @@ class _Conductor:
     def _stop_early(self, now: float, sure: Certain) -> None:
         """End the load: its verdict is certain."""
         look = {"look": sure.look.number, "upto": sure.look.upto} if sure.look is not None else {}
-        saved = max(0.0, self.load_end - now - _STOP_LEAD_S)
+        saved = max(0.0, self.load_end - now - STOP_LEAD_S)
         data = {"rule": sure.rule, **look, "reasons": list(sure.reasons), "saved": saved}
         text = f"a {sure.rule} is certain, {units.duration(round(saved))} before the end: {sure.reasons[0]}"
         self._event(Event(now, "stopped_early", None, text, data))
@@ -395,9 +447,9 @@ class _Conductor:
         self.writer.finish()
         return verdict
 
-    def _phase(self, name: PhaseName, at: float) -> None:
+    def _phase(self, name: PhaseName, at: float, end: float = math.inf) -> None:
         self.phase = name
-        self.looks.enter(name, at)
+        self.looks.enter(name, at, end)
         self._event(Event(at, "phase", None, name, {"name": name}))
 
     def _event(self, event: Event) -> None:

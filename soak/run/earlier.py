@@ -23,6 +23,8 @@ def summary_of(path: Path) -> Summary:
     fault = unfit(judge(recording).candidate, HARD)
     if not fault and (not recording.finished or any(e.kind == "interrupted" for e in recording.events)):
         fault = "it was not soaked to its end"
+    if not fault and any(gap.anew for gap in recording.gaps):
+        fault = "it was resumed with another process of its target: it is not one soak"
     return summarise(recording, fault)
 
 

@@ -40,14 +40,15 @@ class Looks:
         self._suspected = False
         self._rehearsed: set[int] = set()
 
-    def enter(self, phase: PhaseName, at: float) -> None:
-        """A phase begins `at` seconds since the start of the run."""
+    def enter(self, phase: PhaseName, at: float, end: float = math.inf) -> None:
+        """A phase lasts from `at` to `end`, in seconds since the start of the run; the rest of a resumed soak."""
         for sense in self._senses:
             sense.force = phase in ("idle_before", "idle_after")
             if self._debugger is not None and phase == "warmup":
                 sense.order(Attach(self._debugger))
         if phase == "soak":
-            early, late = at + min(0.05 * self._soak, 60.0), at + self._soak - self._took
+            length = min(self._soak, end - at)
+            early, late = at + min(0.05 * length, 60.0), at + length - self._took
             every = self._window.every if self._window and self._window.every else math.inf
             between = [early + i * every for i in range(1, int((late - early) / every)) if math.isfinite(every)]
             self._plan = [early, *between, late] if late > early + self._took else []

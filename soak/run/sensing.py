@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from soak.core.records import Event, Sample
@@ -29,6 +29,7 @@ class SideWatch:
         self.side = side
         self.started = started
         self.gone = False
+        self._present: set[str] = set()
         self.agent = AgentSense(side, scenario.allocator_s, scratch)
         self._watch: Watch | None = None
         self._remote: RemoteWatch | None = None
@@ -48,15 +49,27 @@ class SideWatch:
         """What the observer says of itself and its host; None without one."""
         return None if self._remote is None else {**self._remote.about, "clock_error": self._remote.clock_error}
 
-    def begin(self, zero: float) -> None:
-        """The run began at `zero` (s, monotonic)."""
+    def begin(self, zero: float, since: float | None = None) -> None:
+        """The run's clock is counted from `zero`, and this watch begins at `since` (s, monotonic)."""
         if self._remote is not None:
-            self._remote.begin(zero)
+            self._remote.begin(zero, since)
+
+    def goes_on(self, known: Collection[str]) -> bool:
+        """Whether the processes watched now are those that were `known` (as `pid@start`) when the run was cut off.
+
+        Where no process is watched, nobody ever knows, nor is anything said of one.
+        """
+        if self.started is not None:
+            return False
+        if self._watch is not None:
+            return f"{self._watch.root.pid}@{self._watch.root.started}" in known
+        return self._remote is None or not self._present.isdisjoint(known)
 
     def look(self, t: float) -> tuple[list[Sample], list[Event]]:
         """What is seen at `t` seconds since the start of the run, or has come in since the last call."""
         if self._remote is not None:
             samples, events = self._remote.look()
+            self._present |= {s.source.partition("/")[2] for s in samples}
         elif self._watch is not None:
             samples, events = self._watch.look(t)
         else:

@@ -159,7 +159,7 @@ class Reader:
         if self.torn:
             text = "the run file is torn; what follows the tear is lost: " + "; ".join(self.torn[:5])
             events.append(Event(duration, "torn", None, text))
-        scheduled = {e.side: e.data.get("arrivals") for e in events if e.kind == "schedule"}
+        scheduled = _scheduled(events)
         return Recording(
             run=run,
             scenario=scenario,
@@ -175,7 +175,7 @@ class Reader:
                     processes={
                         name.partition("/")[2]: found for name, found in series.items() if name.startswith(side + "/")
                     },
-                    scheduled=_int(scheduled.get(side)),
+                    scheduled=scheduled.get(side),
                 )
                 for side in scenario.sides
             },
@@ -330,8 +330,17 @@ def _joined(pieces: list[Series]) -> Series:
 
 
 def _phases(events: list[Event]) -> tuple[Phase, ...]:
-    """Phases from their events: each begins with its own and ends with the next one, or `end`."""
-    marks = [(str(e.data.get("name")), e.t) for e in events if e.kind == "phase"]
+    """Phases from their events: each begins with its own and ends with the next one, or `end`.
+
+    What was begun after the moment from which a resumed run goes on is undone: a drain, for the load was not over. One
+    that goes on is one phase, with the gap in it.
+    """
+    marks: list[tuple[str, float]] = []
+    for e in events:
+        if e.kind == "phase" and (not marks or marks[-1][0] != e.data.get("name")):
+            marks.append((str(e.data.get("name")), e.t))
+        elif e.kind == "resumed":
+            marks = [mark for mark in marks if mark[1] < float(str(e.data["from"]))]
     phases = []
     for i, (name, start) in enumerate(marks):
         if name != "end":
@@ -340,5 +349,11 @@ def _phases(events: list[Event]) -> tuple[Phase, ...]:
     return tuple(phases)
 
 
-def _int(value: object) -> int | None:
-    return int(value) if isinstance(value, (int, float)) else None
+def _scheduled(events: list[Event]) -> dict[str | None, int]:
+    """Arrivals of each side's schedule, by its accounts: one for each time that the run was begun or resumed."""
+    found: dict[str | None, int] = {}
+    for e in events:
+        arrivals = e.data.get("arrivals")
+        if e.kind == "schedule" and isinstance(arrivals, (int, float)):
+            found[e.side] = found.get(e.side, 0) + int(arrivals)
+    return found

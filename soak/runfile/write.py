@@ -6,6 +6,7 @@ in the log, so a process that dies takes nothing with it that it had called writ
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import sqlite3
@@ -13,7 +14,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from soak.core.errors import RunFileError
 from soak.core.records import Event, Interval, Sample, Tally
@@ -28,11 +29,15 @@ _SAMPLES = "INSERT INTO packed_samples VALUES (NULL, ?, ?, ?)"
 
 
 class RunWriter:
-    """An open run file. Use `create` for a new run, `attach` for one that another process created."""
+    """An open run file. Use `create` for a new run, `resume` for one to go on with, `attach` beside either.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    Whoever creates or resumes a run owns its file until it is closed: the kernel knows, and forgets when it dies.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, owned: IO[bytes] | None = None) -> None:
         self.path = path
         self._db = connection
+        self._owned = owned
         self._layouts: dict[tuple[str, tuple[str, ...]], int] = {}
 
     @classmethod
@@ -40,20 +45,50 @@ class RunWriter:
         """Make a new run file with its `meta` entries. Raises RunFileError when it exists already."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            path.open("xb").close()
+            owned = path.open("xb")
         except FileExistsError:
             raise RunFileError(f"{path}: exists already; a run is never written over") from None
         except OSError as error:
             raise RunFileError(f"{path}: cannot be written: {error.strerror}") from error
+        fcntl.flock(owned, fcntl.LOCK_EX)
         db = _connect(path)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {USER_VERSION}")
         db.execute("PRAGMA journal_mode = WAL")
         db.executescript(f"BEGIN; {TABLES} COMMIT;")
-        writer = cls(path, db)
+        writer = cls(path, db, owned)
         for key, value in meta.items():
             writer.set_meta(key, value)
         return writer
+
+    @classmethod
+    def resume(cls, path: Path) -> Self:
+        """Own a run file that its run has left, to go on with it. Raises RunFileError while that run goes on."""
+        owned = path.open("rb")
+        try:
+            # flock(2), of which SQLite knows nothing: its own locks are those of fcntl(2), on other bytes
+            fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owned.close()
+            raise RunFileError(f"{path}: this run still goes on: its `soak run` lives") from None
+        db = _connect(path)
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version != USER_VERSION:
+            db.close()
+            owned.close()
+            raise RunFileError(f"{path}: written by another soak (format {version}, this one writes {USER_VERSION})")
+        writer = cls(path, db, owned)
+        for number, source, names in db.execute("SELECT id, source, metrics FROM layout"):
+            writer._layouts[source, tuple(json.loads(names))] = number
+        return writer
+
+    def live(self) -> None:
+        """Let others write beside this again: a run that had ended keeps its file in one piece."""
+        self._db.execute("PRAGMA journal_mode = WAL")
+
+    def workers(self, side: str) -> set[str]:
+        """The names under which a side's workers have reported so far."""
+        return {name for (name,) in self._db.execute("SELECT DISTINCT worker FROM tally WHERE side = ?", (side,))}
 
     @classmethod
     def attach(cls, path: Path) -> Self:
@@ -124,11 +159,13 @@ class RunWriter:
         """Fold the log into one plain file and close it."""
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.execute("PRAGMA journal_mode = DELETE")
-        self._db.close()
+        self.close()
 
     def close(self) -> None:
-        """Close this connection; the file stays live for others."""
+        """Close this connection and own the file no longer; it stays live for others."""
         self._db.close()
+        if self._owned is not None:
+            self._owned.close()
 
     def _layout(self, source: str, names: tuple[str, ...]) -> int:
         known = self._layouts.get((source, names))

@@ -14,7 +14,21 @@ from soak.cli import main
 from soak.runfile import RunWriter
 from tests.unit.test_runfile import META, write
 
-VERBS = ("init", "check", "run", "worker", "exec", "observe", "judge", "report", "compare", "trend", "runs", "demo")
+VERBS = (
+    "init",
+    "check",
+    "run",
+    "worker",
+    "exec",
+    "observe",
+    "judge",
+    "report",
+    "compare",
+    "trend",
+    "runs",
+    "doctor",
+    "demo",
+)
 ROOT = Path(__file__).parents[2]
 
 
@@ -63,8 +77,8 @@ def test_check_prints_the_schema_and_the_scenario_as_read() -> None:
 @pytest.mark.parametrize(
     "arguments,said",
     [
-        (["run"], "either a scenario FILE or --url"),
-        (["run", "x.yaml", "--url", "http://127.0.0.1:1"], "either a scenario FILE or --url"),
+        (["run"], "either a scenario FILE, --url or --resume"),
+        (["run", "x.yaml", "--url", "http://127.0.0.1:1"], "either a scenario FILE, --url or --resume"),
         (["run", "--url", "http://127.0.0.1:1"], "--rate (or --users) and --for"),
         (["run", "x.yaml", "--port", "8000"], "go with --url"),
         (["run", "no-such-file.yaml"], "no-such-file.yaml"),
@@ -135,3 +149,21 @@ def test_compare_refuses_what_it_cannot_compare(arguments: list[str], tmp_path: 
     done = CliRunner().invoke(main, [*arguments, *(["--runs", str(tmp_path)] if len(arguments) > 1 else [])])
     assert done.exit_code == 2, done.output
     assert "Traceback" not in done.output
+
+
+def test_the_doctor_exits_with_1_when_there_is_a_problem(tmp_path: Path) -> None:
+    text = "name: t\ntarget: {url: 'http://127.0.0.1:1'}\nload: {rate: 5/s, requests: [{get: /}]}\n"
+    file = tmp_path / "t.yaml"
+    file.write_text(text + "phases: {soak: 5s}\ncriteria: [{metric: errors.ratio, below: 1%}]\n")
+    found = soak("doctor", str(file), "--json")
+    states = {check["name"]: check["state"] for check in json.loads(found.output)["checks"]}
+    assert states["candidate: reachable"] == "problem"
+    assert found.exit_code == 1
+    assert soak("doctor", str(tmp_path / "none.yaml")).exit_code == 2
+
+
+def test_resume_is_refused_beside_a_scenario_and_for_what_is_no_run(tmp_path: Path) -> None:
+    assert soak("run", "--resume", "latest", "--runs", str(tmp_path)).exit_code == 2
+    both = soak("run", "some.yaml", "--resume", "latest")
+    assert both.exit_code == 2
+    assert "either a scenario FILE, --url or --resume" in both.output

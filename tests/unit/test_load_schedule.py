@@ -162,3 +162,16 @@ def test_a_side_alone_keeps_its_schedule(tmp_path: Path) -> None:
     alone, beside = scenario(), scenario(reference={"url": "http://127.0.0.1:8001"})
     made = [schedule_of(alone, tmp_path), schedule_of(beside, tmp_path), schedule_of(beside, tmp_path, "reference")]
     assert [m.second for m in made if m is not None] == [None, 0, 1]
+
+
+def test_a_share_that_is_taken_up_late_owns_what_it_would_have_owned_then() -> None:
+    made = Schedule(flat(4000.0), "poisson", 5, 5.0)
+    since = 0.6 * made.length
+    whole, late = Share(made, [Part(0.0, 1, 3)]), Share(made, [Part(0.0, 0, 0)])
+    whole.skip_until(since)
+    late.forward(since)
+    late.resplit(Part(since, 1, 3))
+    while whole.peek() is not None:
+        assert late.peek() == whole.peek()
+        assert late.take() == whole.take()
+    assert late.peek() is None
