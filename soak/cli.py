@@ -195,10 +195,12 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
 @click.option("--token-file", type=click.Path(path_type=Path), help="With --listen: what workers must know.")
 @click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
+@click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
 @_allow_host
 @_runs_folder
 def run(
     file: Path | None,
+    run_file: Path | None,
     listen: str | None,
     token_file: Path | None,
     remote_workers: int,
@@ -228,7 +230,7 @@ def run(
     joining: tuple[Listen, str] | None = None
     if listen is not None and token_file is not None:
         joining = Listen(*_address(listen), remote_workers), read_token(token_file)
-    verdict = _soak(loaded, allowed, runs_folder or runfile.folder(), as_json, joining)
+    verdict = _soak(loaded, allowed, runs_folder or runfile.folder(), as_json, joining, run_file)
     raise SystemExit(verdict.exit_code)
 
 
@@ -572,6 +574,7 @@ def _soak(
     folder: Path,
     as_json: bool,
     joining: tuple[Listen, str] | None = None,
+    run_file: Path | None = None,
 ) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
@@ -581,7 +584,10 @@ def _soak(
             refuse_unreachable(target)
         else:
             _refuse_port(target)
-    run_file = runfile.new_path(scenario.name, time.time(), folder)
+    if run_file is None:
+        run_file = runfile.new_path(scenario.name, time.time(), folder)
+    elif run_file.exists() or run_file.suffix != runfile.SUFFIX:
+        raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
     listen, token = joining or (None, None)
     order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token)
     verdict = conduct(order, view_for(sys.stderr))
