@@ -17,6 +17,7 @@ from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
+from uuid import uuid4
 
 import click
 
@@ -29,6 +30,7 @@ from soak.core.scenario import Scenario, Target
 from soak.core.summary import Noise
 from soak.core.token import read_token
 from soak.core.verdict import Verdict
+from soak.daemon import Client, Wanted
 from soak.judge import calibrate as calibrate_
 from soak.judge import compare_pairs, compare_runs, judge, judge_many, judge_series
 from soak.load import Invitation, Listen
@@ -193,6 +195,11 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
 @click.option("--name", help="With --url: watch the process of this name.")
 @click.option("--listen", metavar="HOST:PORT", help="Let workers from other machines join here (`soak worker`).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="With --listen: what workers must know.")
+@click.option(
+    "--on", metavar="URL", help="Have `soak serve` there run FILE of its own folder; $SOAK_TOKEN is the token."
+)
+@click.option("--priority", type=click.IntRange(-100, 100), help="With --on: higher is sooner.  [default: 0]")
+@click.option("--request-key", metavar="KEY", help="With --on: the same key again is the same run.  [default: random]")
 @click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
 @click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
@@ -203,6 +210,9 @@ def run(
     run_file: Path | None,
     listen: str | None,
     token_file: Path | None,
+    on: str | None,
+    priority: int | None,
+    request_key: str | None,
     remote_workers: int,
     url: str | None,
     rate: str | None,
@@ -214,6 +224,13 @@ def run(
     **watch: Any,
 ) -> NoReturn:
     """Soak a target, judge it, and exit with the verdict."""
+    if on is not None:
+        here = (url, rate, users, duration, listen, token_file, run_file, runs_folder, *watch.values())
+        if file is None or allowed or remote_workers or any(v is not None for v in here):
+            raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
+        _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
+    if priority is not None or request_key is not None:
+        raise click.UsageError("--priority and --request-key go with --on")
     if (file is None) == (url is None):
         raise click.UsageError("either a scenario FILE or --url is needed")
     if file is not None:
@@ -232,6 +249,16 @@ def run(
         joining = Listen(*_address(listen), remote_workers), read_token(token_file)
     verdict = _soak(loaded, allowed, runs_folder or runfile.folder(), as_json, joining, run_file)
     raise SystemExit(verdict.exit_code)
+
+
+def _run_on(url: str, wanted: Wanted, as_json: bool) -> NoReturn:
+    client = Client(url, os.environ.get("SOAK_TOKEN"), lambda line: click.echo(line, err=True))
+    ended = client.run(wanted)
+    if ended["verdict"] is not None and ended["measured"]:
+        click.echo(client.verdict(ended["id"]) if as_json else client.report(ended["id"]))
+    else:
+        click.echo(f"soak: run {ended['id']}: {ended['reason'].removeprefix('soak: ')}", err=True)
+    raise SystemExit(ended["exit_code"])
 
 
 @_verb("soak worker --master 10.0.0.5:5557 --token-file token")

@@ -72,6 +72,7 @@ class Run(BaseModel):
     waits_for: Annotated[str | None, Field(description="why it is not running yet")]
     stopping: Annotated[bool, Field(description="its end was asked for")]
     run: Annotated[str | None, Field(description="the name of its run file, without .soak")]
+    measured: Annotated[bool, Field(description="it has a run file: there is something to report")]
     verdict: Annotated[Literal["pass", "fail", "inconclusive", "invalid"] | None, Field(description="once it ended")]
     exit_code: Annotated[int | None, Field(description="as `soak run` would end")]
     reason: Annotated[str | None, Field(description="the headline of its verdict, or why it has none")]
@@ -166,6 +167,7 @@ def _view(house: House, job: Job) -> Run:
         waits_for=house.supervisor.waits_for(job),
         stopping=job.stop_at is not None and job.state != "ended",
         run=job.run_file.stem if job.run_file is not None else None,
+        measured=job.run_file is not None and job.run_file.is_file(),
         verdict=job.verdict,
         exit_code=job.exit_code,
         reason=job.reason,
