@@ -49,6 +49,7 @@ from soak.run import (
 )
 from soak.scenario import (
     Loaded,
+    compared_with,
     explain,
     from_access_logs,
     from_flags,
@@ -202,11 +203,13 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
 @click.option("--request-key", metavar="KEY", help="With --on: the same key again is the same run.  [default: random]")
 @click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
+@click.option("--against", metavar="RUN", help="Compare with this earlier run; for a scenario without a reference.")
 @click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
 @_allow_host
 @_runs_folder
 def run(
     file: Path | None,
+    against: str | None,
     run_file: Path | None,
     listen: str | None,
     token_file: Path | None,
@@ -225,7 +228,7 @@ def run(
 ) -> NoReturn:
     """Soak a target, judge it, and exit with the verdict."""
     if on is not None:
-        here = (url, rate, users, duration, listen, token_file, run_file, runs_folder, *watch.values())
+        here = (url, rate, users, duration, listen, token_file, against, run_file, runs_folder, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
             raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
         _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
@@ -247,7 +250,10 @@ def run(
     joining: tuple[Listen, str] | None = None
     if listen is not None and token_file is not None:
         joining = Listen(*_address(listen), remote_workers), read_token(token_file)
-    verdict = _soak(loaded, allowed, runs_folder or runfile.folder(), as_json, joining, run_file)
+    folder = runs_folder or runfile.folder()
+    if against is not None:
+        loaded = compared_with(loaded, runfile.resolve(against, folder))
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file)
     raise SystemExit(verdict.exit_code)
 
 

@@ -2,7 +2,7 @@
 
     POST /v1/runs                  GET /v1/runs            GET /v1/runs/{number}
     GET  /v1/runs/{number}/events  POST .../stop           GET .../verdict   GET .../report   PUT, DELETE .../pin
-    GET  /v1/scenarios             GET /v1/audit           GET /healthz      GET /readyz      GET /openapi.json
+    GET  /v1/scenarios   GET /v1/calendar   GET /v1/audit           GET /healthz      GET /readyz      GET /openapi.json
 
 Handlers run on the daemon's one event loop, where the state is used too; whatever takes long is done elsewhere.
 """
@@ -14,6 +14,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -24,6 +25,7 @@ from starlette.types import ASGIApp
 from soak import __version__
 from soak.core.errors import SoakError
 from soak.daemon import problems
+from soak.daemon.calendar import Schedule, next_due
 from soak.daemon.events import events
 from soak.daemon.guard import Guard
 from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job, JobState
@@ -54,6 +56,9 @@ class Submission(BaseModel):
 
     scenario: Annotated[str, Field(min_length=1, max_length=500, description="a file of the scenarios folder")]
     priority: Annotated[int, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="higher is sooner")] = 0
+    against: Annotated[
+        Literal["last_pass"] | None, Field(description="compare it with the last run of this scenario that passed")
+    ] = None
 
 
 class Run(BaseModel):
@@ -77,6 +82,7 @@ class Run(BaseModel):
     exit_code: Annotated[int | None, Field(description="as `soak run` would end")]
     reason: Annotated[str | None, Field(description="the headline of its verdict, or why it has none")]
     pinned: bool
+    baseline: Annotated[int | None, Field(description="the run that it is compared with")]
 
 
 class Runs(BaseModel):
@@ -90,6 +96,22 @@ class Scenarios(BaseModel):
     """What can be asked for."""
 
     scenarios: list[str]
+
+
+class Occurrence(BaseModel):
+    """A schedule, and when it is due next (seconds since 1970)."""
+
+    name: str
+    cron: str
+    scenario: str
+    next_at: float
+
+
+class Calendar(BaseModel):
+    """What runs by itself."""
+
+    time_zone: str
+    schedules: list[Occurrence]
 
 
 class Entry(BaseModel):
@@ -125,6 +147,8 @@ class House:
     state: State
     supervisor: Supervisor
     library: Library
+    schedules: tuple[Schedule, ...]
+    zone: ZoneInfo
     clock: Callable[[], float]
     ailing: Callable[[], str | None]
 
@@ -172,6 +196,7 @@ def _view(house: House, job: Job) -> Run:
         exit_code=job.exit_code,
         reason=job.reason,
         pinned=job.pinned,
+        baseline=job.baseline,
     )
 
 
@@ -211,8 +236,10 @@ def _add_runs(app: FastAPI, house: House) -> None:
         caller: Caller = request.scope["caller"]
         if len(house.state.open_jobs()) >= _MOST_OPEN:
             raise HTTPException(503, f"{_MOST_OPEN} runs are queued already")
-        chosen = await asyncio.to_thread(house.library.choose, wanted.scenario)
-        asked = JobRequest(wanted.scenario, chosen.name, chosen.targets, caller.name, wanted.priority, key)
+        chosen = await asyncio.to_thread(house.library.choose, wanted.scenario, wanted.against)
+        asked = JobRequest(
+            wanted.scenario, chosen.name, chosen.targets, caller.name, wanted.priority, key, wanted.against
+        )
         job, new = house.state.add(asked, house.clock())
         if new:
             _note(house, request, "submit", job.id, wanted.scenario)
@@ -328,6 +355,18 @@ def _add_overview(app: FastAPI, house: House) -> None:
     async def scenarios() -> Scenarios:
         """The scenarios that can be asked for."""
         return Scenarios(scenarios=await asyncio.to_thread(house.library.names))
+
+    @app.get("/v1/calendar", tags=["scenarios"], responses=problems.refusals())
+    async def calendar() -> Calendar:
+        """What runs by itself, and when next."""
+        now = house.clock()
+        return Calendar(
+            time_zone=str(house.zone),
+            schedules=[
+                Occurrence(name=s.name, cron=s.cron, scenario=s.scenario, next_at=next_due(s, house.zone, now))
+                for s in house.schedules
+            ],
+        )
 
     @app.get("/v1/audit", tags=["audit"], responses=problems.refusals(422))
     async def audit(limit: Limit = _PAGE, before: Before = None) -> Audit:

@@ -8,6 +8,8 @@ allow_hosts = ["shop.staging"]
 tls_cert = "cert.pem"
 tls_key = "key.pem"
 min_free = "5 GiB"
+keep = "30d"                         # run files, without the pinned ones and the last passes
+time_zone = "Europe/Berlin"          # of the schedules, see calendar.py
 requests = "50/s"                    # of one token, in bursts of twice as many
 """
 
@@ -18,12 +20,14 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from soak.core import units
 from soak.core.errors import SoakError
-from soak.core.model import Rate
+from soak.core.model import Duration, Rate
+from soak.daemon.calendar import Schedule
 
 STATE = "daemon.sqlite"
 _PATHS = ("scenarios", "runs", "tls_cert", "tls_key")
@@ -33,8 +37,16 @@ def _bytes(value: object) -> float:
     return units.parse(value, "bytes").value
 
 
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"no time zone {name!r}; there is UTC, Europe/Berlin, ...") from None
+    return name
+
+
 class Settings(BaseModel):
-    """Everything the daemon goes by. `min_free` is in bytes, `requests` in 1/s."""
+    """Everything the daemon goes by. `min_free` is in bytes, `requests` in 1/s, `keep` in s."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,6 +60,9 @@ class Settings(BaseModel):
     no_tls: bool = False
     min_free: Annotated[float, BeforeValidator(_bytes)] = 2.0**30
     requests: Rate = 50.0
+    keep: Duration | None = None
+    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    schedules: tuple[Schedule, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -66,6 +81,9 @@ class Settings(BaseModel):
             raise ValueError(f"listen: expected HOST:PORT, got {self.listen!r}")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together")
+        names = [s.name for s in self.schedules]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"schedules: two are named {twice[0]!r}")
         return self
 
 
@@ -96,7 +114,8 @@ def _text(file: Path) -> str:
 
 
 def _complaint(error: Any, file: Path | None, text: str, flags: Mapping[str, Any]) -> str:
-    key = str(error["loc"][0]) if error["loc"] else ""
+    loc = error["loc"]
+    key = str(loc[2] if len(loc) > 2 and loc[0] == "schedules" else loc[0]) if loc else ""
     what = "unknown key" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
     if file is None or key in flags:
         return f"--{key.replace('_', '-')}: {what}" if key else what

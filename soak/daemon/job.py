@@ -29,7 +29,7 @@ class Request:
     """What somebody asked for: soak `scenario` (a file of the scenarios folder).
 
     `targets` are the keys of what it loads. `key` is the asker's own: the same key is the same job, however often it
-    is sent.
+    is sent. `against` asks for a comparison with the last run of the same scenario that passed.
     """
 
     scenario: str
@@ -38,6 +38,7 @@ class Request:
     asked_by: str
     priority: int = 0
     key: str | None = None
+    against: Literal["last_pass"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Job:
     """One soak that was asked for, and how it went. Times are wall-clock seconds since 1970.
 
     `verdict` is that of the run, or None where it never measured anything; `exit_code` is what `soak run` ended with,
-    `reason` is its headline, or why there is none. `baseline` is the job whose run file this one is compared with.
+    `reason` is its headline, or why there is none. `load` (a digest) is the same for runs that can be compared;
+    `baseline` is the job whose run file this one is compared with.
     """
 
     id: int
@@ -61,6 +63,7 @@ class Job:
     exit_code: int | None = None
     reason: str | None = None
     pinned: bool = False
+    load: str | None = None
     baseline: int | None = None
 
 

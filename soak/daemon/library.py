@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soak.core.errors import SoakError
+from soak.core.summary import load_digest
 from soak.daemon.job import target_key
 from soak.scenario import load, refuse_foreign
 
@@ -22,6 +23,15 @@ class Chosen:
 
     name: str
     targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A scenario as it is when its run starts. `load` tells runs that can be compared."""
+
+    path: Path
+    load: str
+    has_reference: bool
 
 
 class Library:
@@ -56,8 +66,16 @@ class Library:
             raise missing from None
         return path
 
-    def choose(self, name: str) -> Chosen:
+    def read(self, name: str) -> Found:
+        """A scenario that is about to be started. Raises SoakError where it cannot be run."""
+        path = self.find(name)
+        scenario = load(path).scenario
+        return Found(path, load_digest(scenario), scenario.reference is not None)
+
+    def choose(self, name: str, against: str | None = None) -> Chosen:
         """Read a scenario as it is now. Raises SoakError where it cannot be run, or loads what it may not."""
         loaded = load(self.find(name))
+        if against is not None and loaded.scenario.reference is not None:
+            raise SoakError(f"{name} has a reference of its own: leave out `against`")
         refuse_foreign(loaded.scenario, self._allowed)
         return Chosen(loaded.scenario.name, tuple(sorted({target_key(t) for t in loaded.scenario.sides.values()})))

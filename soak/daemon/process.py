@@ -39,9 +39,13 @@ def log_path(run_file: Path) -> Path:
     return run_file.with_suffix(".log")
 
 
-def start_run(scenario: Path, run_file: Path, allowed: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a soak of `scenario` into `run_file`. Raises SoakError when there can be no process."""
+def start_run(scenario: Path, run_file: Path, allowed: Sequence[str], baseline: Path | None) -> subprocess.Popen[bytes]:
+    """Start a soak of `scenario` into `run_file`, compared with the run file `baseline` if there is one.
+
+    Raises SoakError when there can be no process.
+    """
     options = [o for host in allowed for o in ("--allow-host", host)]
+    options += ["--against", str(baseline)] if baseline is not None else []
     return _start([*_RUN, str(scenario), "--run-file", str(run_file), "--json", *options], run_file)
 
 

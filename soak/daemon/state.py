@@ -45,6 +45,12 @@ MIGRATIONS = (
         action TEXT NOT NULL, job INTEGER, detail TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE job ADD COLUMN against TEXT;
+    ALTER TABLE job ADD COLUMN load TEXT;
+    CREATE INDEX job_passed ON job (name, load, id) WHERE verdict = 'pass';
+    CREATE TABLE schedule (name TEXT PRIMARY KEY, rule TEXT NOT NULL, seen_at REAL NOT NULL);
+    """,
 )
 """Each brings a state of the version before it one further; what is here is never changed, only added to."""
 
@@ -106,16 +112,20 @@ class State:
                 if rows:
                     return rows[0], False
             added = self._db.execute(
-                "INSERT INTO job (scenario, name, targets, asked_by, priority, request_key, asked_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO job (scenario, name, targets, asked_by, priority, request_key, against, "
+                "asked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (request.scenario, request.name, json.dumps(request.targets), request.asked_by, request.priority,
-                 request.key, now),
+                 request.key, request.against, now),
             )  # fmt: skip
             return self._jobs("id = ?", added.lastrowid)[0], True
 
     def job(self, number: int) -> Job | None:
         """One job."""
         return next(iter(self._jobs("id = ?", number)), None)
+
+    def asked(self, by: str, key: str) -> bool:
+        """Whether a request with this key came before."""
+        return bool(self._jobs("asked_by = ? AND request_key = ?", by, key))
 
     def open_jobs(self) -> list[Job]:
         """Whatever has not ended, oldest first."""
@@ -132,9 +142,12 @@ class State:
                 values.append(value)
         return self._jobs(f"{' AND '.join(where)} ORDER BY id DESC LIMIT ?", *values, limit)
 
-    def begin(self, number: int, run_file: Path, now: float) -> bool:
+    def begin(
+        self, number: int, run_file: Path, now: float, load: str | None = None, baseline: int | None = None
+    ) -> bool:
         """A queued job is about to be started; said before it is, so that no kill leaves a run that nobody knows of."""
-        return self._change(number, "queued", state="running", started_at=now, run_file=str(run_file))
+        return self._change(number, "queued", state="running", started_at=now, run_file=str(run_file), load=load,
+                            baseline=baseline)  # fmt: skip
 
     def note_process(self, number: int, process: Process) -> bool:
         """Which process does it."""
@@ -142,7 +155,8 @@ class State:
 
     def requeue(self, number: int) -> bool:
         """It was about to be started and never was."""
-        return self._change(number, "running", state="queued", started_at=None, run_file=None)
+        return self._change(number, "running", state="queued", started_at=None, run_file=None, load=None,
+                            baseline=None)  # fmt: skip
 
     def note_stop(self, number: int, now: float) -> bool:
         """Somebody asked for its end; False when somebody did before."""
@@ -163,6 +177,28 @@ class State:
     def pin(self, number: int, pinned: bool) -> None:
         """Keep its run file whatever retention says, or no longer."""
         self._db.execute("UPDATE job SET pinned = ? WHERE id = ?", (int(pinned), number))
+
+    def passed(self, name: str, load: str) -> list[Job]:
+        """The last runs of a scenario under this load that passed, newest first."""
+        return self._jobs("verdict = 'pass' AND name = ? AND load = ? ORDER BY id DESC LIMIT 20", name, load)
+
+    def with_files(self) -> list[Job]:
+        """Whatever has a run file, oldest first."""
+        return self._jobs("run_file IS NOT NULL ORDER BY id")
+
+    def forget_file(self, number: int) -> None:
+        """Its run file is no longer there."""
+        self._db.execute("UPDATE job SET run_file = NULL WHERE id = ?", (number,))
+
+    def seen_since(self, name: str, rule: str, now: float) -> float:
+        """Since when a schedule is known as it is: what was due before is not made up for."""
+        self._db.execute(
+            "INSERT INTO schedule VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
+            "SET rule = excluded.rule, seen_at = excluded.seen_at WHERE rule != excluded.rule",
+            (name, rule, now),
+        )
+        since: float = self._db.execute("SELECT seen_at FROM schedule WHERE name = ?", (name,)).fetchone()[0]
+        return since
 
     # tokens
 
@@ -281,6 +317,7 @@ def _job(row: dict[str, Any]) -> Job:
         asked_by=row["asked_by"],
         priority=row["priority"],
         key=row["request_key"],
+        against=row["against"],
     )
     known = row["pid"] is not None
     return Job(
@@ -297,5 +334,6 @@ def _job(row: dict[str, Any]) -> Job:
         exit_code=row["exit_code"],
         reason=row["reason"],
         pinned=bool(row["pinned"]),
+        load=row["load"],
         baseline=row["baseline"],
     )

@@ -32,8 +32,10 @@ from soak.core.errors import (
     SoakError,
 )
 from soak.daemon.job import Job
+from soak.daemon.library import Found
 from soak.daemon.process import alive, find_run, identity, interrupt, log_path, start_judge, start_run, verdict_path
 from soak.daemon.queue import startable, waits_for
+from soak.daemon.retention import expired
 from soak.daemon.state import State
 from soak.runfile import read_meta
 
@@ -50,8 +52,10 @@ class Rules:
     parallel: int
     allow_hosts: tuple[str, ...]
     min_free: float
-    find_scenario: Callable[[str], Path]
-    """The file of a scenario by its name; raises SoakError where there is none any more."""
+    read_scenario: Callable[[str], Found]
+    """The scenario of a name; raises SoakError where there is none any more."""
+    keep: float | None = None
+    """How long run files are kept (s); None: until somebody takes them away."""
 
 
 @dataclass(slots=True)
@@ -134,10 +138,11 @@ class Supervisor:
         stamp = datetime.fromtimestamp(now).strftime("%Y%m%d-%H%M%S")
         run_file = (self._rules.runs / f"{job.request.name}-{stamp}-{job.id}.soak").resolve()
         try:
-            scenario = self._rules.find_scenario(job.request.scenario)
-            if not self._state.begin(job.id, run_file, now):
+            scenario = self._rules.read_scenario(job.request.scenario)
+            baseline = self._baseline(job, scenario)
+            if not self._state.begin(job.id, run_file, now, scenario.load, baseline.id if baseline else None):
                 return
-            child = start_run(scenario, run_file, self._rules.allow_hosts)
+            child = start_run(scenario.path, run_file, self._rules.allow_hosts, baseline.run_file if baseline else None)
         except SoakError as error:
             self._end(job, None, EXIT_USAGE, str(error))
             return
@@ -145,6 +150,27 @@ class Supervisor:
         if (process := identity(child.pid)) is not None:  # a zombie has its identity until it is waited for
             self._state.note_process(job.id, process)
         self._say(f"run {job.id}: {job.request.scenario} started, process {child.pid}, {run_file.name}")
+
+    def _baseline(self, job: Job, scenario: Found) -> Job | None:
+        """The last pass that this run can be compared with, if it was asked for and there is one."""
+        if job.request.against is None or scenario.has_reference:
+            return None
+        passed = self._state.passed(job.request.name, scenario.load)
+        found = next((j for j in passed if j.run_file is not None and j.run_file.is_file()), None)
+        if found is None:
+            self._say(f"run {job.id}: no run of {job.request.name} under this load has passed yet: nothing to compare")
+        return found
+
+    def clear(self) -> None:
+        """Remove the run files that nobody needs any more, and what lies beside them."""
+        if self._rules.keep is None:
+            return
+        for job in expired(self._state.with_files(), self._clock(), self._rules.keep):
+            assert job.run_file is not None
+            for suffix in (".soak", ".soak-wal", ".soak-shm", ".log", ".json", ".html"):
+                job.run_file.with_suffix(suffix).unlink(missing_ok=True)
+            self._state.forget_file(job.id)
+            self._say(f"run {job.id}: {job.run_file.name} was kept for long enough and is removed")
 
     def _look_at(self, job: Job) -> None:
         if job.id in self._judging:

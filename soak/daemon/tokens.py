@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from soak.core.errors import SoakError
+from soak.daemon.calendar import ASKER
 from soak.daemon.state import State, Token
 
 Role = Literal["read", "run", "admin"]
@@ -23,6 +24,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 LOCAL = "local"
 """Whoever comes from this machine while there is no token at all."""
 _PREFIX = "soak_"
+_TAKEN = (LOCAL, ASKER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,10 @@ class Caller:
 
 def make_token(state: State, name: str, role: Role, now: float) -> str:
     """A new token, to be shown once. Raises SoakError when the name cannot be had."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", name) or name == LOCAL:
-        raise SoakError(f"--add-token {name!r}: expected a name of letters, digits and ._@- (and not {LOCAL!r})")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", name) or name in _TAKEN:
+        raise SoakError(
+            f"--add-token {name!r}: expected a name of letters, digits and ._@- (and not {' or '.join(_TAKEN)})"
+        )
     token = _PREFIX + secrets.token_urlsafe(32)
     state.add_token(Token(name, role, _digest(token), now))
     return token

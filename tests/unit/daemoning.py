@@ -17,10 +17,12 @@ def request(name: str = "shop", *targets: str, by: str = "ci", priority: int = 0
     return Request(f"{name}.yaml", name, targets or ("localhost:8000",), by, priority, key)
 
 
-def runs_of(program: str) -> Callable[[Path, Path, Sequence[str]], subprocess.Popen[bytes]]:
+def runs_of(program: str) -> Callable[[Path, Path, Sequence[str], Path | None], subprocess.Popen[bytes]]:
     """In place of `soak run`: a Python program that gets the run file as its argument."""
 
-    def start(_scenario: Path, run_file: Path, _allowed: Sequence[str]) -> subprocess.Popen[bytes]:
+    def start(
+        _scenario: Path, run_file: Path, _allowed: Sequence[str], _baseline: Path | None
+    ) -> subprocess.Popen[bytes]:
         run_file.parent.mkdir(parents=True, exist_ok=True)
         with verdict_path(run_file).open("wb") as out, log_path(run_file).open("ab") as log:
             # the same places on the command line as a real run has

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.harness import SOAK, environment, free_port
 from tests.unit.serving import Daemon, library, refused, serving
 
 HELD = ("--min-free", "900000 TiB", "--requests", "1000/s")
@@ -236,6 +238,8 @@ def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
         (["--add-token", "a b", "--role", "run"], "expected a name"),
         (["--add-token", "ci"], "--role"),
         (["--config", "serve.toml"], "serve.toml:2: paralel: unknown key"),
+        (["--config", "cron.toml"], "cron.toml:3: cron: expected five fields"),
+        (["--config", "zone.toml"], "zone.toml:1: time_zone: no time zone"),
         (["--config", "half.toml"], "half.toml: "),
         (["--config", "none.toml"], "none.toml: cannot be read"),
     ],
@@ -243,6 +247,8 @@ def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
 def test_what_it_does_not_begin_with_is_said_in_plain_words(tmp_path: Path, options: list[str], said: str) -> None:
     library(tmp_path)
     (tmp_path / "serve.toml").write_text('scenarios = "scenarios"\nparalel = 2\n')
+    (tmp_path / "cron.toml").write_text('[[schedules]]\nname = "n"\ncron = "61 * * * *"\nscenario = "shop.yaml"\n')
+    (tmp_path / "zone.toml").write_text('time_zone = "Europe/Bielefeld"\n')
     (tmp_path / "half.toml").write_text('scenarios = "')
     code, text = refused(tmp_path, *options)
     assert code == 2
@@ -270,3 +276,18 @@ def test_a_file_beside_it_is_never_imported(tmp_path: Path) -> None:
     with serving(tmp_path) as daemon:
         assert daemon.ask("GET", "/healthz").status == 200
     assert not (tmp_path / "__pycache__").exists()
+
+
+def test_a_run_that_cannot_begin_brings_its_reason_and_exit_code_to_whoever_asked(tmp_path: Path) -> None:
+    library(tmp_path, shop=free_port())
+    with serving(tmp_path) as daemon:
+        asked = subprocess.run(
+            [*SOAK, "run", "--on", f"http://127.0.0.1:{daemon.port}", "shop.yaml"],
+            cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        run = daemon.ask("GET", "/v1/runs/1").json
+    assert asked.returncode == 2
+    assert "nothing answers at 127.0.0.1" in asked.stderr
+    assert "Traceback" not in asked.stderr
+    assert (run["state"], run["verdict"], run["exit_code"], run["measured"]) == ("ended", None, 2, False)
+    assert "nothing answers" in run["reason"]

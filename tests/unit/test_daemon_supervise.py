@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from soak.core.errors import SoakError
 from soak.daemon import process, supervise
 from soak.daemon.job import Job, Process
+from soak.daemon.library import Found
 from soak.daemon.state import State
 from soak.daemon.supervise import Rules, Supervisor
 from tests.unit.daemoning import START, request, runs_of
@@ -55,7 +57,9 @@ class House:
 
     def restarted(self, *, min_free: float = 0, parallel: int = 2) -> Supervisor:
         """A daemon that knows nothing but the state."""
-        rules = Rules(self.folder / "runs", parallel, (), min_free, lambda name: self.folder / name)
+        rules = Rules(
+            self.folder / "runs", parallel, (), min_free, lambda name: Found(self.folder / name, "a load", False)
+        )
         self.supervisor = Supervisor(self.state, rules, lambda: START, self.said.append)
         return self.supervisor
 
@@ -161,7 +165,7 @@ def test_a_run_that_was_started_and_not_noted_is_found_by_its_run_file(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_file = house.folder / "runs" / "shop-1.soak"
-    child = runs_of(SLEEPS)(house.folder, run_file, ())
+    child = runs_of(SLEEPS)(house.folder, run_file, (), None)
     monkeypatch.setattr(process, "_RUN", ["-c", SLEEPS, "soak.cli"])
     house.state.add(request(), START)
     house.state.begin(1, run_file, START)
@@ -236,7 +240,7 @@ def test_no_run_is_started_while_the_disk_is_nearly_full(house: House) -> None:
 
 
 def test_a_scenario_that_is_gone_ends_the_job_with_the_reason(house: House) -> None:
-    def find(name: str) -> Path:
+    def find(name: str) -> Found:
         raise SoakError(f"{name}: no such scenario")
 
     rules = Rules(house.folder / "runs", 1, (), 0, find)
@@ -256,3 +260,45 @@ def test_the_output_of_a_run_is_no_pipe_to_the_daemon(house: House) -> None:
     assert os.getsid(running.pid) != ours
     for number in (1, 2):
         assert str(house.folder) in str(Path(f"/proc/{running.pid}/fd/{number}").readlink())
+
+
+PASSED = FINISHED.replace('"fail"', '"pass"').replace("sys.exit(1)", "sys.exit(0)")
+
+
+def test_a_run_is_compared_with_the_last_pass_whose_file_is_there(house: House) -> None:
+    asked = replace(request(), against="last_pass")
+    given: list[Path | None] = []
+    start = runs_of(PASSED)
+
+    def noting(
+        scenario: Path, run_file: Path, allowed: Sequence[str], baseline: Path | None
+    ) -> subprocess.Popen[bytes]:
+        given.append(baseline)
+        return start(scenario, run_file, allowed, baseline)
+
+    house._monkeypatch.setattr(supervise, "start_run", noting)
+    for _ in range(3):
+        house.state.add(asked, START)
+    files = [house.ended(n).run_file for n in (1, 2, 3)]
+    assert given == [None, files[0], files[1]]
+    assert [house.job(n).baseline for n in (1, 2, 3)] == [None, 1, 2]
+    assert files[2] is not None
+    files[2].unlink()
+    house.state.add(asked, START)
+    house.state.add(request(), START)
+    house.ended(5)
+    assert given[3:] == [files[1], None]
+
+
+def test_old_run_files_go_with_all_that_lies_beside_them(house: House) -> None:
+    house.runs(FINISHED)
+    house.state.add(request(), START)
+    run_file = house.ended().run_file
+    assert run_file is not None
+    assert len(list(run_file.parent.glob(f"{run_file.stem}*"))) >= 3
+    for later, left in ((50.0, True), (101.0, False)):
+        rules = Rules(house.folder / "runs", 1, (), 0, lambda name: Found(house.folder / name, "", False), keep=100.0)
+        Supervisor(house.state, rules, lambda at=later: START + at, house.said.append).clear()  # type: ignore[misc]
+        assert run_file.exists() is left
+    assert not list(run_file.parent.glob(f"{run_file.stem}*"))
+    assert (house.job().run_file, house.job().verdict) == (None, "fail")
