@@ -234,12 +234,15 @@ def _add_runs(app: FastAPI, house: House) -> None:
     async def submit(wanted: Submission, request: Request, response: Response, key: Key = None) -> Run:
         """Ask for a run. The same Idempotency-Key again is the same run, however often it is sent."""
         caller: Caller = request.scope["caller"]
-        if len(house.state.open_jobs()) >= _MOST_OPEN:
-            raise HTTPException(503, f"{_MOST_OPEN} runs are queued already")
-        chosen = await asyncio.to_thread(house.library.choose, wanted.scenario, wanted.against)
-        asked = JobRequest(
-            wanted.scenario, chosen.name, chosen.targets, caller.name, wanted.priority, key, wanted.against
-        )
+        before = house.state.asked(caller.name, key) if key is not None else None
+        if before is None:
+            if len(house.state.open_jobs()) >= _MOST_OPEN:
+                raise HTTPException(503, f"{_MOST_OPEN} runs are queued already")
+            chosen = await asyncio.to_thread(house.library.choose, wanted.scenario, wanted.against)
+            name, targets = chosen.name, chosen.targets
+        else:  # the scenario may have changed or gone since: that is no matter of this request
+            name, targets = before.request.name, before.request.targets
+        asked = JobRequest(wanted.scenario, name, targets, caller.name, wanted.priority, key, wanted.against)
         job, new = house.state.add(asked, house.clock())
         if new:
             _note(house, request, "submit", job.id, wanted.scenario)

@@ -7,6 +7,7 @@ everything, except a page in a browser: its requests name another host or anothe
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
@@ -19,6 +20,7 @@ from soak.daemon.problems import problem
 from soak.daemon.state import State
 from soak.daemon.tokens import LOCAL, Caller, Role, caller_of
 
+_LOG = logging.getLogger("soak.daemon")
 OPEN = ("/healthz", "/readyz")
 ADMIN = ("/v1/audit",)
 _BODY_BYTES = 64 * 1024
@@ -66,7 +68,11 @@ class Guard:
             await self._inner(scope, receive, send)
             return
         headers, address = Headers(scope=scope), str((scope.get("client") or ("?",))[0])
-        refusal = self._turned_away(scope, headers, address)
+        try:
+            refusal = self._turned_away(scope, headers, address)
+        except Exception as error:  # a state that cannot be read lets nobody in
+            _LOG.error("%s %s: %s: %s", scope["method"], scope["path"], type(error).__name__, error)
+            refusal = problem(503, "who asks cannot be known now; the daemon's log says more")
         if refusal is None:
             try:
                 async with asyncio.timeout(_BODY_S):

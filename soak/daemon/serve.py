@@ -107,7 +107,7 @@ class _Daemon:
             if occurrence is None or still_waits(schedule, self._state.open_jobs()):
                 continue
             key = request_key(schedule, occurrence)
-            if self._state.asked(ASKER, key):
+            if self._state.asked(ASKER, key) is not None:
                 continue
             try:
                 chosen = await asyncio.to_thread(self._library.choose, schedule.scenario, schedule.against)

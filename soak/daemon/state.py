@@ -106,11 +106,11 @@ class State:
         """Queue what was asked for: the job, and whether it is new. Raises SameKeyError."""
         with self._transaction():
             if request.key is not None:
-                rows = self._jobs("asked_by = ? AND request_key = ?", request.asked_by, request.key)
-                if rows and rows[0].request != request:
+                before = self.asked(request.asked_by, request.key)
+                if before is not None and _wish(before.request) != _wish(request):
                     raise SameKeyError(f"the request key {request.key!r} was used for another request")
-                if rows:
-                    return rows[0], False
+                if before is not None:
+                    return before, False
             added = self._db.execute(
                 "INSERT INTO job (scenario, name, targets, asked_by, priority, request_key, against, "
                 "asked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -123,9 +123,9 @@ class State:
         """One job."""
         return next(iter(self._jobs("id = ?", number)), None)
 
-    def asked(self, by: str, key: str) -> bool:
-        """Whether a request with this key came before."""
-        return bool(self._jobs("asked_by = ? AND request_key = ?", by, key))
+    def asked(self, by: str, key: str) -> Job | None:
+        """The job that a request with this key asked for before."""
+        return next(iter(self._jobs("asked_by = ? AND request_key = ?", by, key)), None)
 
     def open_jobs(self) -> list[Job]:
         """Whatever has not ended, oldest first."""
@@ -307,6 +307,11 @@ def _open(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connect
 
 def _filled(db: sqlite3.Connection) -> bool:
     return bool(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
+def _wish(request: Request) -> tuple[str, int, str | None]:
+    """What was asked for; what the scenario holds may have changed since."""
+    return request.scenario, request.priority, request.against
 
 
 def _job(row: dict[str, Any]) -> Job:

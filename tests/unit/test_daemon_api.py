@@ -53,6 +53,10 @@ def test_the_same_key_is_the_same_run(daemon: Daemon) -> None:
     assert submit("shop.yaml", "build-1") == (200, first)
     assert submit("shop.yaml", "build-2")[1] != first
     assert submit("stock.yaml", "build-1")[0] == 422
+    brief = library(daemon.folder, brief=8002) / "brief.yaml"
+    status, gone = submit("brief.yaml", "build-3")
+    brief.unlink()
+    assert submit("brief.yaml", "build-3") == (200, gone)
 
 
 def test_pages_lead_through_all_runs_once(daemon: Daemon) -> None:

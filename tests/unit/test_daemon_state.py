@@ -51,6 +51,8 @@ def test_one_request_key_is_one_job_of_one_asker(tmp_path: Path) -> None:
         assert other.id != first.id
         with pytest.raises(SameKeyError, match="'k'"):
             state.add(request("another", key="k"), START)
+        moved, new = state.add(request("shop", "elsewhere:80", key="k"), START)  # its scenario was changed since
+        assert (moved, new) == (first, False)
         unkeyed = [state.add(request(), START)[0].id for _ in range(2)]
         assert len(set(unkeyed)) == 2
 

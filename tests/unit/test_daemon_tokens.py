@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from soak.core.errors import SoakError
-from soak.daemon.guard import Buckets
+from soak.daemon.guard import Buckets, Guard
 from soak.daemon.state import State
 from soak.daemon.tokens import ROLES, Caller, caller_of, make_token
 from tests.unit.daemoning import START
@@ -54,3 +55,23 @@ def test_what_strangers_cost_in_memory_is_bounded(monkeypatch: pytest.MonkeyPatc
     for i in range(100):
         buckets.take(str(i))
     assert len(buckets._levels) == 5
+
+
+def test_a_state_that_cannot_be_read_lets_nobody_in(tmp_path: Path) -> None:
+    state = State(tmp_path / "s")
+    make_token(state, "ci", "run", START)
+    state.close()
+    sent: list[dict[str, object]] = []
+
+    async def inner(*_: object) -> None:
+        raise AssertionError("somebody was let in")
+
+    async def send(message: object) -> None:
+        sent.append(dict(message))  # type: ignore[call-overload]
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b""}
+
+    scope = {"type": "http", "method": "GET", "path": "/v1/runs", "headers": [], "client": ("127.0.0.1", 1)}
+    asyncio.run(Guard(inner, state, 50.0, lambda _: None)(scope, receive, send))
+    assert sent[0]["status"] == 503
