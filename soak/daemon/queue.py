@@ -30,13 +30,19 @@ def startable(jobs: Sequence[Job], parallel: int) -> list[Job]:
     return found
 
 
-def waits_for(job: Job, jobs: Sequence[Job], parallel: int) -> str | None:
-    """Why a queued job does not run yet, in words; None where nothing but its turn is missing."""
+def waiting(jobs: Sequence[Job], parallel: int) -> dict[int, str]:
+    """Why each queued job does not run yet, in words, by its number; the next one has none but its turn."""
     running = [j for j in jobs if j.state == "running"]
-    for other in running:
-        if shared := sorted(set(job.request.targets) & set(other.request.targets)):
-            return f"run {other.id} loads {shared[0]}"
-    if len(running) >= parallel:
-        return f"{len(running)} of {parallel} runs go on already"
-    ahead = [j.id for j in in_order(jobs)]
-    return f"run {ahead[0]} is first" if job.id in ahead and ahead[0] != job.id else None
+    loads = {key: j.id for j in running for key in j.request.targets}
+    found: dict[int, str] = {}
+    first: int | None = None
+    for job in in_order(jobs):
+        first = first or job.id
+        shared = next((key for key in job.request.targets if key in loads), None)
+        if shared is not None:
+            found[job.id] = f"run {loads[shared]} loads {shared}"
+        elif len(running) >= parallel:
+            found[job.id] = f"{len(running)} of {parallel} runs go on already"
+        elif job.id != first:
+            found[job.id] = f"run {first} is first"
+    return found

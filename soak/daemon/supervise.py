@@ -34,7 +34,7 @@ from soak.core.errors import (
 from soak.daemon.job import Job
 from soak.daemon.library import Found
 from soak.daemon.process import alive, find_run, identity, interrupt, log_path, start_judge, start_run, verdict_path
-from soak.daemon.queue import startable, waits_for
+from soak.daemon.queue import startable, waiting
 from soak.daemon.retention import expired
 from soak.daemon.state import State
 from soak.runfile import read_meta
@@ -77,6 +77,7 @@ class Supervisor:
         self._say = say
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._judging: dict[int, _Judging] = {}
+        self._waiting: dict[int, str] = {}
         self.held: str | None = None
         """Why no run is started at all, if none is."""
 
@@ -106,6 +107,7 @@ class Supervisor:
         if self.held is None:
             for job in startable(self._state.open_jobs(), self._rules.parallel):
                 self._start(job)
+        self._waiting = waiting(self._state.open_jobs(), self._rules.parallel)
 
     def stop(self, job: Job) -> None:
         """Ask for the end of a job: one that is queued is over, one that runs is interrupted, once."""
@@ -116,10 +118,8 @@ class Supervisor:
             self._state.note_stop(job.id, self._clock())
 
     def waits_for(self, job: Job) -> str | None:
-        """Why a queued job does not run yet."""
-        if job.state != "queued":
-            return None
-        return self.held or waits_for(job, self._state.open_jobs(), self._rules.parallel)
+        """Why a queued job does not run yet, as of the last look."""
+        return (self.held or self._waiting.get(job.id)) if job.state == "queued" else None
 
     def _hold(self) -> None:
         free = shutil.disk_usage(_existing(self._rules.runs)).free

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from soak.core.scenario import Target
 from soak.daemon.job import Job, target_key
-from soak.daemon.queue import startable, waits_for
+from soak.daemon.queue import startable, waiting
 from tests.unit.daemoning import START, request
 
 
@@ -41,13 +41,11 @@ def test_what_has_ended_keeps_nobody_waiting() -> None:
     assert ids([replace(job(1, "a:1"), state="ended"), job(2, "a:1")], parallel=1) == [2]
 
 
-def test_why_a_job_waits() -> None:
+def test_why_each_job_waits() -> None:
     busy, same, other, last = job(1, "a:1", running=True), job(2, "a:1"), job(3, "b:1"), job(4, "c:1")
-    jobs = [busy, same, other, last]
-    assert waits_for(same, jobs, 2) == "run 1 loads a:1"
-    assert waits_for(other, jobs, 1) == "1 of 1 runs go on already"
-    assert waits_for(last, [other, last], 1) == "run 3 is first"
-    assert waits_for(other, [other, last], 1) is None
+    assert waiting([busy, same, other], 1) == {2: "run 1 loads a:1", 3: "1 of 1 runs go on already"}
+    assert waiting([busy, same, other, last], 2)[2] == "run 1 loads a:1"
+    assert waiting([other, last], 1) == {4: "run 3 is first"}
 
 
 def test_loopback_has_one_name_and_a_port_is_always_there() -> None:
