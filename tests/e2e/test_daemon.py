@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -117,3 +119,49 @@ def test_a_ci_job_gets_progress_verdict_and_exit_code_though_the_daemon_is_kille
     assert page.headers["content-security-policy"].startswith("sandbox")
     text = house.ask("GET", "/v1/runs/1/report?format=text")
     assert text.body.decode().upper().startswith(run["verdict"].upper())
+
+
+def test_ctrl_c_of_a_ci_job_stops_its_run_and_brings_the_verdict_home(house: Daemon) -> None:
+    job = run_on(house)
+    wait_until_soaking(house)
+    job.send_signal(signal.SIGINT)
+    out, err = job.communicate(timeout=120)
+    assert job.returncode == 130, err
+    assert "INTERRUPTED" in out.upper() or "interrupted" in err
+    assert wait_for(house, "ended")["exit_code"] == 130
+    assert "Traceback" not in err
+
+
+def test_a_run_that_is_killed_is_closed_with_what_it_measured_and_leaves_no_orphan(house: Daemon) -> None:
+    house.ask("POST", "/v1/runs", {"scenario": "healthy.yaml"})
+    house.ask("POST", "/v1/runs", {"scenario": "healthy.yaml"})
+    path = wait_until_soaking(house)
+    assert house.ask("GET", "/v1/runs/2").json["waits_for"].startswith("run 1 loads localhost:")
+    running = process_of(path)
+    children = running.children(recursive=True)
+    assert len(children) >= 3  # target, master, worker
+    os.kill(running.pid, signal.SIGKILL)
+    run = wait_for(house, "ended")
+    assert run["verdict"] in ("inconclusive", "invalid")
+    assert run["exit_code"] in (3, 4)
+    assert run["reason"].startswith("the run was killed by SIGKILL: ")
+    assert house.ask("GET", "/v1/runs/1/verdict").json["verdict"] == run["verdict"]
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert not alive
+    assert wait_for(house, "running", 2)["started_at"] >= run["ended_at"] - 1  # the next one has the target
+    house.ask("POST", "/v1/runs/2/stop")
+    wait_for(house, "ended", 2)
+
+
+def test_a_run_that_ended_while_no_daemon_was_there_has_its_own_exit_code(house: Daemon) -> None:
+    house.ask("POST", "/v1/runs", {"scenario": "healthy.yaml"})
+    path = wait_until_soaking(house)
+    running = process_of(path)
+    killed(house)
+    running.send_signal(signal.SIGINT)
+    psutil.wait_procs([running], timeout=90)
+    assert not running.is_running() or running.status() == psutil.STATUS_ZOMBIE
+    house = restarted(house)
+    run = wait_for(house, "ended")
+    assert run["exit_code"] == 130
+    assert run["verdict"] is not None
