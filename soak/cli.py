@@ -17,6 +17,7 @@ from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
+from uuid import uuid4
 
 import click
 
@@ -29,6 +30,7 @@ from soak.core.scenario import Scenario, Target
 from soak.core.summary import Noise
 from soak.core.token import read_token
 from soak.core.verdict import Verdict
+from soak.daemon import Client, Wanted
 from soak.doctor import examine
 from soak.judge import calibrate as calibrate_
 from soak.judge import compare_pairs, compare_runs, judge, judge_many, judge_series
@@ -60,6 +62,7 @@ from soak.run import (
 )
 from soak.scenario import (
     Loaded,
+    compared_with,
     explain,
     from_access_logs,
     from_flags,
@@ -207,14 +210,26 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
 @click.option("--resume", metavar="RUN", help="Go on with a run that was cut off or interrupted, in its run file.")
 @click.option("--listen", metavar="HOST:PORT", help="Let workers from other machines join here (`soak worker`).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="With --listen: what workers must know.")
+@click.option(
+    "--on", metavar="URL", help="Have `soak serve` there run FILE of its own folder; $SOAK_TOKEN is the token."
+)
+@click.option("--priority", type=click.IntRange(-100, 100), help="With --on: higher is sooner.  [default: 0]")
+@click.option("--request-key", metavar="KEY", help="With --on: the same key again is the same run.  [default: random]")
 @click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
+@click.option("--against", metavar="RUN", help="Compare with this earlier run; for a scenario without a reference.")
+@click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
 @_allow_host
 @_runs_folder
 def run(
     file: Path | None,
+    against: str | None,
+    run_file: Path | None,
     listen: str | None,
     token_file: Path | None,
+    on: str | None,
+    priority: int | None,
+    request_key: str | None,
     remote_workers: int,
     resume: str | None,
     url: str | None,
@@ -227,12 +242,21 @@ def run(
     **watch: Any,
 ) -> NoReturn:
     """Soak a target, judge it, and exit with the verdict."""
+    if on is not None:
+        here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder, *watch.values())
+        if file is None or allowed or remote_workers or any(v is not None for v in here):
+            raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
+        _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
+    if priority is not None or request_key is not None:
+        raise click.UsageError("--priority and --request-key go with --on")
     if sum(given is not None for given in (file, url, resume)) != 1:
         raise click.UsageError("either a scenario FILE, --url or --resume is needed")
     if url is None and (rate or users or duration or any(v is not None for v in watch.values())):
         raise click.UsageError("--rate, --users, --for, --command, --port, --pid and --name go with --url")
+    if resume is not None and (against is not None or run_file is not None):
+        raise click.UsageError("--against and --run-file are for a new run: --resume goes on with what its file says")
     folder = runs_folder or runfile.folder()
-    past, run_file = None, None
+    past = None
     if file is not None:
         loaded = load(file)
     elif resume is not None:
@@ -249,8 +273,20 @@ def run(
     joining: tuple[Listen, str] | None = None
     if listen is not None and token_file is not None:
         joining = Listen(*_address(listen), remote_workers), read_token(token_file)
-    verdict = _soak(loaded, allowed, folder, as_json, joining, (run_file, past) if run_file and past else None)
+    if against is not None:
+        loaded = compared_with(loaded, runfile.resolve(against, folder))
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past)
     raise SystemExit(verdict.exit_code)
+
+
+def _run_on(url: str, wanted: Wanted, as_json: bool) -> NoReturn:
+    client = Client(url, os.environ.get("SOAK_TOKEN"), lambda line: click.echo(line, err=True))
+    ended = client.run(wanted)
+    if ended["verdict"] is not None and ended["measured"]:
+        click.echo(client.verdict(ended["id"]) if as_json else client.report(ended["id"]))
+    else:
+        click.echo(f"soak: run {ended['id']}: {ended['reason'].removeprefix('soak: ')}", err=True)
+    raise SystemExit(ended["exit_code"])
 
 
 @_verb("soak worker --master 10.0.0.5:5557 --token-file token")
@@ -321,6 +357,53 @@ def observe(listen: str, every: str, port: int | None, pid: int | None, name: st
     given = {"watched": {"port": port, "pid": pid, "name": name}, "host": host, "port": number, "every": pace, **paths}
     # it lives beside a service for months: a process without the judge and the charts is half as large
     os.execv(sys.executable, [sys.executable, "-m", "soak.probe", json.dumps(given)])
+
+
+@_verb("soak serve --scenarios scenarios --runs runs --parallel 2   |   soak serve --add-token ci --role run")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings (TOML); flags go first.")
+@click.option("--scenarios", type=click.Path(path_type=Path), help="Run only what lies in here.  [default: scenarios/]")
+@click.option(
+    "--runs", type=click.Path(path_type=Path), help="Run files and the state.  [default: $SOAK_RUNS or runs/]"
+)
+@click.option("--listen", metavar="HOST:PORT", help="Serve here.  [default: 127.0.0.1:9646]")
+@click.option("--parallel", type=int, help="So many runs at once, on different targets.  [default: 1]")
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Let load of its runs go to this host too.",
+)
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve HTTPS with this certificate (PEM).")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key (PEM).")
+@click.option("--no-tls", is_flag=True, help="Serve beyond loopback without TLS: tokens can be read on their way.")
+@click.option("--min-free", help="Start no run while the disk has less, such as 5 GiB.  [default: 1 GiB]")
+@click.option("--requests", help="How often each caller may ask.  [default: 50/s]")
+@click.option("--add-token", metavar="NAME", help="Make a token, print it this once, and end.")
+@click.option("--role", type=click.Choice(["read", "run", "admin"]), help="With --add-token: what it may do.")
+@click.option("--remove-token", metavar="NAME", help="Let that token in no longer, and end.")
+def serve_(
+    config: Path | None,
+    add_token: str | None,
+    role: str | None,
+    remove_token: str | None,
+    runs: Path | None,
+    **told: Any,
+) -> NoReturn:
+    """Queue and supervise many runs, and serve an API for them (OpenAPI at /openapi.json).
+
+    Runs are processes of their own: they go on when the daemon ends or is killed, and are adopted when it is back.
+    """
+    if (add_token is None) != (role is None) or (add_token and remove_token):
+        raise click.UsageError("--add-token NAME goes with --role; --remove-token goes alone")
+    if runs is None and config is None:
+        runs = runfile.folder()
+    flags = {k: str(v) if isinstance(v, Path) else v for k, v in {"runs": runs, **told}.items()}
+    given = {"config": str(config) if config else None, "flags": flags, "add_token": add_token, "role": role}
+    # it lives for months: a process without the judge and the charts is half as large
+    os.execv(
+        sys.executable, [sys.executable, "-P", "-m", "soak.daemon", json.dumps(given | {"remove_token": remove_token})]
+    )
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -618,17 +701,21 @@ def _soak(
     folder: Path,
     as_json: bool,
     joining: tuple[Listen, str] | None = None,
-    resumed: tuple[Path, Past] | None = None,
+    run_file: Path | None = None,
+    past: Past | None = None,
 ) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
     refuse_unset(scenario, loaded.path)
-    run_file, past = resumed or (runfile.new_path(scenario.name, time.time(), folder), None)
     for target in scenario.sides.values() if past is None or not past.over else ():
         if target.process is None:
             refuse_unreachable(target)
         else:
             _refuse_port(target)
+    if run_file is None:
+        run_file = runfile.new_path(scenario.name, time.time(), folder)
+    elif past is None and (run_file.exists() or run_file.suffix != runfile.SUFFIX):
+        raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
     listen, token = joining or (None, None)
     order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past)
     verdict = conduct(order, view_for(sys.stderr))
@@ -643,7 +730,9 @@ def _soak(
 
 
 main.add_command(judge_, "judge")
-main.commands.pop("judge-", None)
+main.add_command(serve_, "serve")
+for _named_by_click in ("judge-", "serve-"):
+    main.commands.pop(_named_by_click, None)
 
 if __name__ == "__main__":
     main()

@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import ipaddress
 import logging
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from soak.core.errors import SoakError
+from soak.core.listening import Address, addresses_of, bound, check_certificate, is_loopback
 from soak.core.token import read_token
 from soak.probe.message import write
 from soak.probe.observer import Observer, Watched
@@ -54,12 +53,12 @@ class Settings:
 
 def observe(settings: Settings, say: Callable[[str], None]) -> None:
     """Observe and serve until SIGTERM or Ctrl-C. Raises SoakError when it cannot begin."""
-    addresses = _addresses(settings.host, settings.port)
+    addresses = addresses_of(settings.host, settings.port)
     _refuse_open_door(settings, addresses)
     token = read_token(settings.token_file) if settings.token_file is not None else None
-    _check_certificate(settings)
+    check_certificate(settings.tls_cert, settings.tls_key)
     with contextlib.ExitStack() as cleanup:
-        doors = [cleanup.enter_context(contextlib.closing(_bound(family, at))) for family, at in addresses]
+        doors = [cleanup.enter_context(contextlib.closing(bound(family, at))) for family, at in addresses]
         observer = Observer(settings.watched, settings.every)
         observer.start()
         cleanup.callback(observer.close)
@@ -149,20 +148,11 @@ async def _serve(app: ASGIApp, doors: list[socket.socket], settings: Settings, r
     await server.serve(doors)
 
 
-def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SoakError(f"--listen: the host {host!r} cannot be resolved ({reason})") from None
-    return list(dict.fromkeys((family, (str(at[0]), int(at[1]))) for family, _, _, _, at in found))
-
-
-def _refuse_open_door(settings: Settings, addresses: list[tuple[socket.AddressFamily, tuple[str, int]]]) -> None:
+def _refuse_open_door(settings: Settings, addresses: list[Address]) -> None:
     """Beyond loopback only with a token, and with TLS unless it is said to do without."""
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise SoakError("--tls-cert and --tls-key go together")
-    if all(ipaddress.ip_address(at.partition("%")[0]).is_loopback for _, (at, _) in addresses):
+    if all(map(is_loopback, addresses)):
         return
     if settings.token_file is None:
         raise SoakError(
@@ -174,36 +164,3 @@ def _refuse_open_door(settings: Settings, addresses: list[tuple[socket.AddressFa
             f"--listen {settings.host}: others can reach this address, and may read the token on its way: add "
             "--tls-cert and --tls-key, or --no-tls if the network is private or a proxy before it has TLS"
         )
-
-
-def _check_certificate(settings: Settings) -> None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        return
-
-    def refuse() -> str:
-        raise SoakError(f"--tls-key {settings.tls_key}: it is encrypted; give one without a passphrase")
-
-    for option, path in (("--tls-cert", settings.tls_cert), ("--tls-key", settings.tls_key)):
-        try:
-            path.open("rb").close()
-        except OSError as error:
-            raise SoakError(f"{option} {path}: cannot be read: {error.strerror}") from None
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, refuse)
-    except ssl.SSLError as error:
-        what = error.reason or "no PEM certificate and key"
-        raise SoakError(f"--tls-cert {settings.tls_cert}, --tls-key {settings.tls_key}: {what}") from None
-
-
-def _bound(family: socket.AddressFamily, at: tuple[str, int]) -> socket.socket:
-    door = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        door.bind(at)
-        door.listen(_AT_ONCE)  # whoever comes before the loop runs waits
-    except OSError as error:
-        door.close()
-        raise SoakError(f"--listen: cannot listen at {at[0]} port {at[1]}: {error.strerror}") from None
-    return door

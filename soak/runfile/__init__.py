@@ -4,9 +4,11 @@ from soak.runfile.catalogue import Entry, entries, folder, new_path, resolve
 from soak.runfile.live import LiveReader
 from soak.runfile.read import Recent, read, read_artifacts, read_meta, read_recent
 from soak.runfile.rollup import window_length
+from soak.runfile.schema import SUFFIX
 from soak.runfile.write import RunWriter
 
 __all__ = [
+    "SUFFIX",
     "Entry",
     "LiveReader",
     "Recent",

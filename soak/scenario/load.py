@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from soak.core.errors import Problem, ScenarioError
+from soak.core.errors import Problem, ScenarioError, SoakError
 from soak.core.scenario import Scenario
 from soak.scenario.data import unusable
 from soak.scenario.document import MAX_BYTES, Document, parse
@@ -70,6 +70,14 @@ def loads(text: str, name: str, folder: Path) -> Loaded:
     if problems:
         raise ScenarioError(name, sorted(problems, key=lambda p: (p.line, p.column)))
     return Loaded(scenario, document.data, text, name, folder)
+
+
+def compared_with(loaded: Loaded, run_file: Path) -> Loaded:
+    """The scenario with an earlier run as its reference. Raises SoakError when it has one already."""
+    if loaded.scenario.reference is not None:
+        raise SoakError(f"{loaded.path}: has a reference already, so no other run can be one")
+    raw = loaded.raw | {"reference": {"run": str(run_file.resolve())}}
+    return replace(loaded, scenario=Scenario.model_validate(raw), raw=raw)
 
 
 def _missing_files(document: Document, folder: Path) -> list[Problem]:

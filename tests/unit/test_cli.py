@@ -28,6 +28,7 @@ VERBS = (
     "runs",
     "doctor",
     "demo",
+    "serve",
 )
 ROOT = Path(__file__).parents[2]
 
@@ -84,6 +85,11 @@ def test_check_prints_the_schema_and_the_scenario_as_read() -> None:
         (["run", "no-such-file.yaml"], "no-such-file.yaml"),
         (["run", "--url", "http://127.0.0.1:1/", "--rate", "50", "--for", "10s"], "--rate: expected a rate"),
         (["run", "--url", "http://192.0.2.1/", "--rate", "5/s", "--for", "10s"], "--allow-host 192.0.2.1"),
+        (["run", "--on", "http://127.0.0.1:1", "x.yaml", "--rate", "5/s"], "--on goes with FILE"),
+        (["run", "x.yaml", "--priority", "3"], "go with --on"),
+        (["run", "--on", "127.0.0.1:1", "x.yaml"], "expected http://HOST:PORT"),
+        (["run", "--on", "http://127.0.0.1:1", "x.yaml"], "no daemon to talk to there"),
+        (["run", "scenarios/healthy.yaml", "--run-file", "x.db"], "ends in .soak"),
         (["judge", "no-such-run"], "no run file 'no-such-run'"),
         (["report", "latest", "--format", "pdf"], "pdf"),
         (["nonsense"], "nonsense"),

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soak.core.errors import Problem, ScenarioError
+from soak.core.errors import Problem, ScenarioError, SoakError
 from soak.core.scenario import Scenario
-from soak.scenario import Loaded, explain, load, loads, template
+from soak.scenario import Loaded, compared_with, explain, load, loads, template
 
 GOOD = textwrap.dedent(
     """\
@@ -252,3 +252,14 @@ def test_any_value_in_any_place_loads_or_is_refused(data):
         assert Scenario.model_validate(json.loads(json.dumps(found.raw))) == found.scenario
     else:
         assert all(p.line >= 1 for p in found), found
+
+
+def test_an_earlier_run_becomes_the_reference_of_a_scenario_that_has_none(tmp_path: Path) -> None:
+    run_file = tmp_path / "before.soak"
+    run_file.touch()
+    loaded = compared_with(loads(GOOD, "shop.yaml", tmp_path), run_file)
+    assert loaded.scenario.earlier is not None
+    assert loaded.scenario.earlier.files == [str(run_file)]
+    assert Scenario.model_validate(loaded.raw) == loaded.scenario  # what the run file keeps
+    with pytest.raises(SoakError, match="has a reference already"):
+        compared_with(loaded, run_file)

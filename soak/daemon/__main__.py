@@ -1,0 +1,45 @@
+"""`soak serve` by itself: it runs for months, so it holds no more in memory than it needs.
+
+argument: what it was told, as JSON: {"config": FILE or null, "flags": {...}, "add_token", "role", "remove_token"}
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from soak.core.errors import SoakError
+from soak.daemon.config import settings
+from soak.daemon.serve import log_to_stderr, serve
+from soak.daemon.state import State
+from soak.daemon.tokens import make_token
+
+
+def main(line: str) -> int:
+    """Serve until it is ended, or do what is asked for tokens; the exit code."""
+    given: dict[str, Any] = json.loads(line)
+    try:
+        told = settings(Path(given["config"]) if given["config"] else None, given["flags"])
+        if given["add_token"] is not None:
+            with State(told.state) as state:
+                print(make_token(state, given["add_token"], given["role"], time.time()))  # noqa: T201
+        elif given["remove_token"] is not None:
+            with State(told.state) as state:
+                if not state.remove_token(given["remove_token"]):
+                    raise SoakError(f"--remove-token: there is no token {given['remove_token']!r}")
+        else:
+            log_to_stderr()
+            serve(told)
+    except SoakError as error:
+        print(f"soak: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        pass  # before it had begun
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

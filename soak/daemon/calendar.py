@@ -1,0 +1,72 @@
+"""Runs by the calendar: what is due by a cron expression, in a time zone that is said.
+
+    [[schedules]]
+    name = "nightly"
+    cron = "0 2 * * *"                # cron(8), as Debian's
+    scenario = "checkout.yaml"
+    against = "last_pass"
+
+An occurrence is asked for with its own time as request key, so that it is one run however often the daemon is started
+anew. One that was missed is made up for when it is not older than an hour; later the next one is soon enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job
+
+ASKER = "calendar"
+"""Who asks for what is due."""
+MISSED_S = 3600.0
+
+
+def _cron(text: str) -> str:
+    try:
+        CronSim(text, datetime(2026, 1, 1))
+    except CronSimError as error:
+        raise ValueError(f"expected five fields as of cron, such as '0 2 * * *', got {text!r} ({error})") from None
+    return text
+
+
+class Schedule(BaseModel):
+    """One line of the calendar."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    cron: Annotated[str, AfterValidator(_cron)]
+    scenario: Annotated[str, Field(min_length=1, max_length=500)]
+    priority: Annotated[int, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY)] = 0
+    against: Literal["last_pass"] | None = None
+
+
+def due(schedule: Schedule, zone: ZoneInfo, since: float, now: float) -> float | None:
+    """The last occurrence after `since`, if it is not longer ago than MISSED_S (all in s since 1970)."""
+    just_after = datetime.fromtimestamp(now, zone) + timedelta(seconds=1)
+    last = next(CronSim(schedule.cron, just_after, reverse=True)).timestamp()
+    return last if since < last <= now and now - last <= MISSED_S else None
+
+
+def next_due(schedule: Schedule, zone: ZoneInfo, now: float) -> float:
+    """The next occurrence (s since 1970)."""
+    return next(CronSim(schedule.cron, datetime.fromtimestamp(now, zone))).timestamp()
+
+
+def request_key(schedule: Schedule, occurrence: float) -> str:
+    """What makes an occurrence one run."""
+    return f"{schedule.name}@{occurrence:.0f}"
+
+
+def still_waits(schedule: Schedule, open_jobs: Sequence[Job]) -> bool:
+    """Whether an earlier occurrence is still queued: runs that cannot keep up do not pile up."""
+    return any(
+        j.state == "queued" and j.request.asked_by == ASKER and (j.request.key or "").startswith(f"{schedule.name}@")
+        for j in open_jobs
+    )

@@ -1,0 +1,124 @@
+"""What `soak serve` is told: a TOML file, flags, or both; a flag goes first.
+
+scenarios = "scenarios"              # runs only what lies in here
+runs = "/var/lib/soak/runs"
+listen = "127.0.0.1:9646"
+parallel = 2
+allow_hosts = ["shop.staging"]
+tls_cert = "cert.pem"
+tls_key = "key.pem"
+min_free = "5 GiB"
+keep = "30d"                         # run files, without the pinned ones and the last passes
+time_zone = "Europe/Berlin"          # of the schedules, see calendar.py
+requests = "50/s"                    # of one token, in bursts of twice as many
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from soak.core import units
+from soak.core.errors import SoakError
+from soak.core.model import Duration, Rate
+from soak.daemon.calendar import Schedule
+
+STATE = "daemon.sqlite"
+_PATHS = ("scenarios", "runs", "tls_cert", "tls_key")
+
+
+def _bytes(value: object) -> float:
+    return units.parse(value, "bytes").value
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"no time zone {name!r}; there is UTC, Europe/Berlin, ...") from None
+    return name
+
+
+class Settings(BaseModel):
+    """Everything the daemon goes by. `min_free` is in bytes, `requests` in 1/s, `keep` in s."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scenarios: Path = Path("scenarios")
+    runs: Path = Path("runs")
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$")] = "127.0.0.1:9646"
+    parallel: Annotated[int, Field(ge=1, le=64)] = 1
+    allow_hosts: tuple[str, ...] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    no_tls: bool = False
+    min_free: Annotated[float, BeforeValidator(_bytes)] = 2.0**30
+    requests: Rate = 50.0
+    keep: Duration | None = None
+    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    schedules: tuple[Schedule, ...] = ()
+
+    @property
+    def state(self) -> Path:
+        """The state is beside the run files: who moves one moves the other."""
+        return self.runs / STATE
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen at."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not 0 < self.address[1] < 65536:
+            raise ValueError(f"listen: expected HOST:PORT, got {self.listen!r}")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        names = [s.name for s in self.schedules]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"schedules: two are named {twice[0]!r}")
+        return self
+
+
+def settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """The settings of a file, if there is one, and of flags. Paths in the file are relative to it. Raises SoakError."""
+    text, data = "", dict[str, Any]()
+    if file is not None:
+        text = _text(file)
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SoakError(f"{file}: {error}") from None
+        data |= {k: file.parent / data[k] for k in _PATHS if isinstance(data.get(k), str)}
+    given = {k: v for k, v in flags.items() if v is not None and v != () and v is not False}
+    try:
+        return Settings.model_validate(data | given)
+    except ValidationError as error:
+        raise SoakError("\n".join(_complaint(e, file, text, given) for e in error.errors())) from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SoakError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SoakError(f"{file}: not UTF-8 text") from None
+
+
+def _complaint(error: Any, file: Path | None, text: str, flags: Mapping[str, Any]) -> str:
+    loc = error["loc"]
+    key = str(loc[2] if len(loc) > 2 and loc[0] == "schedules" else loc[0]) if loc else ""
+    what = "unknown key" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
+    if file is None or key in flags:
+        return f"--{key.replace('_', '-')}: {what}" if key else what
+    lines = (n for n, line in enumerate(text.splitlines(), 1) if re.match(rf'\s*"?{re.escape(key)}"?\s*[=.\]]', line))
+    line = next(lines, None) if key else None
+    return f"{file}{f':{line}' if line else ''}: {f'{key}: ' if key else ''}{what}"

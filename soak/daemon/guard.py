@@ -1,0 +1,160 @@
+"""The guard at the door: before any route is reached it is known who asks, how often, and that the body is small.
+
+With tokens everyone shows one. Without any (then the daemon listens on loopback only) whoever is on this machine may do
+everything, except a page in a browser: its requests name another host or another origin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from time import monotonic
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from soak.daemon.problems import problem
+from soak.daemon.state import State
+from soak.daemon.tokens import LOCAL, Caller, Role, caller_of
+
+_LOG = logging.getLogger("soak.daemon")
+OPEN = ("/healthz", "/readyz")
+ADMIN = ("/v1/audit",)
+_BODY_BYTES = 64 * 1024
+_BODY_S = 10.0
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_REFUSED_PER_S = 1.0
+_MOST_BUCKETS = 10_000
+
+
+class Buckets:
+    """How often each may ask: `rate` (1/s) in the long run, twice as many at once (a token bucket each)."""
+
+    def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
+        self._rate = rate
+        self._burst = max(1.0, 2 * rate)
+        self._clock = clock
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, who: str) -> float:
+        """Count one request: 0, or how long (s) to wait before the next is let in."""
+        now = self._clock()
+        level, since = self._levels.pop(who, (self._burst, now))
+        level = min(self._burst, level + (now - since) * self._rate)
+        wait = 0.0 if level >= 1 else (1 - level) / self._rate
+        self._levels[who] = (level - 1 if level >= 1 else level, now)
+        if len(self._levels) > _MOST_BUCKETS:  # whoever was not heard of for longest has a full one again
+            self._levels.popitem(last=False)
+        return wait
+
+
+class Guard:
+    """In front of the application; `scope["caller"]` tells it who asks. `refused` hears of whoever was not let in."""
+
+    def __init__(self, inner: ASGIApp, state: State, rate: float, refused: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._state = state
+        self._refused = refused
+        self._callers = Buckets(rate)
+        self._strangers = Buckets(_REFUSED_PER_S)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request pass, or answer it."""
+        if scope["type"] != "http" or scope["path"] in OPEN:
+            await self._inner(scope, receive, send)
+            return
+        headers, address = Headers(scope=scope), str((scope.get("client") or ("?",))[0])
+        try:
+            refusal = self._turned_away(scope, headers, address)
+        except Exception as error:  # a state that cannot be read lets nobody in
+            _LOG.error("%s %s: %s: %s", scope["method"], scope["path"], type(error).__name__, error)
+            refusal = problem(503, "who asks cannot be known now; the daemon's log says more")
+        if refusal is None:
+            try:
+                async with asyncio.timeout(_BODY_S):
+                    body = await _body(receive)
+            except TimeoutError:
+                refusal = problem(408, f"the body did not come within {_BODY_S:g} s")
+            else:
+                if body is None:
+                    refusal = problem(413, f"a body has at most {_BODY_BYTES // 1024} KiB", headers=_CLOSE)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        assert body is not None
+        await self._inner(scope, _replayed(body, receive), send)
+
+    def _turned_away(self, scope: Scope, headers: Headers, address: str) -> ASGIApp | None:
+        """The answer to whoever may not pass. Whoever may is noted in the scope."""
+        caller = self._caller(headers)
+        if caller is None:
+            if wait := self._strangers.take(address):
+                return _later(wait)
+            self._refused(address)
+            return problem(
+                401, "a token is needed: Authorization: Bearer TOKEN", headers={"WWW-Authenticate": "Bearer"}
+            )
+        if wait := self._callers.take(caller.name):
+            return _later(wait)
+        host = headers.get("host", "")
+        if caller.name == LOCAL and _hostname(f"//{host}") not in _LOCAL_HOSTS:
+            return problem(403, "without tokens the daemon answers to the names of this machine's loopback only")
+        origin = headers.get("origin")
+        if scope["method"] not in _SAFE and origin is not None and urlsplit(origin).netloc != host:
+            return problem(403, "a page of another origin may not ask for this")
+        if not caller.may(role := _role(scope)):
+            return problem(403, f"this needs the role {role}; the token {caller.name!r} has {caller.role}")
+        scope["caller"] = caller
+        return None
+
+    def _caller(self, headers: Headers) -> Caller | None:
+        tokens = self._state.tokens()
+        if not tokens:
+            return Caller(LOCAL, "admin")
+        scheme, _, shown = headers.get("authorization", "").partition(" ")
+        return caller_of(shown.strip(), tokens) if scheme.lower() == "bearer" else None
+
+
+_CLOSE = {"Connection": "close"}
+
+
+def _role(scope: Scope) -> Role:
+    if str(scope["path"]).rstrip("/") in ADMIN:
+        return "admin"
+    return "read" if scope["method"] in _SAFE else "run"
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _later(wait: float) -> ASGIApp:
+    return problem(429, "too many requests", headers={"Retry-After": str(max(1, round(wait)))})
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None when it is too large."""
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if len(body) > _BODY_BYTES:
+            return None
+        if not message.get("more_body"):
+            return body
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return again

@@ -1,0 +1,74 @@
+"""Errors of the API as problem documents (RFC 9457, application/problem+json)."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from soak.core.errors import SoakError
+
+_LOG = logging.getLogger("soak.daemon")
+
+
+class Problem(BaseModel):
+    """What went wrong, for a program (`status`) and for a person (`detail`)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = None
+
+
+def problem(
+    status: int, detail: str, errors: list[dict[str, str]] | None = None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """The answer that tells of a problem."""
+    content: dict[str, Any] = Problem(
+        title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors
+    ).model_dump(exclude_none=True)
+    return JSONResponse(content, status, headers, media_type="application/problem+json")
+
+
+Answers = dict[int | str, dict[str, Any]]
+
+
+def refusals(*statuses: int, also: Answers | None = None) -> Answers:
+    """For the OpenAPI document: the problems that a route may answer with, and what else it may."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    refused: Answers = {
+        s: {"description": HTTPStatus(s).phrase, "content": content} for s in (401, 403, 408, 413, 429, *statuses)
+    }
+    return refused | (also or {})
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of the application end as a problem document."""
+
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> JSONResponse:
+        return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [
+            {"at": "/".join(str(part) for part in fault["loc"]), "detail": str(fault["msg"])}
+            for fault in error.errors()[:20]
+        ]
+        return problem(422, "the request is not as the OpenAPI document says", faults)
+
+    @app.exception_handler(SoakError)
+    async def unusable(_request: Request, error: SoakError) -> JSONResponse:
+        return problem(422, str(error))
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> JSONResponse:
+        _LOG.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+        return problem(500, "a fault of the daemon itself; its log says more")

@@ -1,0 +1,48 @@
+"""Which job may start next: pure functions of what is queued and what runs.
+
+One run at a time on a target, because two would measure each other; a job whose target is busy lets those behind it
+pass. Among those that may start, the highest priority is first, then the oldest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from soak.daemon.job import Job
+
+
+def in_order(jobs: Sequence[Job]) -> list[Job]:
+    """The queued ones, as they will be looked at."""
+    return sorted((j for j in jobs if j.state == "queued"), key=lambda j: (-j.request.priority, j.id))
+
+
+def startable(jobs: Sequence[Job], parallel: int) -> list[Job]:
+    """Those that may start now, first things first, with at most `parallel` running afterwards."""
+    running = [j for j in jobs if j.state == "running"]
+    busy = {key for j in running for key in j.request.targets}
+    found: list[Job] = []
+    for job in in_order(jobs):
+        if len(running) + len(found) >= parallel:
+            break
+        if busy.isdisjoint(job.request.targets):
+            found.append(job)
+            busy.update(job.request.targets)
+    return found
+
+
+def waiting(jobs: Sequence[Job], parallel: int) -> dict[int, str]:
+    """Why each queued job does not run yet, in words, by its number; the next one has none but its turn."""
+    running = [j for j in jobs if j.state == "running"]
+    loads = {key: j.id for j in running for key in j.request.targets}
+    found: dict[int, str] = {}
+    first: int | None = None
+    for job in in_order(jobs):
+        first = first or job.id
+        shared = next((key for key in job.request.targets if key in loads), None)
+        if shared is not None:
+            found[job.id] = f"run {loads[shared]} loads {shared}"
+        elif len(running) >= parallel:
+            found[job.id] = f"{len(running)} of {parallel} runs go on already"
+        elif job.id != first:
+            found[job.id] = f"run {first} is first"
+    return found

@@ -1,0 +1,51 @@
+"""Reports of runs, made by `soak report` in a process of its own: a chart of days is no work for the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from soak.core.errors import SoakError
+
+_MAKING_S = 120.0
+_AT_ONCE = 1
+"""Runs go on beside it: the machine is theirs."""
+MEDIA = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "junit": "application/xml",
+    "markdown": "text/markdown; charset=utf-8",
+    "text": "text/plain; charset=utf-8",
+}
+
+
+class Reports:
+    """Makes reports, one at a time."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def make(self, run_file: Path, view: str) -> bytes:
+        """The report of a run file. Raises SoakError when there can be none."""
+        page = run_file.with_suffix(".html")
+        if view == "html" and page.is_file():  # the run made it at its end
+            return await asyncio.to_thread(page.read_bytes)
+        async with self._turn:
+            words = ["-P", "-m", "soak.cli", "report", str(run_file), "--format", view]
+            process = await asyncio.create_subprocess_exec(
+                "nice", sys.executable, *words, stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            try:
+                async with asyncio.timeout(_MAKING_S):
+                    out, said = await process.communicate()
+            except BaseException as error:
+                process.kill()
+                await process.wait()
+                if isinstance(error, TimeoutError):
+                    raise SoakError(f"the report was not made within {_MAKING_S:g} s") from None
+                raise
+        if process.returncode != 0:
+            raise SoakError(said.decode(errors="replace").strip().removeprefix("soak: ")[-500:] or "no report")
+        return out
