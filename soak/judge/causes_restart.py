@@ -109,7 +109,7 @@ def _cost(side: Side, events: Sequence[Event]) -> tuple[list[bool], list[str]]:
     near = []
     touched = np.zeros(len(kept), dtype=bool)
     for event in events:
-        begin, end = _around(side, event)
+        begin, end = side.vacancy(event, 1.0)
         stretch = slice(*np.searchsorted(starts, [begin - length, end]))
         near.append((int(bad[stretch].sum()), int(total[stretch].sum())))
         touched[stretch] = True
@@ -126,13 +126,6 @@ def _cost(side: Side, events: Sequence[Event]) -> tuple[list[bool], list[str]]:
     beside = f" ({units.percent(_share(rest))} otherwise)" if rest[1] else ""
     share = units.percent(_share(around))
     return costly, [f"requests failed around {sum(costly)} of {len(events)} of them: {share} there{beside}"]
-
-
-def _around(side: Side, event: Event) -> tuple[float, float]:
-    """From before its end, which a look saw only afterwards, until after its successor was seen (s)."""
-    slack = side.recording.scenario.probe.every
-    vacant = event.data.get("vacant")
-    return event.t - (float(vacant) if isinstance(vacant, (int, float)) else 0.0) - slack, event.t + slack
 
 
 def _share(part: tuple[int, int]) -> float:

@@ -14,7 +14,7 @@ from soak.core import units
 from soak.core.histogram import Histogram
 from soak.core.inspection import Look, looks, requests_in
 from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
-from soak.core.records import Clock, Floats, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
+from soak.core.records import Clock, Event, Floats, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
 from soak.judge.marks import Marks
 from soak.judge.stats.blocks import Blocks, floor_blocks, level_blocks, peak_blocks
 from soak.judge.stats.trend import Trend, trend
@@ -34,6 +34,8 @@ _HOLE_S = 5.0
 _HOLE_LOOKS = 5
 """A series has a hole where it has no sample for so long, or for so many times its own pace."""
 _UNSEEN_SHARE = 0.05
+_HELD_TOGETHER = ("memory.", "process.")
+"""Metrics that are sums over the processes of a target."""
 
 
 @dataclass(frozen=True)
@@ -191,11 +193,27 @@ class Side:
             return f"{metric} was not seen for {units.duration(round(holes, 1))} of the {whole} of soak"
         return ""
 
+    @cached_property
+    def vacancies(self) -> list[tuple[float, float]]:
+        """From when on a process that ended was missed until its successor was seen (s)."""
+        ended = (e for e in self.recording.events if e.kind == "restart" and e.side == self.name)
+        return [self.vacancy(event, 0.5) for event in ended]
+
+    def vacancy(self, event: Event, slack: float) -> tuple[float, float]:
+        """The same of one replacement, with a slack in looks: it ended before it was missed."""
+        more, vacant = slack * self.recording.scenario.probe.every, event.data.get("vacant")
+        return event.t - (float(vacant) if isinstance(vacant, (int, float)) else 0.0) - more, event.t + more
+
     def blocks(self, metric: str) -> Blocks | None:
-        """A series of the soak phase in blocks, summed up as the catalogue says."""
+        """A series of the soak phase in blocks, summed up as the catalogue says.
+
+        What all processes hold together says nothing while the place of one is vacant: a floor would be its absence.
+        """
         found = self.soak_series(metric)
         if found is None:
             return None
+        if metric.startswith(_HELD_TOGETHER):
+            found = _without(found, self.vacancies)
         shape = METRICS[metric].shape if metric in METRICS else "level"
         make = {"floor": floor_blocks, "peak": peak_blocks}.get(shape, level_blocks)
         return make(found.t, found.v, self.start, self.end)
@@ -402,6 +420,14 @@ def worse(served: Histogram, failed: Histogram, q: float) -> Histogram:
         return served
     both = Histogram.merge([served, failed])
     return both if both.percentile(q) > served.percentile(q) else served
+
+
+def _without(series: Series, holes: list[tuple[float, float]]) -> Series:
+    """A series without what lies in holes; whole where little else is left."""
+    keep = np.ones(len(series), dtype=bool)
+    for start, end in holes:
+        keep &= (series.t < start) | (series.t > end)
+    return Series(series.t[keep], series.v[keep]) if 4 * keep.sum() > len(series) else series
 
 
 def finite(series: Series) -> Series:

@@ -9,7 +9,8 @@ import pytest
 
 from soak.core.records import Event
 from soak.core.verdict import Finding, Verdict
-from tests.making import Shape
+from soak.judge.side import Side
+from tests.making import Shape, recording, scenario, side
 from tests.unit.judging import failing, judged
 
 EVERY = 10.0
@@ -100,3 +101,23 @@ def test_roles_are_told_apart() -> None:
 def test_what_is_replaced_without_load_does_not_count() -> None:
     events = (replaced(2.0, how="by SIGSEGV", root=True), replaced(139.0, how="by SIGSEGV", root=True))
     assert not [f for f in judged(events=events).candidate.findings if f.cause == "restart"]
+
+
+def test_what_is_missing_while_a_place_is_vacant_is_no_floor_of_memory() -> None:
+    """A look that falls on a vacant place finds the supervisor alone; later they all fall beside it."""
+    events = loop(9, how="by SIGSEGV", vacant=0.6)
+    seen = [e.t for e in events[:4]]
+
+    def live(t: np.ndarray) -> np.ndarray:
+        alone = np.any([(t >= at - 0.6) & (t <= at) for at in seen], axis=0)
+        return np.where(alone, 21e6, 42e6) + 1e3 * np.sin(t)
+
+    def lowest(events: tuple[Event, ...]) -> float:
+        spec = scenario()
+        whole = recording(spec, side(spec, series={"memory.live": live}), events=events)
+        blocks = Side("candidate", whole, *whole.soak_span or (0.0, 0.0)).blocks("memory.live")
+        assert blocks is not None
+        return float(blocks.v.min())
+
+    assert lowest(()) < 30e6
+    assert lowest(events) > 41e6
