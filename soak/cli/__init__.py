@@ -1,0 +1,10 @@
+"""The front door: one short function a verb.
+
+Progress goes to standard error, results to standard output. Exit codes: 0 pass, 1 fail, 2 bad usage or
+scenario, 3 inconclusive, 4 invalid measurement, 130 interrupted.
+"""
+
+from soak.cli import scenarios, runs, targets, daemon, results, comparing, trends  # noqa: F401, I001  each brings verbs
+from soak.cli.app import main
+
+__all__ = ["main"]

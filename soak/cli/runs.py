@@ -1,0 +1,243 @@
+"""`run`, `worker`, `demo`: soaks that are made here, or by a daemon for a CI job."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Any, NoReturn
+from uuid import uuid4
+
+import click
+
+from soak import runfile
+from soak.cli.app import address, allow_host, runs_folder_option, verb
+from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
+from soak.core.scenario import Scenario, Target
+from soak.core.token import read_token
+from soak.core.verdict import Verdict
+from soak.daemon import Client, Wanted
+from soak.load import Invitation, Listen
+from soak.report import (
+    render,
+)
+from soak.run import (
+    Order,
+    Past,
+    conduct,
+    scenario_of,
+    serve,
+    take_up,
+    view_for,
+)
+from soak.scenario import (
+    Loaded,
+    compared_with,
+    from_flags,
+    load,
+    port_in_use,
+    refuse_foreign,
+    refuse_unreachable,
+    refuse_unset,
+)
+
+
+@verb("soak run scenarios/leak.yaml   |   soak run --url http://127.0.0.1:8000/ --rate 50/s --for 10m --port 8000")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--url", help="Soak this URL with default criteria, without a scenario file.")
+@click.option("--rate", help="With --url: arrivals, such as 50/s.")
+@click.option(
+    "--users", type=int, help="With --url: plain Locust users that wait for their answers, instead of --rate."
+)
+@click.option("--for", "duration", help="With --url: length of the soak, such as 10m.")
+@click.option("--command", help="With --url: start this program and watch it.")
+@click.option("--port", type=int, help="With --url: watch whoever listens on this port.")
+@click.option("--pid", type=int, help="With --url: watch this process.")
+@click.option("--name", help="With --url: watch the process of this name.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was cut off or interrupted, in its run file.")
+@click.option("--listen", metavar="HOST:PORT", help="Let workers from other machines join here (`soak worker`).")
+@click.option("--token-file", type=click.Path(path_type=Path), help="With --listen: what workers must know.")
+@click.option(
+    "--on", metavar="URL", help="Have `soak serve` there run FILE of its own folder; $SOAK_TOKEN is the token."
+)
+@click.option("--priority", type=click.IntRange(-100, 100), help="With --on: higher is sooner.  [default: 0]")
+@click.option("--request-key", metavar="KEY", help="With --on: the same key again is the same run.  [default: random]")
+@click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
+@click.option("--against", metavar="RUN", help="Compare with this earlier run; for a scenario without a reference.")
+@click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
+@allow_host
+@runs_folder_option
+def run(
+    file: Path | None,
+    against: str | None,
+    run_file: Path | None,
+    listen: str | None,
+    token_file: Path | None,
+    on: str | None,
+    priority: int | None,
+    request_key: str | None,
+    remote_workers: int,
+    resume: str | None,
+    url: str | None,
+    rate: str | None,
+    users: int | None,
+    duration: str | None,
+    as_json: bool,
+    allowed: tuple[str, ...],
+    runs_folder: Path | None,
+    **watch: Any,
+) -> NoReturn:
+    """Soak a target, judge it, and exit with the verdict."""
+    if on is not None:
+        here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder, *watch.values())
+        if file is None or allowed or remote_workers or any(v is not None for v in here):
+            raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
+        _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
+    if priority is not None or request_key is not None:
+        raise click.UsageError("--priority and --request-key go with --on")
+    if sum(given is not None for given in (file, url, resume)) != 1:
+        raise click.UsageError("either a scenario FILE, --url or --resume is needed")
+    if url is None and (rate or users or duration or any(v is not None for v in watch.values())):
+        raise click.UsageError("--rate, --users, --for, --command, --port, --pid and --name go with --url")
+    if resume is not None and (against is not None or run_file is not None):
+        raise click.UsageError("--against and --run-file are for a new run: --resume goes on with what its file says")
+    folder = runs_folder or runfile.folder()
+    past = None
+    if file is not None:
+        loaded = load(file)
+    elif resume is not None:
+        run_file = runfile.resolve(resume, folder)
+        loaded = Loaded(*_given(run_file))
+        past = take_up(run_file)
+    else:
+        if (rate is None and users is None) or duration is None:
+            raise click.UsageError("--url needs --rate (or --users) and --for")
+        loaded = from_flags(url=url or "", rate=rate, users=users, duration=duration, **watch)
+        click.echo(loaded.text, err=True)
+    if (listen is None) != (token_file is None) or (remote_workers and listen is None):
+        raise click.UsageError("--listen and --token-file go together; --remote-workers goes with them")
+    joining: tuple[Listen, str] | None = None
+    if listen is not None and token_file is not None:
+        joining = Listen(*address(listen), remote_workers), read_token(token_file)
+    if against is not None:
+        loaded = compared_with(loaded, runfile.resolve(against, folder))
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past)
+    raise SystemExit(verdict.exit_code)
+
+
+def _run_on(url: str, wanted: Wanted, as_json: bool) -> NoReturn:
+    client = Client(url, os.environ.get("SOAK_TOKEN"), lambda line: click.echo(line, err=True))
+    ended = client.run(wanted)
+    if ended["verdict"] is not None and ended["measured"]:
+        click.echo(client.verdict(ended["id"]) if as_json else client.report(ended["id"]))
+    else:
+        click.echo(f"soak: run {ended['id']}: {ended['reason'].removeprefix('soak: ')}", err=True)
+    raise SystemExit(ended["exit_code"])
+
+
+@verb("soak worker --master 10.0.0.5:5557 --token-file token")
+@click.option("--master", required=True, metavar="HOST:PORT", help="Where `soak run --listen` listens.")
+@click.option("--token-file", required=True, type=click.Path(path_type=Path), help="What both sides know.")
+@click.option("--name", help="What this worker is called in reports.  [default: the host's name]")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=".",
+    help="Where the files are that the scenario names.",
+)
+@allow_host
+def worker(master: str, token_file: Path, name: str | None, folder: Path, allowed: tuple[str, ...]) -> None:
+    """Generate load for a run on another machine, until that run ends."""
+    host, port = address(master)
+    invitation = Invitation(
+        host, port, read_token(token_file), name or socket.gethostname(), local=False, folder=str(folder.resolve())
+    )
+    serve(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
+
+
+@verb("soak demo")
+@runs_folder_option
+def demo(runs_folder: Path | None) -> NoReturn:
+    """Soak a leaking server beside a healthy one for three minutes, and explain what is seen.
+
+    Exits with 0 when the demo showed what it promises: the leak found, the healthy one left alone.
+    """
+    scenario = resources.files("soak.specimens") / "demo.yaml"
+    with resources.as_file(scenario) as path:
+        loaded = load(path)
+    click.echo(_DEMO_BEFORE, err=True)
+    verdict = _soak(loaded, (), runs_folder or runfile.folder(), as_json=False)
+    if verdict.interrupted:
+        raise SystemExit(EXIT_INTERRUPTED)
+    caught = any(f.cause == "object_leak" and f.severity == "fail" for f in verdict.candidate.findings)
+    spared = verdict.reference is not None and not any(f.severity == "fail" for f in verdict.reference.findings)
+    if caught and spared:
+        click.echo(_DEMO_AFTER)
+        raise SystemExit(EXIT_PASS)
+    click.echo("\nThe demo did not show what it promises: see the verdict above. A busy machine can be the reason.")
+    raise SystemExit(EXIT_FAIL)
+
+
+_DEMO_BEFORE = """\
+Two copies of one small shop server are soaked side by side with the very same arrivals. The candidate
+keeps a little of every request for ever; the reference does not. Both answer quickly all the time: a
+short benchmark would pass both. It takes about three minutes.
+"""
+
+_DEMO_AFTER = """
+The demo showed what it promised: the candidate fails because its memory grows without end, and the
+healthy reference beside it, under the same arrivals, was left alone.
+Next: `soak init` writes a scenario for your own service."""
+
+
+def _soak(
+    loaded: Loaded,
+    allowed: tuple[str, ...],
+    folder: Path,
+    as_json: bool,
+    joining: tuple[Listen, str] | None = None,
+    run_file: Path | None = None,
+    past: Past | None = None,
+) -> Verdict:
+    scenario = loaded.scenario
+    refuse_foreign(scenario, allowed)
+    refuse_unset(scenario, loaded.path)
+    for target in scenario.sides.values() if past is None or not past.over else ():
+        if target.process is None:
+            refuse_unreachable(target)
+        else:
+            refuse_port(target)
+    if run_file is None:
+        run_file = runfile.new_path(scenario.name, time.time(), folder)
+    elif past is None and (run_file.exists() or run_file.suffix != runfile.SUFFIX):
+        raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
+    listen, token = joining or (None, None)
+    order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past)
+    verdict = conduct(order, view_for(sys.stderr))
+    recording = runfile.read(run_file)
+    page = run_file.with_suffix(".html")
+    page.write_text(render(recording, verdict, "html"), encoding="utf-8")
+    click.echo(render(recording, verdict, "text"), err=as_json)
+    click.echo(f"report: {page}\nrun file: {run_file}", err=as_json)
+    if as_json:
+        click.echo(render(recording, verdict, "json"))
+    return verdict
+
+
+def _given(run_file: Path) -> tuple[Scenario, dict[str, Any], str, str, Path]:
+    """The scenario that is in a run file, as that which a scenario file gives."""
+    scenario, raw, folder = scenario_of(run_file)
+    return scenario, raw, "", str(run_file), folder
+
+
+def refuse_port(target: Target) -> None:
+    """Refuse to start a target whose port is taken: load would go to a stranger."""
+    if port_in_use(target):
+        raise SoakError(
+            f"something listens on {target.host}:{target.tcp_port} already: "
+            "soak would start the target beside it and load the wrong program"
+        )
