@@ -39,7 +39,7 @@ SOAKS: dict[str, tuple[str, dict[str, str]]] = {
     "child_leak": ("--every 30", {"warmup": "5s", "soak": "45s"}),
     "zombies": ("--every 20", {"warmup": "5s", "soak": "45s"}),
 }
-AT_ONCE = 4
+AT_ONCE = 2
 
 
 @pytest.fixture(scope="module")
