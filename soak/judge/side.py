@@ -56,6 +56,9 @@ class Side:
     )
     _kept: dict[tuple[Any, ...], list[Window]] = field(default_factory=dict, init=False, compare=False, repr=False)
     _wholes: dict[tuple[Any, ...], Histogram] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _bins: dict[tuple[Any, ...], list[tuple[float, Histogram, Histogram]]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def data(self) -> SideRecording:
@@ -123,7 +126,7 @@ class Side:
         Percentiles are never averaged. Windows are widened until each has the requests it wants; rather
         than have fewer than 12 windows, the least that a finite interval needs is accepted.
         """
-        windows, failed = self.windows(endpoint, clock, *SERVED), self.windows(endpoint, clock, "failed")
+        windows = self.windows(endpoint, clock, *SERVED)
         total = sum(w.histogram.total for w in windows)
         count = min(_MANY_WINDOWS, total // WANTED[quantile])
         if count < TREND_WINDOWS:
@@ -131,15 +134,26 @@ class Side:
         count = min(count, len(windows))
         if count < 1:
             return None
-        edges = np.linspace(self.start, self.end, count + 1)
-        bins, slow = binned(windows, edges), binned(failed, edges)
-        times, values = [], []
-        for i in range(count):
-            if sum(w.histogram.total for w in bins[i]) >= min(ENOUGH[quantile], total / count / 2):
-                q = QUANTILES[quantile]
-                times.append((edges[i] + edges[i + 1]) / 2)
-                values.append(worse(merged(bins[i]), merged(slow[i]), q).percentile(q))
+        times, values, q = [], [], QUANTILES[quantile]
+        for middle, served, slow in self._binned(endpoint, clock, count):
+            if served.total >= min(ENOUGH[quantile], total / count / 2):
+                times.append(middle)
+                values.append(worse(served, slow, q).percentile(q))
         return Blocks(np.array(times), np.array(values), self.length / count)
+
+    def _binned(self, endpoint: str | None, clock: Clock, count: int) -> list[tuple[float, Histogram, Histogram]]:
+        """So many bins of the soak phase: their middle (s), what was served, what failed; several percentiles ask."""
+        key = (endpoint, clock, count)
+        if key not in self._bins:
+            self._bins.clear()  # they are asked for one after the other: keeping all would double what a judge needs
+            edges = np.linspace(self.start, self.end, count + 1)
+            served, failed = (
+                [merged(ws) for ws in binned(self.windows(endpoint, clock, *outcomes), edges)]
+                for outcomes in (SERVED, ("failed",))
+            )
+            middles = ((edges[:-1] + edges[1:]) / 2).tolist()
+            self._bins[key] = list(zip(middles, served, failed, strict=True))
+        return self._bins[key]
 
     def series(self, metric: str) -> Series | None:
         """A metric over the whole run, measured or derived; None when nothing was seen of it."""
@@ -385,8 +399,13 @@ class Side:
         """A value for each interval, from the accounts of all workers in it."""
         if not self._by_interval:
             return None
-        values = [take(ys, max(y.length for y in ys)) for ys in self._by_interval.values()]
+        values = [take(ys, length) for ys, length in zip(self._by_interval.values(), self._lengths, strict=True)]
         return Series(np.array(list(self._by_interval)), np.array(values, dtype=float))
+
+    @cached_property
+    def _lengths(self) -> list[float]:
+        """Of those intervals, in seconds."""
+        return [max(y.length for y in ys) for ys in self._by_interval.values()]
 
     @cached_property
     def _by_interval(self) -> dict[float, list[Tally]]:
