@@ -40,7 +40,7 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="who asked, in lists of runs")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="its name in the calendar")]
     cron: Annotated[
         str, AfterValidator(_cron), Field(description="five fields as of cron: 0 2 * * * is 2:00 each night")
     ]
