@@ -66,6 +66,17 @@ def _command(words: list[str]) -> Iterator[list[str]]:
         yield words
 
 
+def dialogues() -> list[tuple[Block, str, str]]:
+    """Each command of a console block that shows what it prints, with that."""
+    found = []
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
+            command, _, printed = part.partition("\n")
+            if printed.strip():
+                found.append((block, command, printed))
+    return found
+
+
 def spans(page: Path) -> list[str]:
     """What stands in backticks outside of blocks."""
     return re.findall(r"`([^`\n]+)`", _FENCE.sub("", page.read_text(encoding="utf-8")))

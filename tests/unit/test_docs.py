@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from soak.core.scenario import Scenario
 from soak.daemon.config import settings
 from soak.scenario import loads
 from soak.scenario.document import parse
-from tests.unit.documents import PAGES, ROOT, Block, anchors, blocks, lines, links, spans
+from tests.unit.documents import PAGES, ROOT, Block, anchors, blocks, dialogues, lines, links, spans
 
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
 FILES = {
@@ -138,6 +139,17 @@ def test_the_scenario_of_the_readme_is_explained(folder: Path, monkeypatch: pyte
     for words in quick:
         done = CliRunner().invoke(main, words)
         assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("block, command, printed", dialogues(), ids=lambda what: str(what)[:40])
+def test_a_console_shows_what_is_printed(
+    block: Block, command: str, printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever answers at once is asked again; blocks of whole soaks are `text`, and of their time."""
+    monkeypatch.chdir(ROOT)
+    verb, *words = shlex.split(command, comments=True)
+    assert verb == "soak", block
+    assert CliRunner().invoke(main, words).stdout.strip() == printed.strip()
 
 
 def test_every_page_has_its_place_in_the_index() -> None:
