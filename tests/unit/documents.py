@@ -46,6 +46,8 @@ def blocks(*languages: str) -> list[Block]:
 def lines(block: Block) -> Iterator[list[str]]:
     """The words of each command line; comments, variables before it and what it is piped to are left out."""
     for line in block.text.replace("\\\n", " ").splitlines():
+        if block.language == "console" and not line.startswith("$ "):
+            continue  # what was printed
         lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars="|&;<>()")
         lexer.whitespace_split = True
         lexer.commenters = "#"
