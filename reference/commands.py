@@ -71,4 +71,7 @@ def _row(option: click.Option, context: click.Context) -> tuple[str, str, str]:
 def _value(option: click.Option, context: click.Context) -> str:
     if isinstance(option.type, click.Choice):
         return " or ".join(markdown.code(one) for one in option.type.choices)
+    if isinstance(option.type, click.IntRange) and option.metavar is None:
+        low, high = option.type.min, option.type.max
+        return f"{low} to {high}" if high is not None else f"{low} or more"
     return markdown.code(option.make_metavar(context))
