@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 
+import click
 import pytest
 
 from reference.__main__ import FOLDER
@@ -39,6 +40,15 @@ def test_every_key_metric_and_verb_is_on_its_page() -> None:
         assert all(f"| `{key}` |" in text["scenario.md"] for key in model["properties"])
     assert all(f"| `{name}` |" in text["metrics.md"] for name in METRICS)
     assert all(f"## soak {verb}\n" in text["cli.md"] for verb in main.commands)
+
+
+def test_no_key_or_option_is_without_its_meaning() -> None:
+    for name in ("scenario.md", "settings.md"):
+        rows = [line for line in (FOLDER / name).read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+        assert rows
+        assert not [row for row in rows if row.endswith("|  |")], name
+    for verb, command in main.commands.items():
+        assert not [p.name for p in command.params if isinstance(p, click.Option) and not p.help], verb
 
 
 @pytest.mark.parametrize(
