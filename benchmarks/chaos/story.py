@@ -1,0 +1,75 @@
+"""What came of a trial: who was killed when, what was seen before, and how each run ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chaos.plan import Injection, Kind, Victim
+from soak import runfile
+from soak.core.errors import RunFileError
+from soak.core.records import Tally
+
+Key = tuple[str, str, int]
+"""A report: side, worker, sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A kill that hit: whom, in which phase of the run, how far into it (s; None before there was a run file)."""
+
+    victim: Victim | Injection
+    phase: str | None
+    t: float | None
+
+    @property
+    def under_load(self) -> bool:
+        """Whether load was on its way, or had been begun."""
+        return self.phase in ("warmup", "soak")
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a trial. `seen` are the reports that were in its file at some moment, `told` (worker and sequence)
+    those of which a worker was told that they are safe."""
+
+    path: Path
+    hits: list[Hit] = field(default_factory=list)
+    seen: dict[Key, Tally] = field(default_factory=dict)
+    told: set[tuple[str, int]] = field(default_factory=set)
+    lives: int = 0
+    code: int | None = None
+    document: Mapping[str, Any] | None = None
+    said: str = ""
+    """The end of what it wrote to standard error."""
+    reason: str = ""
+    """What a daemon says of it."""
+
+    def look(self) -> tuple[str | None, float | None]:
+        """Keep what is in the file now; its phase and how long it is (s)."""
+        try:
+            recording = runfile.read(self.path)
+        except RunFileError:
+            return None, None
+        for side, data in recording.sides.items():
+            for y in data.tallies:
+                self.seen.setdefault((side, y.worker, y.sequence), y)
+        return (recording.phases[-1].name if recording.phases else None), recording.duration
+
+    def hit(self, victim: Victim | Injection, at: tuple[str | None, float | None]) -> None:
+        """Note a kill."""
+        self.hits.append(Hit(victim, *at))
+
+
+@dataclass(slots=True)
+class Story:
+    """A whole trial. `stuck` says what did not come to an end."""
+
+    number: int
+    kind: Kind | Injection
+    runs: list[Run]
+    kills: list[Victim] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    stuck: str | None = None
