@@ -60,6 +60,8 @@ class RunWriter:
                 with db:
                     db.executemany("INSERT INTO meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in meta.items()])
             path.open("xb").close()  # the name is ours now, and so is what is put there
+            for log in ("-wal", "-shm"):  # of a file that was taken away: SQLite would play it back into this one
+                path.with_name(path.name + log).unlink(missing_ok=True)
             draft.replace(path)
         except FileExistsError:
             raise RunFileError(f"{path}: exists already; a run is never written over") from None

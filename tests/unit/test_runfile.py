@@ -221,6 +221,19 @@ def test_a_run_that_is_killed_while_its_file_is_made_leaves_none(tmp_path: Path)
     assert runfile.read(path).run == "made-1"
 
 
+def test_the_log_of_a_file_that_was_taken_away_is_not_played_back_into_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.soak"
+    writer = RunWriter.create(path, META)
+    writer.add_event(Event(1.0, "note", None, "of the old run"))
+    log = path.with_name("x.soak-wal")
+    old = log.read_bytes()
+    writer.close()
+    path.unlink()
+    log.write_bytes(old)  # as a kill leaves it
+    RunWriter.create(path, META).close()
+    assert runfile.read(path).events == ()
+
+
 def test_a_disk_without_room_is_one_clear_error_and_costs_nothing_that_was_written(tmp_path: Path) -> None:
     path = tmp_path / "x.soak"
     writer = RunWriter.create(path, META)
