@@ -5,6 +5,7 @@ A witness joins each life as a worker from elsewhere and notes what it is told.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections import deque
@@ -35,6 +36,7 @@ class Direct:
         self._door = free_port()
         self._observer: tuple[Started, int] | None = None
         self._witness: Started | None = None
+        self._witnesses = 0
         self._conductor: Started
         self._token = token_hex(16)
         (stage.folder / "token").touch(0o600)
@@ -126,11 +128,13 @@ class Direct:
         return started, door
 
     def _join(self) -> None:
-        """Have the witness of this life join as soon as its master listens."""
+        """Have a witness join as soon as there is a master to join, and another one where it was killed."""
+        if self._witness is not None and self._witness.process.poll() is not None:
+            self._end_witness()
         if self._witness is None and listens(self._door):
-            name = f"witness-{self.run.lives}"
-            invitation = Invitation("127.0.0.1", self._door, self._token, name, local=True)
-            words = ("benchmarks.chaos.witness", str(psutil.Process().pid), str(self._stage.folder / "notes"))
+            self._witnesses += 1
+            invitation = Invitation("127.0.0.1", self._door, self._token, f"witness-{self._witnesses}", local=True)
+            words = ("benchmarks.chaos.witness", str(os.getpid()), str(self._stage.folder / "notes"))
             self._witness = self._stage.start(*words, stdin=invitation.to_line() + "\n")
 
     def _end_witness(self) -> None:
