@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,11 @@ class Run:
     reason: str = ""
     """What a daemon says of it."""
 
+    _cuts: int = 0
+    """So many gaps its file has at least once the life that is under way has begun."""
+
     def look(self) -> tuple[str | None, float | None]:
-        """Keep what is in the file now; its phase and how long it is (s)."""
+        """Keep what is in the file now; its phase, while somebody conducts it, and how long it is (s)."""
         try:
             recording = runfile.read(self.path)
         except RunFileError:
@@ -56,11 +60,15 @@ class Run:
         for side, data in recording.sides.items():
             for y in data.tallies:
                 self.seen.setdefault((side, y.worker, y.sequence), y)
-        return (recording.phases[-1].name if recording.phases else None), recording.duration
+        begun = recording.phases and len(recording.gaps) >= self._cuts
+        return (recording.phases[-1].name if begun else None), recording.duration
 
     def hit(self, victim: Victim | Injection, at: tuple[str | None, float | None]) -> None:
         """Note a kill."""
         self.hits.append(Hit(victim, *at))
+        if victim == "conductor":
+            with suppress(RunFileError):
+                self._cuts = len(runfile.read(self.path).gaps) + 1
 
 
 @dataclass(slots=True)

@@ -130,6 +130,19 @@ def test_a_gap_that_is_not_told_is_seen_and_one_that_is_told_is_not(run: Run, vi
     assert promises(run) == set()  # nothing was missed
 
 
+def test_what_is_killed_before_a_run_goes_on_was_not_under_load(run: Run) -> None:
+    change(run.path, "UPDATE event SET data = '{\"name\": \"soak\"}' WHERE kind = 'phase' AND t = 20")
+    assert run.look()[0] == "soak"
+    run.hit("conductor", run.look())
+    assert run.look()[0] is None  # the file still says soak, and nobody soaks
+    change(
+        run.path,
+        "INSERT INTO event SELECT 999, 20, 'resumed', NULL, '', "
+        '\'{"from": 19, "to": 20, "why": "cut off", "away": 1, "anew": [], "begin": 5, "upto": 14}\'',
+    )
+    assert run.look()[0] == "soak"
+
+
 def test_a_pass_of_a_run_that_was_cut_off_is_none(run: Run) -> None:
     run.hits = [Hit("conductor", "soak", 10.0)]
     run.document = document("pass", "the run was cut off 10 s into it and resumed 3 s later")
