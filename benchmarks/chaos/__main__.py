@@ -47,7 +47,7 @@ def play(what: Trial | Injection, folder: Path) -> Told:
     if not found:
         shutil.rmtree(place, ignore_errors=True)
     kills = ", ".join(story.kills) or "nobody"
-    verdicts = ", ".join(str((run.document or {}).get("verdict", "none")) for run in story.runs)
+    verdicts = ", ".join(run.verdict or "none" for run in story.runs)
     sys.stderr.write(f"{name}: killed {kills}; verdict: {verdicts}\n")
     for one in found:
         sys.stderr.write(f"  BROKEN, {one.promise}: {one.words}\n")

@@ -56,7 +56,7 @@ def broken(story: Story) -> list[Broken]:
 
 def _of_run(run: Run, story: Story) -> Iterator[Broken]:
     if run.document is None:
-        if run.path.exists() or not run.said or run.code in (0, 1):
+        if run.path.exists() or run.result != "invalid" or not run.reason:  # only what never measured has no document
             yield Broken("untold", f"no verdict: exit code {run.code}: {run.said[-300:]}")
         return
     try:

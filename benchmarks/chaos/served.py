@@ -92,6 +92,7 @@ class Served:
                 ended += 1
                 run = self._runs[name]
                 run.code, run.reason, run.said = job["exit_code"], job["reason"] or "", job["reason"] or ""
+                run.result = job["verdict"]
                 run.document = self._ask("GET", f"/v1/runs/{job['id']}/verdict")
         return ended == len(_NAMES)
 

@@ -48,8 +48,15 @@ class Run:
     reason: str = ""
     """What a daemon says of it."""
 
+    result: str | None = None
+    """The verdict that a daemon gives a run which left none itself."""
     _cuts: int = 0
     """So many gaps its file has at least once the life that is under way has begun."""
+
+    @property
+    def verdict(self) -> str | None:
+        """The run's own verdict, or that of its daemon; None where there is none."""
+        return str(self.document["verdict"]) if self.document is not None else self.result
 
     def look(self) -> tuple[str | None, float | None]:
         """Keep what is in the file now; its phase, while somebody conducts it, and how long it is (s)."""

@@ -27,7 +27,7 @@ def table(found: Found, seed: int, seconds: float) -> str:
         times = sum(story.kills.count(what) if what in VICTIMS else story.kind == what for story, _ in found)
         if times:
             runs = [run for story, _ in found for run in story.runs if any(h.victim == what for h in run.hits)]
-            verdicts = Counter(str((run.document or {}).get("verdict", "none")) for run in runs)
+            verdicts = Counter(run.verdict or "none" for run in runs)
             cells = [what, times, len(runs), *(verdicts[r] for r in _RESULTS), verdicts["none"]]
             lines.append(_row(*cells, sum(run.lives > 1 for run in runs)))
     kills = sum(len(story.kills) for story, _ in found)
@@ -73,7 +73,7 @@ def as_json(found: Found, seed: int) -> dict[str, Any]:
 
 def _run(run: Run) -> dict[str, Any]:
     return {
-        "verdict": (run.document or {}).get("verdict"),
+        "verdict": run.verdict,
         "exit_code": run.code,
         "lives": run.lives,
         "hits": [{"victim": h.victim, "phase": h.phase, "t": h.t} for h in run.hits],

@@ -153,5 +153,9 @@ def test_a_pass_of_a_run_that_was_cut_off_is_none(run: Run) -> None:
 def test_a_run_without_a_verdict_and_a_trial_without_an_end_are_seen(run: Run) -> None:
     run.document, run.said = None, "Traceback"
     assert promises(run) == {"untold"}
+    run.path = run.path.with_name("never-made.soak")
+    assert promises(run) == {"untold"}
+    run.result, run.reason = "invalid", "the load master did not start: exit code -9"
+    assert promises(run) == set()  # a daemon's word on a run that never measured
     assert [b.words for b in broken(Story(1, "served", [], stuck="no verdict"))] == ["no verdict"]
     assert [b.promise for b in broken(Story(1, "served", [], orphans=["77: server"]))] == ["orphan"]
