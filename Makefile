@@ -50,7 +50,7 @@ bench-probe: $(STAMP) ## Measure what watching costs (six minutes; see docs/perf
 bench-judge: $(STAMP) ## Measure the judge on long run files (two minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.judge
 
-chaos: $(STAMP) ## Kill every process of short runs at random, fill a disk, set a clock (15 minutes; as root; see docs/chaos.md)
+chaos: $(STAMP) ## Kill every process of short runs at random, fill a disk, set a clock (20 minutes; as root; see docs/chaos.md)
 	$(BIN)/python -m benchmarks.chaos
 
 check: format lint types imports test ## All that CI checks

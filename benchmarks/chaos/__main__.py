@@ -99,7 +99,8 @@ def main() -> None:
     given = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # also where whoever started this had them ignored
         signal.signal(number, signal.default_int_handler)
-    began, folder = time.monotonic(), given.folder or Path(tempfile.mkdtemp(prefix="soak-chaos-"))
+    began = time.monotonic()
+    folder = given.folder.resolve() if given.folder else Path(tempfile.mkdtemp(prefix="soak-chaos-"))
     wanted = [one for one in INJECTIONS if one not in given.without]
     try:
         if given.only is not None:
