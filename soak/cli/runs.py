@@ -30,6 +30,7 @@ from soak.run import (
     conduct,
     scenario_of,
     serve,
+    serve_forever,
     take_up,
     view_for,
 )
@@ -149,14 +150,18 @@ def _run_on(url: str, wanted: Wanted, as_json: bool) -> NoReturn:
     default=".",
     help="Where the files are that the scenario names.",
 )
+@click.option("--forever", is_flag=True, help="Wait for the next run when one has ended, and for the first as long.")
 @allow_host
-def worker(master: str, token_file: Path, name: str | None, folder: Path, allowed: tuple[str, ...]) -> None:
-    """Generate load for a run on another machine, until that run ends."""
+def worker(
+    master: str, token_file: Path, name: str | None, folder: Path, forever: bool, allowed: tuple[str, ...]
+) -> None:
+    """Generate load for a run on another machine, until that run ends (`--forever`: and then for the next one)."""
     host, port = address(master)
     invitation = Invitation(
         host, port, read_token(token_file), name or socket.gethostname(), local=False, folder=str(folder.resolve())
     )
-    serve(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
+    work = serve_forever if forever else serve
+    work(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
 
 
 @verb("soak demo")
