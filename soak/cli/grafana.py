@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from soak import __version__
-from soak.cli.app import main, quantity, verb
+from soak import __version__, runfile
+from soak.cli.app import main, quantity, runs_folder_option, verb
+from soak.core.errors import PublishError, RunFileError, SoakError
+from soak.judge import judge
+from soak.publish.grafana.annotations import deployed, marks, write
 from soak.publish.grafana.boards import boards
 from soak.publish.grafana.client import Grafana
 from soak.publish.grafana.push import apply, plan
@@ -26,6 +35,14 @@ def grafana() -> None:
 
     $SOAK_GRAFANA_TOKEN is the token of a service account.
     """
+
+
+_TURN_S = 10.0
+"""How often a run that goes on is looked at for something to annotate."""
+_SILENT_S = 900.0
+"""A run of which nothing was heard for so long was killed."""
+_GRACE_S = 10.0
+"""How long `soak run` waits, after its end, for the last annotations."""
 
 
 def _connected(url: str) -> Grafana:
@@ -107,3 +124,114 @@ def push(
             click.echo("\n".join(f"        {line}" for line in step.diff.splitlines()))
     changed = sum(s.change != "same" for s in steps)
     click.echo(f"{changed} of {len(steps)} " + ("would be written" if dry_run else "written"))
+
+
+@verb("soak grafana annotate latest --url https://grafana.example", of=grafana)
+@click.argument("run_ref", metavar="RUN")
+@url_option
+@click.option("--follow", is_flag=True, help="Annotate a run while it goes on, until it ends.")
+@runs_folder_option
+def annotate(run_ref: str, url: str, follow: bool, runs_folder: Path | None) -> None:
+    """Write a run's phases, findings and what was under test beside the graphs.
+
+    Done again, it closes what has ended since, and changes only what differs.
+    """
+    there = _connected(url)
+    if follow:
+        path = _awaited(run_ref, runs_folder or runfile.folder())
+        _follow(there, path)
+    else:
+        path = runfile.resolve(run_ref, runs_folder or runfile.folder())
+    recording = runfile.read(path)
+    done = write(there, recording.run, marks(recording, judge(recording)))
+    click.echo(
+        f"{recording.run}: {done.added} annotations added, {done.changed} changed, {done.removed} removed, "
+        f"{done.same} as they were"
+    )
+
+
+@verb("soak grafana deploy 'checkout 1.4.2' --scenario checkout -- ./deploy.sh staging", of=grafana)
+@click.argument("what")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@url_option
+@click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Show it beside the runs of this one.")
+def deploy(what: str, command: tuple[str, ...], url: str, scenarios: tuple[str, ...]) -> NoReturn:
+    """Run a COMMAND that deploys, write beside the graphs how long it took, and exit with its exit code.
+
+    It is run whether there is a Grafana or not.
+    """
+    there = _connected(url)
+    began = time.time()
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except OSError as error:
+        raise SoakError(f"{command[0]}: cannot be run: {error.strerror}") from None
+    code = code if code >= 0 else 128 - code  # as a shell says that a signal ended it
+    try:
+        deployed(there, what, scenarios, began, time.time(), code)
+    except PublishError as error:
+        click.echo(f"not annotated: {error}", err=True)
+    raise SystemExit(code)
+
+
+def _awaited(run_ref: str, folder: Path) -> Path:
+    """The run file, which a run that begins has yet to write; as long as whoever began this is there."""
+    parent = os.getppid()
+    while True:
+        try:
+            return runfile.resolve(run_ref, folder)
+        except RunFileError:
+            if os.getppid() != parent or not run_ref.endswith(runfile.SUFFIX):
+                raise
+        time.sleep(0.5)
+
+
+def _follow(there: Grafana, path: Path) -> None:
+    """Annotate what is known of a run until it has ended. A Grafana that is away is tried again the next time."""
+    reader = runfile.LiveReader(path)
+    upto, heard = -1.0, time.monotonic()
+    while True:
+        recording = reader.recording()
+        if recording.finished:
+            return
+        if recording.duration > upto:
+            upto, heard = recording.duration, time.monotonic()
+        elif time.monotonic() - heard > _SILENT_S:
+            click.echo("the run has been silent for a long time: it is taken as it is", err=True)
+            return
+        try:
+            write(there, recording.run, marks(recording, None))
+        except PublishError as error:
+            click.echo(f"not annotated yet: {error}", err=True)
+        time.sleep(_TURN_S)
+
+
+@contextmanager
+def annotated(url: str | None, run_file: Path) -> Iterator[None]:
+    """While a run goes on in here, and a little longer, a process of its own annotates it.
+
+    It may fail, hang or be killed: the run does not notice. What it says is kept beside the run file when it failed.
+    Raises PublishError when the address or the token cannot be right.
+    """
+    if url is None:
+        yield
+        return
+    _connected(url)
+    run_file.parent.mkdir(parents=True, exist_ok=True)
+    log = run_file.with_suffix(".grafana.log")
+    command = [sys.executable, "-m", "soak.cli", "grafana", "annotate", str(run_file), "--url", url, "--follow"]
+    with log.open("wb") as out:
+        follower = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out, start_new_session=True
+        )
+    try:
+        yield
+    finally:
+        try:
+            failed = follower.wait(_GRACE_S) != 0
+        except subprocess.TimeoutExpired:
+            failed = True
+        if failed:
+            click.echo(f"Grafana has not been told of everything yet: {log} says why", err=True)
+        else:
+            log.unlink()

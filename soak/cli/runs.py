@@ -15,6 +15,7 @@ import click
 
 from soak import runfile
 from soak.cli.app import address, allow_host, runs_folder_option, verb
+from soak.cli.grafana import annotated
 from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
 from soak.core.scenario import Scenario, Target
 from soak.core.token import read_token
@@ -68,6 +69,13 @@ from soak.scenario import (
 @click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
 @click.option("--against", metavar="RUN", help="Compare with this earlier run; for a scenario without a reference.")
+@click.option(
+    "--annotate",
+    metavar="URL",
+    envvar="SOAK_ANNOTATE",
+    show_envvar=True,
+    help="Annotate the run in this Grafana as it goes.",
+)
 @click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
 @allow_host
 @runs_folder_option
@@ -75,6 +83,7 @@ def run(
     file: Path | None,
     against: str | None,
     run_file: Path | None,
+    annotate: str | None,
     listen: str | None,
     token_file: Path | None,
     on: str | None,
@@ -93,7 +102,20 @@ def run(
 ) -> NoReturn:
     """Soak a target, judge it, and exit with the verdict."""
     if on is not None:
-        here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder, *watch.values())
+        here = (
+            url,
+            rate,
+            users,
+            duration,
+            listen,
+            token_file,
+            against,
+            run_file,
+            annotate,
+            resume,
+            runs_folder,
+            *watch.values(),
+        )
         if file is None or allowed or remote_workers or any(v is not None for v in here):
             raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
         _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
@@ -125,7 +147,7 @@ def run(
         joining = Listen(*address(listen), remote_workers), read_token(token_file)
     if against is not None:
         loaded = compared_with(loaded, runfile.resolve(against, folder))
-    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past)
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, annotate)
     raise SystemExit(verdict.exit_code)
 
 
@@ -202,6 +224,7 @@ def _soak(
     joining: tuple[Listen, str] | None = None,
     run_file: Path | None = None,
     past: Past | None = None,
+    annotate: str | None = None,
 ) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
@@ -217,7 +240,8 @@ def _soak(
         raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
     listen, token = joining or (None, None)
     order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past)
-    verdict = conduct(order, view_for(sys.stderr))
+    with annotated(annotate, run_file):
+        verdict = conduct(order, view_for(sys.stderr))
     recording = runfile.read(run_file)
     page = run_file.with_suffix(".html")
     page.write_text(render(recording, verdict, "html"), encoding="utf-8")
