@@ -22,7 +22,6 @@ from soak.report import (
     write_flamegraph,
 )
 
-
 OPENMETRICS = "openmetrics"
 
 
@@ -55,7 +54,7 @@ def report(
     window: str | None,
     runs_folder: Path | None,
 ) -> None:
-    """Render a run for people, for CI, or with its whole course for Prometheus (openmetrics: `promtool tsdb` reads it)."""
+    """Render a run for people or for CI; openmetrics is its course, for `promtool tsdb create-blocks-from`."""
     path = runfile.resolve(run_ref, runs_folder or runfile.folder())
     if window is not None and not flamegraph:
         raise click.UsageError("--window goes with --flamegraph")

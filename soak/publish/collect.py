@@ -18,15 +18,37 @@ from typing import Any, Literal
 from soak.core.records import Recording
 from soak.publish.judged import Document, tell_verdict
 from soak.publish.measured import Measured, Stretch
-from soak.publish.names import RESULTS, STATES
+from soak.publish.names import PHASES, RESULTS, STATES
 from soak.publish.page import Page
 
 WINDOW_S = 60.0
 """Quantiles are of the last so many seconds."""
 _LOST_S = 60.0
 _LOST_LOOKS = 10
+_LOADED_S = 30.0
 
 State = Literal["running", "ended", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which run it is. `started` is in seconds since 1970."""
+
+    scenario: str
+    run: str
+    started: float
+    version: str = ""
+    host: str = ""
+    reference: str = ""
+
+    @classmethod
+    def of(cls, meta: Mapping[str, Any]) -> About:
+        """What the facts in a run file tell."""
+        provenance, scenario = meta.get("provenance") or {}, meta["scenario"]
+        given = scenario.get("reference") or {}
+        reference = ("earlier" if "run" in given or "runs" in given else "beside") if given else ""
+        version, host = (str(provenance.get(key, "")) for key in ("soak", "host"))
+        return cls(str(scenario["name"]), str(meta["run"]), float(meta["started"]), version, host, reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,43 +59,49 @@ class Standing:
     document: Document
 
 
-def collect(page: Page, recording: Recording, standing: Standing | None, ended: bool, now: float) -> None:
-    """Add one run. `ended`: its verdict is final; `now` is in seconds since 1970."""
-    name = recording.scenario.name
+def tell_run(page: Page, about: About, state: State, heartbeat: float) -> None:
+    """Add which run it is, and whether it goes on. `heartbeat` is when it was last heard of (s since 1970)."""
+    name = about.scenario
+    page.add("soak_run_info", [name, about.run, about.version, about.host, about.reference], 1)
+    page.choose("soak_run_state", [name], STATES, state)
+    page.add("soak_run_start_timestamp_seconds", [name], about.started)
+    page.add("soak_run_heartbeat_timestamp_seconds", [name], heartbeat)
+    page.choose("soak_run_phase", [name], PHASES, "end" if state == "ended" else None)
+
+
+def tell_end(page: Page, scenario: str, ended: float, verdict: str | None, headline: str) -> None:
+    """Add how a run ended, and when (s since 1970)."""
+    page.add("soak_run_end_timestamp_seconds", [scenario], ended)
+    page.choose("soak_run_verdict", [scenario], RESULTS, verdict)
+    if headline:
+        page.add("soak_run_headline_info", [scenario, headline], 1)
+
+
+def tell_standing(page: Page, scenario: str, standing: Standing) -> None:
+    """Add what is held of a run."""
+    page.add("soak_judged_timestamp_seconds", [scenario], standing.judged)
+    tell_verdict(page, scenario, standing.document)
+
+
+def tell_present(page: Page, about: About, recording: Recording, now: float) -> None:
+    """Add a run that nobody has ended, as it is `now` (s since 1970): nothing that was measured, if it is silent."""
     heartbeat = recording.wall(recording.duration)
     silent = max(_LOST_S, _LOST_LOOKS * max(recording.scenario.probe.every, recording.scenario.interval_s))
-    state: State = "ended" if ended else "lost" if now - heartbeat > silent else "running"
-    page.add("soak_run_info", [name, *_about(recording)], 1)
-    page.choose("soak_run_state", [name], STATES, state)
-    page.add("soak_run_start_timestamp_seconds", [name], recording.started)
-    page.add("soak_run_heartbeat_timestamp_seconds", [name], heartbeat)
-    verdict = standing.document["verdict"] if ended and standing is not None else None
-    page.choose("soak_run_verdict", [name], RESULTS, verdict)
-    if ended:
-        page.add("soak_run_end_timestamp_seconds", [name], heartbeat)
-    if standing is not None:
-        page.add("soak_judged_timestamp_seconds", [name], standing.judged)
-        if ended:
-            page.add("soak_run_headline_info", [name, standing.document["headline"]], 1)
-        tell_verdict(page, name, standing.document)
-    if state == "running":
+    lost = now - heartbeat > silent
+    if not lost:
         measured = Measured(recording)
         measured.tell(page, present(recording))
         for what, count in measured.left_out.items():
-            page.add("soak_left_out", [name, what], count)
+            page.add("soak_left_out", [about.scenario, what], count)
+    tell_run(page, about, "lost" if lost else "running", heartbeat)
+    page.choose("soak_run_verdict", [about.scenario], RESULTS, None)
 
 
 def present(recording: Recording) -> Stretch:
     """The last minute of a run that goes on, without the newest interval: some worker may still owe it."""
     interval = recording.scenario.interval_s
     newest = max((y.start for s in recording.sides.values() for y in s.tallies), default=None)
-    end = recording.duration
-    if newest is not None and end - newest < max(30.0, 4 * interval):  # else the load is over
-        end = newest
-    return Stretch(max(0.0, end - WINDOW_S), end, recording.duration, 0.0)
-
-
-def _about(recording: Recording) -> list[str]:
-    provenance: Mapping[str, Any] = recording.provenance
-    reference = "beside" if "reference" in recording.sides else "earlier" if recording.scenario.reference else ""
-    return [recording.run, str(provenance.get("soak", "")), str(provenance.get("host", "")), reference]
+    now = recording.duration
+    if newest is None or now - newest > max(_LOADED_S, 4 * interval):  # there is no load: nothing is answered
+        return Stretch(now, now, now, 0.0)
+    return Stretch(max(0.0, newest - WINDOW_S), newest, now, 0.0)

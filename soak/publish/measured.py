@@ -61,7 +61,8 @@ class Measured:
     def tell(self, page: Page, stretch: Stretch) -> None:
         """Add what there was at the end of a stretch; each begins no earlier than the one before."""
         name = self.recording.scenario.name
-        page.add("soak_window_seconds", [name], stretch.end - stretch.start)
+        if stretch.end > stretch.start:
+            page.add("soak_window_seconds", [name], stretch.end - stretch.start)
         begun = [p.name for p in self.recording.phases if p.start <= stretch.now]
         over = self.recording.phases and self.recording.phases[-1].end is not None
         ended = over and stretch.now >= (self.recording.phases[-1].end or 0.0)

@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from soak.core.bins import Bins
 from soak.core.records import Recording
 from soak.core.verdict import Verdict
-from soak.publish.collect import Standing, collect
+from soak.publish.collect import About, Standing, tell_end, tell_run, tell_standing
 from soak.publish.measured import Measured, Stretch
 from soak.publish.names import FAMILIES
 from soak.publish.page import Page
@@ -22,11 +22,17 @@ from soak.publish.page import Page
 
 def openmetrics(recording: Recording, verdict: Verdict) -> str:
     """The whole run, family by family, with `# EOF` and no newline at its end."""
+    reference = "beside" if "reference" in recording.sides else "earlier" if recording.scenario.reference else ""
+    told = recording.provenance
+    about = About(
+        recording.scenario.name, recording.run, recording.started, str(told["soak"]), str(told["host"]), reference
+    )
     pages = list(_measured(recording))
-    last = Page()
-    end = recording.wall(recording.duration)
-    collect(last, recording, Standing(end, verdict.to_json()), ended=True, now=end)
-    pages.append((end, last))
+    for moment, page in pages:
+        tell_run(page, about, "ended" if page is pages[-1][1] else "running", moment)
+    end, last = pages[-1]
+    tell_end(last, about.scenario, end, verdict.verdict, verdict.headline)
+    tell_standing(last, about.scenario, Standing(end, verdict.to_json()))
     found: dict[str, list[str]] = {}
     for moment, page in pages:
         for metric in page.metrics():

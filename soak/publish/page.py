@@ -42,6 +42,14 @@ class Page:
         """Add the latencies of an endpoint so far."""
         self._histograms.setdefault(tuple(map(shown, labels)), found)
 
+    def take(self, other: Page) -> None:
+        """Add all of another page."""
+        for name, found in other._samples.items():
+            for labels, value in found.items():
+                self._samples.setdefault(name, {}).setdefault(labels, value)
+        for labels, one in other._histograms.items():
+            self._histograms.setdefault(labels, one)
+
     def samples(self, name: str) -> Mapping[tuple[str, ...], float]:
         """What was added under a name, by its labels."""
         return self._samples.get(name, {})

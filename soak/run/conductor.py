@@ -404,13 +404,13 @@ class _Conductor:
 
     def _heed(self, now: float, verdict: Verdict, sure: Certain | None) -> None:
         self.findings = verdict.candidate.findings
-        self._stand(now, verdict)
+        self._stand(verdict)
         if sure is not None and self.stopped is None:
             self.certain = sure, now + (self.looks.conclude(now) if sure.rule == "fail" else 0.0)
 
-    def _stand(self, now: float, verdict: Verdict) -> None:
+    def _stand(self, verdict: Verdict) -> None:
         """Note how the run stands, for whoever reads its file and does not judge."""
-        self.writer.set_meta(STANDING, {"at": now, "verdict": verdict.to_json()})
+        self.writer.set_meta(STANDING, {"judged": time.time(), "verdict": verdict.to_json()})
 
     def _stop_early(self, now: float, sure: Certain) -> None:
         """End the load: its verdict is certain."""
@@ -446,7 +446,7 @@ class _Conductor:
         self.writer.roll_up(min(self.now(), self.packed_until), window_length(self.scenario))
         self.writer.set_meta("finished", True)
         verdict = judge(read(self.order.run_file))
-        self._stand(self.now(), verdict)
+        self._stand(verdict)
         self.writer.set_meta("verdict", verdict.verdict)
         self.writer.set_meta("headline", verdict.headline)
         self.writer.set_meta("soak_s", verdict.soak_s)

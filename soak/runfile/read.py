@@ -50,7 +50,7 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 
 def read_standing(path: Path) -> tuple[float, dict[str, Any]] | None:
-    """How a run stood at the last look, or at its end: when (s), and a `soak.verdict/1` document; None before a look.
+    """How a run stood at its last look or its end: when (s since 1970), and a `soak.verdict/1` document; None before.
 
     Raises RunFileError.
     """
@@ -60,7 +60,7 @@ def read_standing(path: Path) -> tuple[float, dict[str, Any]] | None:
             found = json.loads(row[0]) if row is not None else None
         except (sqlite3.DatabaseError, ValueError) as error:
             raise RunFileError(f"{path}: the head of the run file is damaged: {error}") from error
-    return (float(found["at"]), found["verdict"]) if found is not None else None
+    return (float(found["judged"]), found["verdict"]) if found is not None else None
 
 
 def read_artifacts(path: Path, kind: str) -> dict[str, bytes]:
