@@ -23,7 +23,7 @@ from soak.publish.grafana.boards import boards
 from soak.publish.grafana.client import Grafana
 from soak.publish.grafana.push import apply, plan
 from soak.publish.grafana.resources import AlertRule, ContactPoint, Dashboard, DataSource, Folder, Resource
-from soak.publish.grafana.rules import rules_of
+from soak.publish.grafana.rules import rules
 
 _UID = "soak"
 """Of the folder; the data source, the contact point and the dashboards begin with it."""
@@ -62,17 +62,13 @@ url_option = click.option(
     "--scrape-interval", default="15s", show_default=True, help="With --prometheus: how often it scrapes soak."
 )
 @click.option("--data-source", metavar="UID", help="Use this data source, which is there already.")
-@click.option(
-    "--rules",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Have Grafana evaluate the alerts of this rules file of Prometheus.",
-)
+@click.option("--alerts", is_flag=True, help="Have Grafana evaluate soak's alerts; leave it away if Prometheus does.")
 @click.option(
     "--webhook",
     envvar="SOAK_GRAFANA_WEBHOOK",
     show_envvar=True,
     metavar="URL",
-    help="With --rules: a contact point that they are told to; without it, Grafana's own policy routes them.",
+    help="With --alerts: a contact point that they are told to; without it, Grafana's own policy routes them.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what differs, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -81,7 +77,7 @@ def push(
     prometheus: str | None,
     scrape_interval: str,
     data_source: str | None,
-    rules: Path | None,
+    alerts: bool,
     webhook: str | None,
     dry_run: bool,
     as_json: bool,
@@ -93,8 +89,8 @@ def push(
     """
     if prometheus is not None and data_source is not None:
         raise click.UsageError("either --prometheus or --data-source")
-    if rules is not None and prometheus is None and data_source is None:
-        raise click.UsageError("--rules needs to know the data source: --prometheus or --data-source")
+    if alerts and prometheus is None and data_source is None:
+        raise click.UsageError("--alerts needs to know the data source: --prometheus or --data-source")
     wanted: list[Resource] = [Folder(_UID, "soak")]
     source = data_source
     if prometheus is not None:
@@ -102,13 +98,10 @@ def push(
         every = round(quantity("--scrape-interval", scrape_interval, "time"))
         wanted.append(DataSource(source, "soak", prometheus, every))
     wanted += [Dashboard(model, _UID, f"soak {__version__}") for model in boards(source)]
-    if rules is not None and source is not None:
+    if alerts and source is not None:
         if webhook is not None:
             wanted.append(ContactPoint(f"{_UID}-webhook", "soak", webhook))
-        converted = rules_of(rules, _UID, source, "soak" if webhook is not None else None)
-        wanted += [AlertRule(rule) for rule in converted.rules]
-        for line in converted.lost:
-            click.echo(f"note: {line}", err=True)
+        wanted += [AlertRule(rule) for rule in rules(_UID, source, "soak" if webhook is not None else None)]
     there = _connected(url)
     click.echo(f"Grafana {there.version()} at {there.url}", err=True)
     steps = plan(there, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -22,6 +23,7 @@ from soak.core.token import read_token
 from soak.core.verdict import Verdict
 from soak.daemon import Client, Wanted
 from soak.load import Invitation, Listen
+from soak.publish import Serving
 from soak.report import (
     render,
 )
@@ -76,6 +78,8 @@ from soak.scenario import (
     show_envvar=True,
     help="Annotate the run in this Grafana as it goes.",
 )
+@click.option("--metrics", metavar="HOST:PORT", help="Serve Prometheus at /metrics while the run goes on.")
+@click.option("--metrics-token-file", type=click.Path(path_type=Path), help="What scrapers must show.")
 @click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
 @allow_host
 @runs_folder_option
@@ -84,6 +88,8 @@ def run(
     against: str | None,
     run_file: Path | None,
     annotate: str | None,
+    metrics: str | None,
+    metrics_token_file: Path | None,
     listen: str | None,
     token_file: Path | None,
     on: str | None,
@@ -102,20 +108,8 @@ def run(
 ) -> NoReturn:
     """Soak a target, judge it, and exit with the verdict."""
     if on is not None:
-        here = (
-            url,
-            rate,
-            users,
-            duration,
-            listen,
-            token_file,
-            against,
-            run_file,
-            annotate,
-            resume,
-            runs_folder,
-            *watch.values(),
-        )
+        here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder)
+        here = (*here, annotate, metrics, metrics_token_file, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
             raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
         _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
@@ -145,9 +139,14 @@ def run(
     joining: tuple[Listen, str] | None = None
     if listen is not None and token_file is not None:
         joining = Listen(*address(listen), remote_workers), read_token(token_file)
+    if metrics is None and metrics_token_file is not None:
+        raise click.UsageError("--metrics-token-file goes with --metrics")
+    door: tuple[str, int, str | None] | None = None
+    if metrics is not None:
+        door = *address(metrics), read_token(metrics_token_file) if metrics_token_file is not None else None
     if against is not None:
         loaded = compared_with(loaded, runfile.resolve(against, folder))
-    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, annotate)
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, annotate, door)
     raise SystemExit(verdict.exit_code)
 
 
@@ -225,6 +224,7 @@ def _soak(
     run_file: Path | None = None,
     past: Past | None = None,
     annotate: str | None = None,
+    door: tuple[str, int, str | None] | None = None,
 ) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
@@ -240,8 +240,22 @@ def _soak(
         raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
     listen, token = joining or (None, None)
     order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past)
-    with annotated(annotate, run_file):
+    with contextlib.ExitStack() as cleanup:
+        cleanup.enter_context(annotated(annotate, run_file))
+        serving = None
+        if door is not None:
+            host, port, shown = door
+            serving = Serving(host, port, run_file, shown)
+            cleanup.callback(serving.close)
         verdict = conduct(order, view_for(sys.stderr))
+        _tell(verdict, run_file, as_json)
+        if serving is not None:
+            serving.wait_until_seen()
+    return verdict
+
+
+def _tell(verdict: Verdict, run_file: Path, as_json: bool) -> None:
+    """Print the report, and leave the page beside the run file."""
     recording = runfile.read(run_file)
     page = run_file.with_suffix(".html")
     page.write_text(render(recording, verdict, "html"), encoding="utf-8")
@@ -249,7 +263,6 @@ def _soak(
     click.echo(f"report: {page}\nrun file: {run_file}", err=as_json)
     if as_json:
         click.echo(render(recording, verdict, "json"))
-    return verdict
 
 
 def _given(run_file: Path) -> tuple[Scenario, dict[str, Any], str, str, Path]:

@@ -1,1 +1,6 @@
 """The verdict for systems; one file a system."""
+
+from soak.publish.openmetrics import openmetrics
+from soak.publish.serving import Serving
+
+__all__ = ["Serving", "openmetrics"]

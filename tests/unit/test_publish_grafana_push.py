@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,28 +18,7 @@ from tests.unit.grafana_making import There, standin, there
 __all__ = ["standin", "there"]
 
 BOARDS = ["soak-oncall", "soak-run", "soak-reference", "soak-fleet"]
-RULES = """
-groups:
-  - name: soak
-    rules:
-      - record: soak:p99
-        expr: max(soak_latency_seconds)
-      - alert: SoakFinding
-        expr: soak_findings{severity="fail"} > 0
-        for: 90s
-        keep_firing_for: 15m
-        labels: {severity: page}
-        annotations:
-          summary: "{{ $labels.scenario }} fails: {{ $value }} findings"
-"""
 HOOK = "https://hooks.example/services/T0/very-secret"
-
-
-@pytest.fixture
-def rules(tmp_path: Path) -> Path:
-    path = tmp_path / "soak.yml"
-    path.write_text(RULES)
-    return path
 
 
 def push(url: str, *options: str, token: str = TOKEN, **env: str) -> Result:
@@ -48,8 +26,8 @@ def push(url: str, *options: str, token: str = TOKEN, **env: str) -> Result:
     return CliRunner().invoke(main, ["grafana", "push", "--url", url, *options], env=environment)
 
 
-def test_everything_is_there_afterwards_and_again_nothing_is_written(there: There, rules: Path) -> None:
-    options = ["--prometheus", "http://prometheus:9090", "--rules", str(rules), "--webhook", HOOK]
+def test_everything_is_there_afterwards_and_again_nothing_is_written(there: There) -> None:
+    options = ["--prometheus", "http://prometheus:9090", "--alerts", "--webhook", HOOK]
     first = push(there.url, *options, token=there.token)
     assert first.exit_code == 0, first.output
     grafana = there.client()
@@ -59,22 +37,23 @@ def test_everything_is_there_afterwards_and_again_nothing_is_written(there: Ther
         chosen = found["dashboard"]["templating"]["list"][0]
         assert (chosen["name"], chosen["current"]["value"]) == ("datasource", "soak-prometheus")
     assert grafana.get("/datasources/uid/soak-prometheus")["url"] == "http://prometheus:9090"
-    rule = grafana.get("/v1/provisioning/alert-rules/soak-soakfinding")
-    assert (rule["folderUID"], rule["for"]) == ("soak", "1m30s")
-    assert rule["annotations"]["summary"] == "{{ $labels.scenario }} fails: {{ $values.A.Value }} findings"
+    rule = grafana.get("/v1/provisioning/alert-rules/soak-soaktimeleft")
+    assert (rule["folderUID"], rule["for"]) == ("soak", "2m")
+    assert rule["annotations"]["next_step"].startswith("{{ $labels.advice }}")
+    assert rule["notification_settings"]["receiver"] == "soak"
     assert [p["type"] for p in grafana.get("/v1/provisioning/contact-points", {"name": "soak"})] == ["webhook"]
     versions = {uid: grafana.get(f"/dashboards/uid/{uid}")["dashboard"]["version"] for uid in BOARDS}
     again = push(there.url, *options, token=there.token)
-    assert "0 of 8 written" in again.stdout
+    assert "0 of 14 written" in again.stdout
     assert versions == {uid: grafana.get(f"/dashboards/uid/{uid}")["dashboard"]["version"] for uid in BOARDS}
 
 
-def test_what_of_the_rules_grafana_cannot_be_told_is_said(standin: StandIn, rules: Path) -> None:
-    done = push(standin.url, "--data-source", "mine", "--rules", str(rules))
-    assert "SoakFinding: keep_firing_for is left out" in done.stderr
-    assert "soak:p99 is recorded by Prometheus: it needs the file too" in done.stderr
+def test_alerts_ask_a_data_source_that_is_there_already(standin: StandIn) -> None:
+    assert push(standin.url, "--data-source", "mine", "--alerts").exit_code == 0
     assert standin.rules["soak-soakfinding"]["data"][0]["datasourceUid"] == "mine"
+    assert "notification_settings" not in standin.rules["soak-soakfinding"]
     assert standin.sources == {}
+    assert standin.points == {}
 
 
 def test_a_dry_run_writes_nothing_and_shows_what_differs(standin: StandIn) -> None:
@@ -115,14 +94,14 @@ def test_what_a_file_provisions_stops_everything_before_anything_is_written(stan
     assert {method for method, _ in standin.seen} == {"GET"}
 
 
-def test_a_provisioned_data_source_and_rule_are_left_alone_too(standin: StandIn, rules: Path) -> None:
+def test_a_provisioned_data_source_and_rule_are_left_alone_too(standin: StandIn) -> None:
     standin.sources["soak-prometheus"] = {"uid": "soak-prometheus", "name": "soak", "readOnly": True}
     done = push(standin.url, "--prometheus", "http://prometheus:9090")
     assert done.exit_code == 2
     assert "leave --prometheus away" in done.stderr
-    push(standin.url, "--data-source", "soak-prometheus", "--rules", str(rules))
+    push(standin.url, "--data-source", "soak-prometheus", "--alerts")
     standin.rules["soak-soakfinding"]["provenance"] = "file"
-    done = push(standin.url, "--data-source", "soak-prometheus", "--rules", str(rules))
+    done = push(standin.url, "--data-source", "soak-prometheus", "--alerts")
     assert done.exit_code == 2
     assert "alert rule soak-soakfinding belongs to a file" in done.stderr
 
@@ -166,8 +145,8 @@ def test_a_token_that_may_only_look_changes_nothing_and_says_so(standin: StandIn
     assert standin.folders == {}
 
 
-def test_the_webhook_is_a_secret_that_is_never_shown(standin: StandIn, rules: Path) -> None:
-    options = ["--data-source", "x", "--rules", str(rules), "--dry-run"]
+def test_the_webhook_is_a_secret_that_is_never_shown(standin: StandIn) -> None:
+    options = ["--data-source", "x", "--alerts", "--dry-run"]
     created = push(standin.url, *options, SOAK_GRAFANA_WEBHOOK=HOOK)
     push(standin.url, *options[:-1], SOAK_GRAFANA_WEBHOOK=HOOK)
     changed = push(standin.url, *options, SOAK_GRAFANA_WEBHOOK=HOOK + "-new")
@@ -181,9 +160,8 @@ def test_the_webhook_is_a_secret_that_is_never_shown(standin: StandIn, rules: Pa
 @pytest.mark.parametrize(
     "options, words",
     [
-        (["--rules", "x.yml"], "--rules needs to know the data source"),
+        (["--alerts"], "--alerts needs to know the data source"),
         (["--prometheus", "http://p", "--data-source", "x"], "either --prometheus or --data-source"),
-        (["--data-source", "x", "--rules", "none.yml"], "none.yml: cannot be read"),
         (["--prometheus", "http://p", "--scrape-interval", "soon"], "--scrape-interval"),
     ],
 )
@@ -191,12 +169,3 @@ def test_options_that_do_not_go_together_are_refused(options: list[str], words: 
     done = push("http://127.0.0.1:1", *options)
     assert done.exit_code == 2
     assert words in done.stderr
-
-
-@pytest.mark.parametrize("text", ["", "groups: 3", "groups: [{name: a, rules: [{alert: A}]}]", "{", "a: [\x00"])
-def test_a_rules_file_that_is_none_is_one_clear_error(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "rules.yml"
-    file.write_text(text)
-    done = push("http://127.0.0.1:1", "--data-source", "x", "--rules", str(file))
-    assert done.exit_code == 2
-    assert "promtool check rules" in done.stderr

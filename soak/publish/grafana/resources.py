@@ -179,7 +179,7 @@ class AlertRule:
         if found is None:
             return None
         if found.get("provenance") == "file":
-            raise _owned(self.name, "leave --rules away, or remove it there")
+            raise _owned(self.name, "leave --alerts away, or remove it there")
         return _same_keys(found, self.rule)
 
     def write(self, grafana: Grafana) -> None:
