@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +24,7 @@ from soak.core.token import read_token
 from soak.core.verdict import Verdict
 from soak.daemon import Client, Wanted
 from soak.load import Invitation, Listen
-from soak.publish import Serving
+from soak.publish import Pushing, Serving
 from soak.report import (
     render,
 )
@@ -80,6 +81,7 @@ from soak.scenario import (
 )
 @click.option("--metrics", metavar="HOST:PORT", help="Serve Prometheus at /metrics while the run goes on.")
 @click.option("--metrics-token-file", type=click.Path(path_type=Path), help="What scrapers must show.")
+@click.option("--remote-write", metavar="URL", help="Push native histograms there; token: $SOAK_REMOTE_WRITE_TOKEN.")
 @click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
 @allow_host
 @runs_folder_option
@@ -90,6 +92,7 @@ def run(
     annotate: str | None,
     metrics: str | None,
     metrics_token_file: Path | None,
+    remote_write: str | None,
     listen: str | None,
     token_file: Path | None,
     on: str | None,
@@ -109,7 +112,7 @@ def run(
     """Soak a target, judge it, and exit with the verdict."""
     if on is not None:
         here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder)
-        here = (*here, annotate, metrics, metrics_token_file, *watch.values())
+        here = (*here, metrics, metrics_token_file, remote_write, annotate, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
             raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
         _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
@@ -141,12 +144,11 @@ def run(
         joining = Listen(*address(listen), remote_workers), read_token(token_file)
     if metrics is None and metrics_token_file is not None:
         raise click.UsageError("--metrics-token-file goes with --metrics")
-    door: tuple[str, int, str | None] | None = None
-    if metrics is not None:
-        door = *address(metrics), read_token(metrics_token_file) if metrics_token_file is not None else None
+    shown = read_token(metrics_token_file) if metrics_token_file is not None else None
+    told = Told(address(metrics) if metrics is not None else None, shown, remote_write)
     if against is not None:
         loaded = compared_with(loaded, runfile.resolve(against, folder))
-    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, annotate, door)
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, told, annotate)
     raise SystemExit(verdict.exit_code)
 
 
@@ -215,6 +217,15 @@ healthy reference beside it, under the same arrivals, was left alone.
 Next: `soak init` writes a scenario for your own service."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which systems are told of a run while it goes on: where to serve metrics, what scrapers show, where to push."""
+
+    metrics: tuple[str, int] | None
+    token: str | None
+    remote_write: str | None
+
+
 def _soak(
     loaded: Loaded,
     allowed: tuple[str, ...],
@@ -223,8 +234,8 @@ def _soak(
     joining: tuple[Listen, str] | None = None,
     run_file: Path | None = None,
     past: Past | None = None,
+    told: Told | None = None,
     annotate: str | None = None,
-    door: tuple[str, int, str | None] | None = None,
 ) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
@@ -243,10 +254,13 @@ def _soak(
     with contextlib.ExitStack() as cleanup:
         cleanup.enter_context(annotated(annotate, run_file))
         serving = None
-        if door is not None:
-            host, port, shown = door
-            serving = Serving(host, port, run_file, shown)
+        if told is not None and told.metrics is not None:
+            serving = Serving(*told.metrics, run_file, told.token)
             cleanup.callback(serving.close)
+        if told is not None and told.remote_write is not None:
+            token = os.environ.get("SOAK_REMOTE_WRITE_TOKEN")
+            pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
+            cleanup.callback(pushing.close)
         verdict = conduct(order, view_for(sys.stderr))
         _tell(verdict, run_file, as_json)
         if serving is not None:

@@ -54,6 +54,10 @@ class Page:
         """What was added under a name, by its labels."""
         return self._samples.get(name, {})
 
+    def histograms(self) -> Mapping[tuple[str, ...], Histogram]:
+        """Latencies so far, by scenario, side and endpoint."""
+        return self._histograms
+
     def metrics(self) -> Iterator[Metric]:
         """All of them as prometheus_client writes them out, in the order of the list."""
         for family in FAMILIES.values():
