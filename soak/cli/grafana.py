@@ -220,8 +220,10 @@ def annotated(url: str | None, run_file: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if not run_file.exists():  # nothing was measured: there is nothing to annotate
+            follower.kill()
         try:
-            failed = follower.wait(_GRACE_S) != 0
+            failed = follower.wait(_GRACE_S) != 0 and run_file.exists()
         except subprocess.TimeoutExpired:
             failed = True
         if failed:
