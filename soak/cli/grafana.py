@@ -223,10 +223,10 @@ def annotated(url: str | None, run_file: Path) -> Iterator[None]:
         if not run_file.exists():  # nothing was measured: there is nothing to annotate
             follower.kill()
         try:
-            failed = follower.wait(_GRACE_S) != 0 and run_file.exists()
-        except subprocess.TimeoutExpired:
+            failed = follower.wait(_GRACE_S) != 0
+        except subprocess.TimeoutExpired:  # it goes on by itself
             failed = True
-        if failed:
+        if failed and run_file.exists():
             click.echo(f"Grafana has not been told of everything yet: {log} says why", err=True)
         else:
             log.unlink()

@@ -11,9 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from soak.cli import main
+from soak.cli.grafana import annotated
+from soak.core.errors import PublishError, TargetError
 from soak.core.records import Event
 from soak.publish.grafana.annotations import marks, write
 from soak.runfile import RunWriter
@@ -119,6 +122,46 @@ def test_a_run_is_followed_until_it_ends_though_grafana_is_away_for_a_while(stan
     finally:
         follower.kill()
         follower.wait()
+
+
+def ended(path: Path) -> None:
+    writer = written(path, ("warmup", "soak", "end"))
+    writer.set_meta("finished", True)
+    writer.finish()
+
+
+def test_a_run_annotates_itself_and_leaves_nothing_behind(
+    standin: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOAK_GRAFANA_TOKEN", TOKEN)
+    with annotated(standin.url, tmp_path / "made.soak"):
+        ended(tmp_path / "made.soak")
+    assert len(kinds(standin, "phase")) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["made.soak"]
+
+
+def test_an_absent_grafana_costs_a_run_nothing_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOAK_GRAFANA_TOKEN", TOKEN)
+    with annotated("http://127.0.0.1:1", tmp_path / "made.soak"):
+        ended(tmp_path / "made.soak")
+    assert "Grafana has not been told of everything yet" in capsys.readouterr().err
+    log = tmp_path / "made.grafana.log"
+    eventually(lambda: "Grafana cannot be reached" in log.read_text())  # it goes on by itself, until it gives up
+
+
+def test_a_run_that_never_began_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOAK_GRAFANA_TOKEN", TOKEN)
+    with pytest.raises(TargetError), annotated("http://127.0.0.1:1", tmp_path / "made.soak"):
+        raise TargetError("not there")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_a_token_for_grafana_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOAK_GRAFANA_TOKEN", raising=False)
+    with pytest.raises(PublishError, match="SOAK_GRAFANA_TOKEN"), annotated("http://127.0.0.1:1", tmp_path / "x.soak"):
+        raise AssertionError("it began")
 
 
 def test_a_deploy_is_a_range_with_how_it_ended(standin: StandIn) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from soak.publish import names
 from soak.publish.grafana.boards import boards
 from soak.publish.grafana.boards.__main__ import main, text
 
@@ -94,6 +95,15 @@ def test_the_linters_rules_of_queries(model: Json) -> None:
                 wrapped = rf"(rate|increase)\({name}\{{[^}}]*\}}\[\$__rate_interval\]\)"
                 assert re.search(wrapped, expr), f"{where}: target-counter-agg, target-rate-interval"
         assert not re.search(r"\b(rate|irate|increase)\([^\[]*\[(?!\$__rate_interval)", expr), where
+
+
+def test_every_name_and_label_is_one_that_soak_has() -> None:
+    known = {family.sample: {*family.labels, "job", "instance"} for family in names.FAMILIES.values()}
+    for model in MODELS.values():
+        for where, target in targets(model):
+            for name, matchers in re.findall(r"\b(soak_\w+)\{([^}]*)\}", target["expr"]):
+                assert name in known, where
+                assert set(re.findall(r'(\w+)=~?"', matchers)) <= known[name], (where, name)
 
 
 def test_quantiles_of_different_series_are_never_averaged_or_summed() -> None:

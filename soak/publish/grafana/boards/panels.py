@@ -142,7 +142,9 @@ def lines(title: str, description: str, unit: Unit, *queries: tuple[str, str], *
 def table(title: str, description: str, columns: Sequence[tuple[str, str]], *exprs: str, **more: Any) -> Panel:
     """Rows of labels and values. `columns` are (field, heading): a field is a label, or `Value #A` of a query."""
     names = dict(columns)
-    hidden = ["Time", "__name__", "job", "instance", *(f"Value #{'ABCDEF'[i]}" for i in range(len(exprs)))]
+    # Grafana names the values after their query when there are several
+    values = [f"Value #{'ABCDEF'[i]}" for i in range(len(exprs))] if len(exprs) > 1 else ["Value"]
+    hidden = ["Time", "__name__", "job", "instance", *values]
     organised = {
         "id": "organize",
         "options": {
