@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,15 @@ from soak.core.scenario import Scenario
 from soak.core.verdict import Verdict
 from soak.publish.grafana.boards import boards
 from soak.publish.openmetrics import openmetrics
-from tests.e2e.test_prometheus import ask, prometheus
+from tests.e2e.test_prometheus import ask, prometheus, until
 from tests.unit.report_making import END, MIB, recording, verdict
+from tests.unit.serving import library, serving
 
 _BEGAN = round(time.time() - END - 600)
 """A Prometheus forgets what is old."""
 _OF_THE_DAEMON = re.compile(r"soak_daemon_|soak_runs_unreadable")
 _OF_A_LOOK = re.compile(r"soak_allocations_")
-"""What a recorded run does not have: tests/e2e/test_grafana.py has a daemon and close looks."""
+"""What a recorded run does not have: the daemon below has the one, tests/e2e/test_grafana.py the other."""
 
 
 def whole() -> Recording:
@@ -84,11 +86,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def asked(server: str, expr: str) -> list[dict[str, Any]]:
-    """What a query gives over the run, with all of everything chosen; a run in hindsight has no job and instance."""
+def resolved(expr: str) -> str:
+    """A query as Prometheus sees it, with all of everything chosen."""
     names = {"__rate_interval": "5m", "span": "10m", "ago": "30m"}
-    expr = re.sub(r"\$(\w+)", lambda m: names.get(m[1], ".*"), expr)
-    return ask(server, "query_range", query=expr, start=_BEGAN, end=_BEGAN + END + 60, step=30)
+    return re.sub(r"\$(\w+)", lambda m: names.get(m[1], ".*"), expr)
+
+
+def asked(server: str, expr: str) -> list[dict[str, Any]]:
+    """What a query gives over the run; a run in hindsight has no job and instance."""
+    return ask(server, "query_range", query=resolved(expr), start=_BEGAN, end=_BEGAN + END + 60, step=30)
 
 
 def test_each_query_of_each_panel_has_data(server: str) -> None:
@@ -120,3 +126,25 @@ def test_the_finding_is_read_with_its_time_left_and_next_step(server: str) -> No
     assert growth["metric"]["severity"] == "fail"
     assert "heap" in growth["metric"]["advice"]
     assert float(growth["values"][-1][1]) > 0
+
+
+def test_what_is_of_the_daemon_is_there_while_a_run_is_queued(tmp_path: Path) -> None:
+    """Its disk is said to be too full for a run to be started: it waits for ever."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not installed")
+    library(tmp_path, shop=1)
+    exprs = {t["expr"] for m in boards() for p in m["panels"] for t in p.get("targets", ())}
+    unseen = {resolved(e) for e in exprs if _OF_THE_DAEMON.search(e)}
+    assert len(unseen) >= 6
+    with serving(tmp_path, "--min-free", "1000000 GiB") as daemon:
+        assert daemon.ask("POST", "/v1/runs", {"scenario": "shop.yaml"}).status == 201
+        scrape = f'{{job_name: soak, static_configs: [{{targets: ["127.0.0.1:{daemon.port}"]}}]}}'
+        with prometheus(tmp_path, f"global: {{scrape_interval: 1s}}\nscrape_configs: [{scrape}]\n") as url:
+
+            def all_seen() -> bool:
+                unseen.difference_update([e for e in unseen if ask(url, "query", query=e)])
+                return not unseen
+
+            until(all_seen, 60)
+            [ready] = ask(url, "query", query="soak_daemon_ready")
+            assert ready["value"][1] == "0"
