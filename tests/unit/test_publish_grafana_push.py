@@ -37,7 +37,7 @@ def test_everything_is_there_afterwards_and_again_nothing_is_written(there: Ther
         chosen = found["dashboard"]["templating"]["list"][0]
         assert (chosen["name"], chosen["current"]["value"]) == ("datasource", "soak-prometheus")
     assert grafana.get("/datasources/uid/soak-prometheus")["url"] == "http://prometheus:9090"
-    rule = grafana.get("/v1/provisioning/alert-rules/soak-soaktimeleft")
+    rule = grafana.get("/v1/provisioning/alert-rules/soak-time-left")
     assert (rule["folderUID"], rule["for"]) == ("soak", "2m")
     assert rule["annotations"]["next_step"].startswith("{{ $labels.advice }}")
     assert rule["notification_settings"]["receiver"] == "soak"
@@ -50,8 +50,8 @@ def test_everything_is_there_afterwards_and_again_nothing_is_written(there: Ther
 
 def test_alerts_ask_a_data_source_that_is_there_already(standin: StandIn) -> None:
     assert push(standin.url, "--data-source", "mine", "--alerts").exit_code == 0
-    assert standin.rules["soak-soakfinding"]["data"][0]["datasourceUid"] == "mine"
-    assert "notification_settings" not in standin.rules["soak-soakfinding"]
+    assert standin.rules["soak-finding"]["data"][0]["datasourceUid"] == "mine"
+    assert "notification_settings" not in standin.rules["soak-finding"]
     assert standin.sources == {}
     assert standin.points == {}
 
@@ -100,10 +100,10 @@ def test_a_provisioned_data_source_and_rule_are_left_alone_too(standin: StandIn)
     assert done.exit_code == 2
     assert "leave --prometheus away" in done.stderr
     push(standin.url, "--data-source", "soak-prometheus", "--alerts")
-    standin.rules["soak-soakfinding"]["provenance"] = "file"
+    standin.rules["soak-finding"]["provenance"] = "file"
     done = push(standin.url, "--data-source", "soak-prometheus", "--alerts")
     assert done.exit_code == 2
-    assert "alert rule soak-soakfinding belongs to a file" in done.stderr
+    assert "alert rule soak-finding belongs to a file" in done.stderr
 
 
 def test_a_title_that_is_taken_is_told_as_such(standin: StandIn) -> None:

@@ -180,7 +180,7 @@ class AlertRule:
             return None
         if found.get("provenance") == "file":
             raise _owned(self.name, "leave --alerts away, or remove it there")
-        return _same_keys(found, self.rule)
+        return _same_keys(found, self.rule) | {"orgID": self.rule["orgID"]}  # it has that of the token
 
     def write(self, grafana: Grafana) -> None:
         """Create it, or replace it."""

@@ -7,6 +7,7 @@ standing: a series that is gone is no all-clear.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from soak.publish.grafana.client import Json
@@ -118,7 +119,7 @@ def _rule(alert: Alert, folder: str, data_source: str, receiver: str | None) -> 
     any_value = {"type": "math", "expression": "is_number($A) || is_nan($A) || is_inf($A)"}
     above = {"evaluator": {"type": "gt", "params": [0]}}
     rule: Json = {
-        "uid": f"soak-{alert.name.lower()}",
+        "uid": re.sub(r"(?<!^)(?=[A-Z])", "-", alert.name).lower(),  # SoakTimeLeft is soak-time-left
         "orgID": 1,  # Grafana takes that of the token
         "folderUID": folder,
         "ruleGroup": "soak",

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from soak.publish.grafana.boards.panels import BAD, GOOD, UNSURE, WARN, Panel, Row, column, named, of_run, stat, table
+from soak.publish.grafana.boards.panels import (
+    BAD,
+    GOOD,
+    TO_RUN,
+    UNSURE,
+    WARN,
+    Panel,
+    Row,
+    column,
+    named,
+    of_run,
+    stat,
+    table,
+)
 
 RUN = "job, instance, scenario"
 _FINDING = f"{RUN}, side, cause, metric, endpoint"
@@ -36,6 +49,7 @@ def findings() -> Panel:
     no_limit = [{"type": "value", "options": {str(NO_LIMIT): {"text": "no limit known", "color": "text", "index": 0}}}]
     overrides = (
         column("Severity", width=90, cell=_COLORED, mappings=named(SEVERITIES)),
+        column("Scenario", links=TO_RUN),
         column("Cause", width=150),
         column("Time left", width=130, unit="s", mappings=no_limit, cell={"type": "color-text"}, steps=SOON),
         column("Next step", width=520),
@@ -88,7 +102,7 @@ def verdicts() -> Panel:
             height=6,
             overrides=(
                 column("Verdict", width=120, cell=_COLORED, mappings=named(VERDICTS)),
-                column("Scenario", width=220),
+                column("Scenario", width=220, links=TO_RUN),
             ),
         )
     )

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from soak.publish.grafana.boards.findings import RUN, SOON, TIME_LEFT, VERDICTS, glance, verdicts
-from soak.publish.grafana.boards.panels import Board, Panel, Query, Row, column, lines, named, of_run, of_scrape, table
+from soak.publish.grafana.boards.panels import (
+    TO_RUN,
+    Board,
+    Panel,
+    Query,
+    Row,
+    column,
+    lines,
+    named,
+    of_run,
+    of_scrape,
+    table,
+)
 
 _STATES = {"running": ("running", "blue"), "ended": ("ended", "text"), "lost": ("LOST", "red")}
 
@@ -27,6 +39,7 @@ def _all() -> Panel:
         place="full",
         height=9,
         overrides=(
+            column("Scenario", links=TO_RUN),
             column("State", cell=colored, mappings=named(_STATES)),
             column("Soaked", unit="s"),
             column("Of", unit="s"),

@@ -107,7 +107,8 @@ class Board:
         scenarios = f"label_values(soak_run_info{{{OF_SCRAPE}}}, scenario)"
         yield _variable("scenario", "Scenario", scenarios, every=not self.single)
         if self.endpoints:
-            yield _variable("endpoint", "Endpoint", f"label_values(soak_latency_seconds{{{OF_RUN}}}, endpoint)")
+            found = _variable("endpoint", "Endpoint", f"label_values(soak_latency_seconds{{{OF_RUN}}}, endpoint)")
+            yield found | {"current": {"text": ["(all)"], "value": ["(all)"]}}  # all of them merged, as one line
         for name, label in (("span", "Over"), ("ago", "Against, ago")) if self.spans else ():
             options = [{"text": s, "value": s, "selected": s == self.spans[0]} for s in self.spans]
             yield {
@@ -170,6 +171,15 @@ def column(heading: str, **properties: Any) -> Json:
         for k, v in properties.items()
     ]
     return {"matcher": {"id": "byName", "options": heading}, "properties": made}
+
+
+TO_RUN = [
+    {
+        "title": "This run in depth",
+        "url": "/d/soak-run?${datasource:queryparam}&var-scenario=${__value.raw}&from=${__from}&to=${__to}",
+    }
+]
+"""Where the name of a scenario leads."""
 
 
 def named(values: Mapping[str, tuple[str, str]]) -> list[Json]:

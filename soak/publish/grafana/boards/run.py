@@ -22,7 +22,7 @@ _LATENCY = (
     ),
     lines(
         "Requests", "Answers a second, by what became of them.", "reqps",
-        (f"sum by (endpoint, outcome) (rate(soak_requests_total{{$of,{_ENDPOINTS}}}[$__rate_interval]))",
+        (f"sum by (endpoint, outcome) (rate(soak_requests_total{{$of,{_CANDIDATE}}}[$__rate_interval]))",
          "{{endpoint}} {{outcome}}"),
     ),
     lines(
