@@ -14,7 +14,7 @@ from typing import Literal
 from soak.core.exposition import RISING, exposed, meaning
 from soak.core.metrics import METRICS, ONCE
 
-Kind = Literal["gauge", "counter", "histogram"]
+Kind = Literal["gauge", "counter", "summary", "histogram"]
 Room = Literal["run", "load", "target", "generator", "judge", "daemon", "exporter"]
 
 ALL = "(all)"
@@ -113,10 +113,10 @@ _ALL = [
     _counter("load", "soak_requests", (*_ENDPOINT, "outcome"), "requests answered: ok, failed or timeout"),
     _gauge("load", "soak_window_seconds", _RUN, "length of the window that quantiles and ratios are of"),
     _gauge("load", "soak_window_requests", _ENDPOINT, "requests in that window, failed ones included"),
-    _gauge("load", "soak_latency_seconds", _QUANTILE,
+    Family("soak_latency_seconds", "summary", "load", _QUANTILE,
            "exact quantiles of the window from the intended start of a request; never average or sum them"),
-    _gauge("load", "soak_service_seconds", _QUANTILE, "the same from the actual send of a request"),
-    _gauge("load", "soak_journey_seconds", ("scenario", "side", "journey", "quantile"),
+    Family("soak_service_seconds", "summary", "load", _QUANTILE, "the same from the actual send of a request"),
+    Family("soak_journey_seconds", "summary", "load", ("scenario", "side", "journey", "quantile"),
            "the same of whole journeys, without the pauses of the visitor"),
     _gauge("load", "soak_errors_ratio", _ENDPOINT, "failed and timed out requests of the window by all of it"),
     Family("soak_request_seconds", "histogram", "load", _ENDPOINT,

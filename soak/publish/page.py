@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import HistogramMetricFamily, Metric
 
 from soak.core.histogram import Histogram, highest_equivalent
 from soak.publish.names import FAMILIES, Family
@@ -65,11 +65,9 @@ class Page:
                 if self._histograms:
                     yield _histogram(family, self._histograms)
             elif found := self._samples.get(family.name):
-                made = (CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily)(
-                    family.name, family.help, labels=family.labels
-                )
+                made = Metric(family.name, family.help, family.kind)
                 for labels, value in found.items():
-                    made.add_metric(labels, value)
+                    made.add_sample(family.sample, dict(zip(family.labels, labels, strict=True)), value)
                 yield made
 
 

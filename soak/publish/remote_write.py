@@ -79,8 +79,12 @@ class Pushing:
                     self._tell(f"it answered {answer.status_code}{': ' + said if said else ''}")
                 else:
                     self._tell("")
+        except requests.Timeout:
+            self._tell("it does not answer in time")
+        except requests.ConnectionError:
+            self._tell("it cannot be reached")
         except (requests.RequestException, RunFileError) as error:
-            self._tell(f"{type(error).__name__}: {str(error)[:200]}")
+            self._tell(str(error)[:200])
 
     def _tell(self, fault: str) -> None:
         """Say what is wrong, once, and that it is over."""
