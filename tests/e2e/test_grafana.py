@@ -108,7 +108,7 @@ scrape_configs: [{{job_name: soak, static_configs: [{{targets: ["127.0.0.1:{daem
             until(all_seen, 200)
         for number in (second, first):
             daemon.ask("POST", f"/v1/runs/{number}/stop")
-        until(lambda: daemon.ask("GET", f"/v1/runs/{second}").json["state"] == "ended", 60)
+            until(lambda n=number: daemon.ask("GET", f"/v1/runs/{n}").json["state"] == "ended", 90)
     assert unseen == {}
     assert "object_leak" in causes
     until(lambda: any("cause:object_leak" in a["tags"] for a in list(standin.annotations.values())), 60)

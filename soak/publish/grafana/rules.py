@@ -27,9 +27,7 @@ _LEFT = (
 _WITH_LEFT = f"({_STANDING} * on ({_FINDING}) group_left () {_LEFT})"
 _SOON_S = 6 * 3600
 _HEARTBEAT = "soak_daemon_heartbeat_timestamp_seconds"
-_LABEL_SECONDS = (
-    "{{ if ge $values.A.Value 0.0 }}{{ humanizeDuration $values.A.Value }}{{ else }}no limit is near{{ end }}"
-)
+_TIME_LEFT = "{{ if ge $values.A.Value 0.0 }}{{ humanizeDuration $values.A.Value }}{{ else }}no limit is near{{ end }}"
 _WHERE = "{{ $labels.metric }}{{ if $labels.endpoint }} of {{ $labels.endpoint }}{{ end }} of the {{ $labels.side }}"
 
 _PLACE = "{{ if $labels.location }}{{ $labels.location }}{{ else }}not known{{ end }}"
@@ -57,7 +55,7 @@ ALERTS = (
         "2m", "warning",
         "{{ $labels.scenario }}: {{ $labels.cause }} in " + _WHERE,
         "{{ $labels.advice }}",
-        (("time_left", _LABEL_SECONDS), ("place", _PLACE)),
+        (("time_left", _TIME_LEFT), ("place", _PLACE)),
     ),
     Alert(
         "SoakTimeLeft",
@@ -66,7 +64,7 @@ ALERTS = (
         "{{ $labels.scenario }}: {{ humanizeDuration $values.A.Value }} left until {{ $labels.cause }} in " + _WHERE
         + " reaches its limit",
         "{{ $labels.advice }} Restart it in time if that cannot be mended now.",
-        (("time_left", _LABEL_SECONDS), ("place", _PLACE)),
+        (("time_left", _TIME_LEFT), ("place", _PLACE)),
     ),
     Alert(
         "SoakStackHeadroom",

@@ -19,7 +19,7 @@ OF_RUN = OF_SCRAPE + ',scenario=~"$scenario"'
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _COLUMNS = 24
 
-Unit = Literal["s", "bytes", "percentunit", "reqps", "short", "none", "dateTimeAsIso", "cores"]
+Unit = Literal["s", "bytes", "percentunit", "reqps", "short", "none"]
 Place = Literal["full", "half", "third", "quarter", "sixth"]
 _WIDTH: Mapping[Place, int] = {"full": 24, "half": 12, "third": 8, "quarter": 6, "sixth": 4}
 
@@ -210,7 +210,7 @@ def _placed(rows: Iterable[Row]) -> Iterable[Json]:
 
 
 def _panel(panel: Panel, number: int, at: Json) -> Json:
-    defaults: Json = {"unit": "short" if panel.unit == "cores" else panel.unit, **panel.defaults}
+    defaults: Json = {"unit": panel.unit, **panel.defaults}
     if panel.steps:
         defaults["thresholds"] = _thresholds(panel.steps)
         defaults.setdefault("color", {"mode": "thresholds"})
