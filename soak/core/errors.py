@@ -59,6 +59,10 @@ class WriteError(RunFileError):
     exit_code = EXIT_INVALID
 
 
+class PublishError(SoakError):
+    """A system that should be told of a run refuses what it is told, or cannot be reached."""
+
+
 class LoadError(SoakError):
     """The load generator failed; nothing can be said of the target."""
 
