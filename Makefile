@@ -7,7 +7,7 @@ PEERS  := $(VENV)/.peers
 DOCS   := $(VENV)/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test accuracy accuracy-causes stories bench-judge bench-load bench-probe check format lint types imports schema reference docs goldens clean
+.PHONY: help install demo test accuracy accuracy-causes stories chaos bench-judge bench-load bench-probe check format lint types imports schema reference docs dashboards goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench-probe: $(STAMP) ## Measure what watching costs (six minutes; see docs/perf
 bench-judge: $(STAMP) ## Measure the judge on long run files (two minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.judge
 
+chaos: $(STAMP) ## Kill every process of short runs at random, fill a disk, set a clock (20 minutes; as root; see docs/chaos.md)
+	$(BIN)/python -m benchmarks.chaos
+
 check: format lint types imports docs test ## All that CI checks
 
 format: $(STAMP) ## Check the formatting
@@ -78,6 +81,9 @@ docs: $(DOCS) ## Build the site of docs/ into build/docs; a warning is an error
 $(DOCS): $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
+
+dashboards: $(STAMP) ## Write the Grafana dashboards anew
+	$(BIN)/python -m soak.publish.grafana.boards dashboards
 
 goldens: $(STAMP) ## Write the golden reports of the tests anew
 	SOAK_UPDATE_GOLDENS=1 $(BIN)/pytest -q tests/unit -k report

@@ -28,18 +28,24 @@ html_css_files = ["wide.css"]
 html_static_path = ["_static"]
 
 _LINK = re.compile(r"^- \[[^\]]+\]\(([^)#:]+)\.md\)", re.M)
+_FOLDER = re.compile(r"\[([^\]]+)\]\((\.\./[^)#:]+)\)")
 _TREE = "\n```{{toctree}}\n:hidden:\n{options}\n{pages}\n```\n"
+_DOCS = Path(__file__).parent
 
 
 def _contents(_: Sphinx, page: str, source: list[str]) -> None:
-    """Give each list of links of the index a branch in the table of contents, and the decisions theirs."""
+    """Give each list of links of the index a branch in the table of contents, and the decisions theirs.
+
+    A folder of the repository is a link on a git host only.
+    """
+    here = (_DOCS / page).parent
+    source[0] = _FOLDER.sub(lambda link: f"`{link[1]}`" if (here / link[2]).is_dir() else link[0], source[0])
     if page == "index":
         for part in source[0].split("\n## ")[1:]:
             caption = part.partition("\n")[0]
             source[0] += _TREE.format(options=f":caption: {caption}\n", pages="\n".join(_LINK.findall(part)))
     if page == "adr/README":
-        decisions = sorted(p.stem for p in (Path(__file__).parent / "adr").glob("[0-9]*.md"))
-        source[0] += _TREE.format(options="", pages="\n".join(decisions))
+        source[0] += _TREE.format(options=":glob:\n", pages="[0-9]*")
 
 
 def setup(app: Sphinx) -> None:

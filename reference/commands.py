@@ -32,14 +32,14 @@ def page() -> str:
     )
 
 
-def _verb(name: str, verb: click.Command) -> str:
+def _verb(name: str, verb: click.Command, mark: str = "##") -> str:
     if isinstance(verb, click.Group):
-        inner = [_verb(f"{name} {n}", v) for n, v in verb.commands.items()]
-        return "\n\n".join([f"## {name}\n\n{_told(verb)}", *inner])
+        inner = [_verb(f"{name} {n}", v, mark + "#") for n, v in verb.commands.items()]
+        return "\n\n".join([f"{mark} {name}\n\n{_told(verb)}", *inner])
     context = click.Context(verb, info_name=name)
     usage = " ".join([name, *verb.collect_usage_pieces(context)])
     options = [_row(o, context) for o in verb.params if isinstance(o, click.Option) and not o.hidden]
-    parts = [f"## {name}", f"```text\n{usage}\n```", _told(verb)]
+    parts = [f"{mark} {name}", f"```text\n{usage}\n```", _told(verb)]
     if options:
         parts.append(markdown.table(("option", "", "default"), options))
     if verb.epilog:
@@ -64,8 +64,11 @@ def _row(option: click.Option, context: click.Context) -> tuple[str, str, str]:
     value = "" if option.is_flag else f" {_value(option, context)}"
     told, _, default = (option.help or "").partition("[default: ")
     known = default.rstrip("] ") or (str(option.default) if option.show_default else "")
-    needed = "required" if option.required else ""
-    return names + value, markdown.plain(told.strip()), needed or (markdown.code(known) if known else "")
+    if option.envvar is not None:
+        known = f"${option.envvar}"
+    elif option.required:
+        return names + value, markdown.plain(told.strip()), "required"
+    return names + value, markdown.plain(told.strip()), markdown.code(known) if known else ""
 
 
 def _value(option: click.Option, context: click.Context) -> str:

@@ -92,6 +92,7 @@ def test_settings_of_the_daemon_are_settings(block: Block, tmp_path: Path) -> No
 @pytest.mark.parametrize("block", blocks("sh", "console", "bash"), ids=str)
 def test_command_lines_are_understood(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("SOAK_GRAFANA_URL", "http://127.0.0.1:3000")
     for words in lines(block):
         match words:
             case ["soak", *rest]:
