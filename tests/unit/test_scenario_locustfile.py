@@ -9,6 +9,7 @@ import pytest
 from soak.core.errors import ScenarioError
 from soak.scenario import loads
 from soak.scenario.locustfile import check_user_class
+from soak.scenario.sight import sight
 from tests.unit.test_scenario_load import GOOD
 
 
@@ -55,3 +56,12 @@ def test_a_scenario_says_so_with_its_line(tmp_path: Path) -> None:
     criteria = rest[rest.index("phases:") :].replace("endpoint: browse, ", "")
     with pytest.raises(ScenarioError, match=r"t:7:15: load\.locustfile: .*did you mean Shoper\?"):
         loads(f"{head}  locustfile: locustfile.py::Shopper\n{criteria}", "t", tmp_path)
+
+
+def test_what_a_criterion_sees_is_said_to_be_shared_by_the_endpoints(tmp_path: Path) -> None:
+    written(tmp_path, "class Shopper: ...")
+    head, _, rest = GOOD.partition("  requests:\n")
+    criteria = rest[rest.index("phases:") :].replace("endpoint: browse, ", "")
+    loaded = loads(f"{head}  locustfile: locustfile.py::Shopper\n{criteria}", "t", tmp_path)
+    told = [sight(criterion, loaded.scenario, tmp_path) for criterion in loaded.scenario.criteria]
+    assert ["its own share" in text for text in told] == [True, False], told
