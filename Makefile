@@ -75,7 +75,7 @@ reference: $(STAMP) ## Write docs/reference/ anew, from the code
 	$(BIN)/python -m reference
 
 docs: $(DOCS) ## Build the site of docs/ into build/docs; a warning is an error
-	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
+	$(BIN)/sphinx-build -E -q -W --keep-going -b html docs build/docs
 	@echo "open build/docs/index.html"
 
 $(DOCS): $(STAMP)
