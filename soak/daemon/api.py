@@ -173,8 +173,12 @@ def application(house: House, rate: float, say: Callable[[str], None]) -> ASGIAp
     _add_watching(app, house)
     _add_results(app, house)
     _add_overview(app, house)
-    starts = lambda: house.ailing() is None and house.supervisor.held is None  # noqa: E731
-    add_metrics(app, house.state, starts, lambda: house.supervisor.looked)
+    add_metrics(
+        app,
+        house.state,
+        ready=lambda: house.ailing() is None and house.supervisor.held is None,
+        looked=lambda: house.supervisor.looked,
+    )
     return Guard(app, house.state, rate, lambda address: say(f"a request from {address} without a valid token"))
 
 

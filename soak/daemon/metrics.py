@@ -71,7 +71,7 @@ class Pages:
 
 
 def add_metrics(app: FastAPI, state: State, ready: Callable[[], bool], looked: Callable[[], float]) -> None:
-    """The route. `looked` tells when the supervisor last did its work (s since 1970)."""
+    """The route. `ready`: whether runs are started; `looked`: when the supervisor last did its work (s since 1970)."""
     pages = Pages()
 
     @app.get(
