@@ -10,6 +10,8 @@ from soak.core.scenario import Target
 
 JobState = Literal["queued", "running", "ended"]
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
+DAEMON = "daemon"
+"""Who does what nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Job:
 
     `verdict` is that of the run, or None where it never measured anything; `exit_code` is what `soak run` ended with,
     `reason` is its headline, or why there is none. `load` (a digest) is the same for runs that can be compared;
-    `baseline` is the job whose run file this one is compared with.
+    `baseline` is the job whose run file this one is compared with. `resumed` is how often it was taken up again in its
+    run file; one that is queued and has a run file is to be. `resumable`: it ended before its time, and can be.
     """
 
     id: int
@@ -65,6 +68,8 @@ class Job:
     pinned: bool = False
     load: str | None = None
     baseline: int | None = None
+    resumed: int = 0
+    resumable: bool = False
 
 
 def target_key(target: Target) -> str:
