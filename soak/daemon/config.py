@@ -111,7 +111,7 @@ def settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
         except tomllib.TOMLDecodeError as error:
             raise SoakError(f"{file}: {error}") from None
         data |= {k: file.parent / data[k] for k in _PATHS if isinstance(data.get(k), str)}
-    given = {k: v for k, v in flags.items() if v is not None and v != () and v is not False}
+    given = {k: v for k, v in flags.items() if v is not None and v is not False and v not in ((), [])}
     try:
         return Settings.model_validate(data | given)
     except ValidationError as error:

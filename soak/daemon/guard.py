@@ -31,7 +31,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _REFUSED_PER_S = 1.0
 _MOST_BUCKETS = 10_000
 _NOTED_PER_S = 5.0
-"""Refusals that go into the audit log: whoever knocks for days may not fill it, nor wear out the disk."""
+"""Refusals of strangers that go into the audit log: who knocks for days may not fill it, nor wear out the disk."""
 
 
 class Buckets:
@@ -114,7 +114,7 @@ class Guard:
         path = bytes(scope.get("raw_path") or b"?").decode("latin-1")  # as it was sent: no line ends in it
         asked = f"{status} {scope['method']} {path[:200]}"
         self._say("refused", f"refused {who or 'somebody unknown'} at {address}: {asked}", level=logging.WARNING)
-        if self._notes.take(""):
+        if caller is None and self._notes.take(""):
             self._unnoted += 1
             return
         more = f" (and {self._unnoted} more before it)" if self._unnoted else ""

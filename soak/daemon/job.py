@@ -10,6 +10,8 @@ from soak.core.scenario import Target
 
 JobState = Literal["queued", "running", "ended"]
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
+UPLOADED = "sha256:"
+"""How the name of an uploaded scenario begins; no file of the folder is found by such a name."""
 DAEMON = "daemon"
 """Who does what nobody asked for."""
 
@@ -28,7 +30,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for: soak `scenario` (a file of the scenarios folder).
+    """What somebody asked for: soak `scenario`, a file of the scenarios folder or what was uploaded.
 
     `targets` are the keys of what it loads. `key` is the asker's own: the same key is the same job, however often it
     is sent. `against` asks for a comparison with the last run of the same scenario that passed.
@@ -41,6 +43,11 @@ class Request:
     priority: int = 0
     key: str | None = None
     against: Literal["last_pass"] | None = None
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether a caller brought the scenario along."""
+        return self.scenario.startswith(UPLOADED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from soak.daemon.log import say
 from soak.daemon.notify import notify
 from soak.daemon.state import State, alone
 from soak.daemon.supervise import Rules, Supervisor
+from soak.daemon.uploads import Uploads
 
 _LOOK_S = 0.5
 _CLEAR_S = 60.0
@@ -167,7 +168,8 @@ def refuse_no_folder(settings: Settings) -> None:
 
 def library_of(settings: Settings) -> Library:
     """The scenarios that may be run."""
-    return Library(settings.scenarios, settings.allow_hosts)
+    uploads = Uploads(settings.uploads, settings.allow_hosts, settings.address) if settings.allow_uploads else None
+    return Library(settings.scenarios, settings.allow_hosts, uploads)
 
 
 def rules_of(settings: Settings, library: Library) -> Rules:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from soak.core.errors import SoakError
-from soak.daemon.job import Job, JobState, Process, Request
+from soak.daemon.job import UPLOADED, Job, JobState, Process, Request
 
 APPLICATION_ID = 0x534F4144  # "SOAD" in ASCII: neither a run file nor any SQLite file is taken for it
 MIGRATIONS = (
@@ -202,9 +202,16 @@ class State:
         """Keep its run file whatever retention says, or no longer."""
         self._db.execute("UPDATE job SET pinned = ? WHERE id = ?", (int(pinned), number))
 
-    def passed(self, name: str, load: str) -> list[Job]:
-        """The last runs of a scenario under this load that passed, newest first."""
-        return self._jobs("verdict = 'pass' AND name = ? AND load = ? ORDER BY id DESC LIMIT 20", name, load)
+    def passed(self, request: Request, load: str) -> list[Job]:
+        """The last runs of its scenario under this load that passed, newest first.
+
+        What callers bring along has only its own: else one could make the run that the team's are compared with.
+        """
+        same = ("scenario = ?", request.scenario) if request.uploaded else ("scenario NOT LIKE ?", f"{UPLOADED}%")
+        return self._jobs(
+            f"verdict = 'pass' AND name = ? AND load = ? AND {same[0]} ORDER BY id DESC LIMIT 20",
+            request.name, load, same[1],
+        )  # fmt: skip
 
     def with_files(self) -> list[Job]:
         """Whatever has a run file, oldest first."""

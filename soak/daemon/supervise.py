@@ -207,7 +207,7 @@ class Supervisor:
         """The last pass that this run can be compared with, if it was asked for and there is one."""
         if job.request.against is None or scenario.has_reference:
             return None
-        passed = self._state.passed(job.request.name, scenario.load)
+        passed = self._state.passed(job.request, scenario.load)
         found = next((j for j in passed if j.run_file is not None and j.run_file.is_file()), None)
         if found is None:
             text = f"no run of {job.request.name} under this load has passed yet: nothing to compare"
