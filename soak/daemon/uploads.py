@@ -167,10 +167,12 @@ class Uploads:
                     yield f"{key}.observer", _not_allowed(f"{_bracketed(side.observer.host)}:{port}")
 
     def _may(self, host: str, port: int) -> bool:
-        named = {host.lower(), _bracketed(host).lower(), f"{_bracketed(host).lower()}:{port}"}
-        if named & self._allowed:
+        host = _bracketed(host).lower()
+        if f"{host}:{port}" in self._allowed:
             return True
-        return _is_here(host) and port != self._at[1]  # the daemon's own door is no target of a stranger's
+        if _is_here(host) and port == self._at[1]:
+            return False  # the daemon's own door is no target of a stranger's
+        return _is_here(host) or not self._allowed.isdisjoint({host, host.strip("[]")})
 
     def _make_room(self, in_use: Collection[str]) -> None:
         held = {name.removeprefix(UPLOADED) for name in in_use}
@@ -217,7 +219,7 @@ def _is_here(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 

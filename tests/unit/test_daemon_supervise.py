@@ -407,6 +407,25 @@ def test_a_run_of_an_earlier_boot_goes_on(house: House) -> None:
     assert "the machine was rebooted; it goes on" in process.log_path(run_file).read_text()
 
 
+@pytest.mark.parametrize("boot,resumed", [("another boot", 1), ("", 0)])
+def test_one_that_a_shutdown_interrupted_goes_on_and_one_that_somebody_interrupted_does_not(
+    house: House, boot: str, resumed: int
+) -> None:
+    house.restarted(resumes=3)
+    house.runs(HALF, AGAIN)
+    run_file = house.folder / "runs" / "shop-1.soak"
+    runs_of(FINISHED.replace('"fail"', '"inconclusive"'))(house.folder, run_file, (), None).wait()
+    process.verdict_path(run_file).write_text(
+        '{"verdict": "inconclusive", "headline": "cut short", "interrupted": true}'
+    )
+    house.state.add(request(), START)
+    house.state.begin(1, run_file, START)
+    house.state.note_process(1, Process(boot or process.boot_id(), 2**22, 1))
+    house.supervisor.adopt()
+    job = house.ended()
+    assert (job.resumed, job.exit_code, job.resumable) == ((1, 3, False) if resumed else (0, 130, True))
+
+
 def test_one_that_ended_before_its_time_goes_on_when_it_is_asked_to(house: House) -> None:
     house.runs(HALF, AGAIN)
     house.state.add(request(), START)

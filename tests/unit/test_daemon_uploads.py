@@ -155,6 +155,9 @@ def test_what_is_no_scenario_is_refused_in_words(kept: Uploads, content: bytes) 
 
 def test_what_is_allowed_no_longer_is_not_run(kept: Uploads, tmp_path: Path) -> None:
     name, _ = kept.keep(changed("target", "url", to="http://shop.staging").replace(b"  port: 8000\n", b""), ())
+    lax = Uploads(tmp_path / "uploads", ("localhost", "[::1]"), ("127.0.0.1", 9646))
+    with pytest.raises(ScenarioError, match=r"localhost is not among"):
+        lax.keep(changed("target", to={"url": "http://localhost:9646"}), ())
     strict = Uploads(tmp_path / "uploads", (), ("127.0.0.1", 9646))
     with pytest.raises(ScenarioError, match=r"shop\.staging"):
         strict.find(name)
