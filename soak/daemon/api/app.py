@@ -3,7 +3,8 @@
     POST /v1/runs                  GET /v1/runs            GET /v1/runs/{number}
     GET  /v1/runs/{number}/events  POST .../stop           POST .../resume   PUT, DELETE .../pin
     GET  .../verdict               GET .../report          GET /v1/compare
-    GET, POST /v1/scenarios   GET /v1/calendar   GET /v1/audit      GET /healthz      GET /readyz      GET /openapi.json
+    GET, POST /v1/scenarios   GET /v1/calendar   GET /v1/audit
+    GET  /metrics    GET /healthz    GET /readyz    GET /openapi.json
 
 Handlers run on the daemon's one event loop, where the state is used too; whatever takes long is done elsewhere.
 """
@@ -17,6 +18,7 @@ from soak import __version__
 from soak.daemon import problems
 from soak.daemon.api import overview, results, runs, scenarios
 from soak.daemon.api.house import House
+from soak.daemon.metrics import add_metrics
 
 
 def application(house: House) -> FastAPI:
@@ -33,4 +35,6 @@ def application(house: House) -> FastAPI:
     results.add_results(app, house)
     scenarios.add_scenarios(app, house)
     overview.add_overview(app, house)
+    starts = lambda: house.ailing() is None and house.supervisor.held is None  # noqa: E731
+    add_metrics(app, house.state, starts, lambda: house.supervisor.looked)
     return app
