@@ -26,6 +26,8 @@ from soak import __version__
 from soak.core.errors import SoakError
 from soak.daemon import problems
 from soak.daemon.calendar import Schedule, next_due
+from soak.daemon.conditional import Conditional
+from soak.daemon.document import complete
 from soak.daemon.events import events
 from soak.daemon.guard import Guard
 from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job, JobState
@@ -164,7 +166,7 @@ def application(house: House, rate: float, say: Callable[[str], None]) -> ASGIAp
     bearer = Depends(HTTPBearer(auto_error=False))  # for the OpenAPI document: the guard has looked already
     app = FastAPI(
         title="soak serve", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False,
-        dependencies=[bearer], responses={"default": {"model": problems.Problem}},
+        dependencies=[bearer], responses=problems.FAULTS,
     )  # fmt: skip
     problems.install(app)
     _add_health(app, house)
@@ -172,7 +174,10 @@ def application(house: House, rate: float, say: Callable[[str], None]) -> ASGIAp
     _add_watching(app, house)
     _add_results(app, house)
     _add_overview(app, house)
-    return Guard(app, house.state, rate, lambda address: say(f"a request from {address} without a valid token"))
+    complete(app)
+    return Guard(
+        Conditional(app), house.state, rate, lambda address: say(f"a request from {address} without a valid token")
+    )
 
 
 def _view(house: House, job: Job) -> Run:

@@ -28,6 +28,7 @@ _BODY_S = 10.0
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _REFUSED_PER_S = 1.0
+"""So often the log tells of one address that has no token."""
 _MOST_BUCKETS = 10_000
 
 
@@ -68,6 +69,10 @@ class Guard:
             await self._inner(scope, receive, send)
             return
         headers, address = Headers(scope=scope), str((scope.get("client") or ("?",))[0])
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # a proxy that goes by the other one sees another request than this (RFC 9112, section 6.3)
+            await problem(400, "either Transfer-Encoding or Content-Length", headers=_CLOSE)(scope, receive, send)
+            return
         try:
             refusal = self._turned_away(scope, headers, address)
         except Exception as error:  # a state that cannot be read lets nobody in
@@ -92,9 +97,9 @@ class Guard:
         """The answer to whoever may not pass. Whoever may is noted in the scope."""
         caller = self._caller(headers)
         if caller is None:
-            if wait := self._strangers.take(address):
-                return _later(wait)
-            self._refused(address)
+            # a token has 256 bits: guessing is hopeless at any rate, and to be told so costs no more than to be put off
+            if not self._strangers.take(address):
+                self._refused(address)
             return problem(
                 401, "a token is needed: Authorization: Bearer TOKEN", headers={"WWW-Authenticate": "Bearer"}
             )
