@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp
@@ -28,13 +28,13 @@ from soak.daemon import problems
 from soak.daemon.calendar import Schedule, next_due
 from soak.daemon.conditional import Conditional
 from soak.daemon.document import complete
-from soak.daemon.events import events
+from soak.daemon.events import Watched, Watchers, events
 from soak.daemon.guard import Guard
 from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job, JobState
 from soak.daemon.job import Request as JobRequest
 from soak.daemon.library import Library
 from soak.daemon.process import verdict_path
-from soak.daemon.reports import MEDIA, Reports
+from soak.daemon.reports import MEDIA, Reports, page_of
 from soak.daemon.state import Deed, State
 from soak.daemon.supervise import Supervisor
 from soak.daemon.tokens import Caller
@@ -292,7 +292,7 @@ def _add_runs(app: FastAPI, house: House) -> None:
 
 
 def _add_watching(app: FastAPI, house: House) -> None:
-    watchers = [0]
+    watchers = Watchers()
 
     @app.get(
         "/v1/runs/{number}/events",
@@ -305,20 +305,11 @@ def _add_watching(app: FastAPI, house: House) -> None:
     ) -> StreamingResponse:
         """The run as it goes on, until it has ended, as server-sent events: `run`, `line` and at last `end`."""
         _job(house, number)
-        if watchers[0] >= _MOST_WATCHERS:
+        if watchers.count >= _MOST_WATCHERS:
             raise HTTPException(503, f"{_MOST_WATCHERS} watch already")
 
-        async def stream() -> AsyncIterator[str]:
-            watchers[0] += 1
-            try:
-                shown = events(lambda: house.state.job(number), lambda j: _view(house, j).model_dump_json(), last)
-                async for event in shown:
-                    yield event
-            finally:
-                watchers[0] -= 1
-
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+        shown = events(lambda: house.state.job(number), lambda j: _view(house, j).model_dump_json(), last)
+        return Watched(shown, watchers)
 
 
 def _add_results(app: FastAPI, house: House) -> None:
@@ -350,11 +341,13 @@ def _add_results(app: FastAPI, house: House) -> None:
         job = _job(house, number)
         if job.run_file is None or not job.run_file.is_file():
             raise HTTPException(404, f"run {number} has no run file" + (f": {job.reason}" if job.reason else ""))
+        headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
+        if view == "html" and (page := page_of(job.run_file)) is not None:
+            return FileResponse(page, media_type=MEDIA[view], headers=headers)
         try:
             content = await reports.make(job.run_file, view)
         except SoakError as error:
             raise HTTPException(404, str(error)) from None
-        headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
         return Response(content, media_type=MEDIA[view], headers=headers)
 
 

@@ -52,5 +52,9 @@ class Door(H11Protocol):
         self._head = self.loop.call_later(_HEAD_S, self._look)
 
     def _look(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+        if self.transport.is_closing():
+            return
+        if self.transport.get_write_buffer_size():  # it still reads the answer before: the kernel sees to that
+            self._expect()
+        elif self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
