@@ -37,7 +37,7 @@ from soak.daemon.process import verdict_path
 from soak.daemon.reports import MEDIA, Reports, page_of
 from soak.daemon.state import Deed, State
 from soak.daemon.supervise import Supervisor
-from soak.daemon.tokens import Caller
+from soak.daemon.tokens import Caller, still_let_in
 
 _MOST_OPEN = 1000
 _MOST_WATCHERS = 256
@@ -301,14 +301,19 @@ def _add_watching(app: FastAPI, house: House) -> None:
         responses=problems.refusals(404, 422, 503, also=_EVENT_STREAM),
     )
     async def watch(
-        number: Number, last: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=_LARGEST)] = 0
+        number: Number, request: Request, last: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=_LARGEST)] = 0
     ) -> StreamingResponse:
         """The run as it goes on, until it has ended, as server-sent events: `run`, `line` and at last `end`."""
         _job(house, number)
         if watchers.count >= _MOST_WATCHERS:
             raise HTTPException(503, f"{_MOST_WATCHERS} watch already")
 
-        shown = events(lambda: house.state.job(number), lambda j: _view(house, j).model_dump_json(), last)
+        caller: Caller = request.scope["caller"]
+
+        def job_now() -> Job | None:
+            return house.state.job(number) if still_let_in(caller, house.state.tokens()) else None
+
+        shown = events(job_now, lambda j: _view(house, j).model_dump_json(), last)
         return Watched(shown, watchers)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import urllib3
 
 from soak.daemon.config import STATE
 from soak.daemon.guard import ADMIN, OPEN
@@ -149,3 +150,16 @@ def test_events_of_a_run_that_has_ended_end(house: House) -> None:
     assert house.daemon.ask("GET", "/v1/runs/1/events", token=token).body.decode().startswith("event: end")
     refused(house.daemon.ask("GET", "/v1/runs/999999/events", token=token), 404)
     refused(house.daemon.ask("GET", "/v1/runs/1/events", token=token, Last_Event_ID="-1"), 422)
+
+
+def test_who_watches_is_let_go_when_the_token_is_removed(house: House) -> None:
+    with State(house.daemon.folder / "runs" / STATE) as state:
+        token = make_token(state, "guest", "read", 0.0)
+        with urllib3.PoolManager(retries=False, timeout=60) as pool:
+            stream = pool.request(
+                "GET", f"http://127.0.0.1:{house.daemon.port}/v1/runs/2/events",
+                headers={"Authorization": f"Bearer {token}"}, preload_content=False,
+            )  # fmt: skip
+            assert stream.readline() == b"event: run\n"
+            state.remove_token("guest")
+            assert b"event: end" not in stream.read()  # it comes to its end all the same
