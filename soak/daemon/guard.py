@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
@@ -16,37 +17,36 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from soak.daemon.log import Say
 from soak.daemon.problems import problem
 from soak.daemon.state import State
 from soak.daemon.tokens import LOCAL, Caller, Role, caller_of
 
-_LOG = logging.getLogger("soak.daemon")
 OPEN = ("/healthz", "/readyz")
 ADMIN = ("/v1/audit",)
 _BODY_BYTES = 64 * 1024
 _BODY_S = 10.0
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_REFUSED_PER_S = 1.0
-"""So often the log tells of one address that has no token."""
 _MOST_BUCKETS = 10_000
+_NOTED_PER_S = 5.0
+"""Refusals of strangers that go into the logs: who knocks for days may not fill them, nor wear out the disk."""
 
 
 class Buckets:
     """How often each may ask: `rate` (1/s) in the long run, twice as many at once (a token bucket each)."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
-        self._rate = rate
-        self._burst = max(1.0, 2 * rate)
+        self.rate = rate
         self._clock = clock
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, who: str) -> float:
         """Count one request: 0, or how long (s) to wait before the next is let in."""
-        now = self._clock()
-        level, since = self._levels.pop(who, (self._burst, now))
-        level = min(self._burst, level + (now - since) * self._rate)
-        wait = 0.0 if level >= 1 else (1 - level) / self._rate
+        now, burst = self._clock(), max(1.0, 2 * self.rate)
+        level, since = self._levels.pop(who, (burst, now))
+        level = min(burst, level + (now - since) * self.rate)
+        wait = 0.0 if level >= 1 else (1 - level) / self.rate
         self._levels[who] = (level - 1 if level >= 1 else level, now)
         if len(self._levels) > _MOST_BUCKETS:  # whoever was not heard of for longest has a full one again
             self._levels.popitem(last=False)
@@ -54,29 +54,34 @@ class Buckets:
 
 
 class Guard:
-    """In front of the application; `scope["caller"]` tells it who asks. `refused` hears of whoever was not let in."""
+    """In front of the application; `scope["caller"]` tells it who asks. `say` hears of whoever was not let in.
 
-    def __init__(self, inner: ASGIApp, state: State, rate: float, refused: Callable[[str], None]) -> None:
+    What is refused is in the audit log: whoever was not let in, and what nobody may or can have.
+    """
+
+    def __init__(self, inner: ASGIApp, state: State, rate: float, say: Say) -> None:
         self._inner = inner
         self._state = state
-        self._refused = refused
-        self._callers = Buckets(rate)
-        self._strangers = Buckets(_REFUSED_PER_S)
+        self._say = say
+        self.callers = Buckets(rate)
+        self._notes = Buckets(_NOTED_PER_S)
+        self._unnoted = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request pass, or answer it."""
         if scope["type"] != "http" or scope["path"] in OPEN:
             await self._inner(scope, receive, send)
             return
-        headers, address = Headers(scope=scope), str((scope.get("client") or ("?",))[0])
+        send = self._watched(scope, send)
+        headers = Headers(scope=scope)
         if "transfer-encoding" in headers and "content-length" in headers:
             # a proxy that goes by the other one sees another request than this (RFC 9112, section 6.3)
             await problem(400, "either Transfer-Encoding or Content-Length", headers=_CLOSE)(scope, receive, send)
             return
         try:
-            refusal = self._turned_away(scope, headers, address)
+            refusal = self._turned_away(scope, headers)
         except Exception as error:  # a state that cannot be read lets nobody in
-            _LOG.error("%s %s: %s: %s", scope["method"], scope["path"], type(error).__name__, error)
+            self._say("fault", f"who asks cannot be known: {type(error).__name__}: {error}", level=logging.ERROR)
             refusal = problem(503, "who asks cannot be known now; the daemon's log says more")
         if refusal is None:
             try:
@@ -93,17 +98,44 @@ class Guard:
         assert body is not None
         await self._inner(scope, _replayed(body, receive), send)
 
-    def _turned_away(self, scope: Scope, headers: Headers, address: str) -> ASGIApp | None:
+    def _watched(self, scope: Scope, send: Send) -> Send:
+        """`send`, with an eye on what is refused."""
+
+        async def watching(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+                if status in (401, 403) or (status >= 400 and status != 429 and scope["method"] not in _SAFE):
+                    self._note(scope, status)
+            await send(message)
+
+        return watching
+
+    def _note(self, scope: Scope, status: int) -> None:
+        caller = scope.get("caller")
+        if caller is None and self._notes.take(""):
+            self._unnoted += 1
+            return
+        who, address = caller.name if caller is not None else "", _address(scope)
+        path = bytes(scope.get("raw_path") or b"?").decode("latin-1")  # as it was sent: no line ends in it
+        asked = f"{status} {scope['method']} {path[:200]}"
+        self._say("refused", f"refused {who or 'somebody unknown'} at {address}: {asked}", level=logging.WARNING)
+        more = f" (and {self._unnoted} more before it)" if self._unnoted else ""
+        try:
+            self._state.note(time.time(), who, address, "refused", None, asked + more)
+            self._unnoted = 0
+        except Exception as error:  # a full disk must not turn a refusal into something else
+            self._say("fault", f"the audit log cannot be written: {error}", level=logging.ERROR)
+
+    def _turned_away(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         """The answer to whoever may not pass. Whoever may is noted in the scope."""
         caller = self._caller(headers)
         if caller is None:
             # a token has 256 bits: guessing is hopeless at any rate, and to be told so costs no more than to be put off
-            if not self._strangers.take(address):
-                self._refused(address)
             return problem(
                 401, "a token is needed: Authorization: Bearer TOKEN", headers={"WWW-Authenticate": "Bearer"}
             )
-        if wait := self._callers.take(caller.name):
+        scope["caller"] = caller
+        if wait := self.callers.take(caller.name):
             return _later(wait)
         host = headers.get("host", "")
         if caller.name == LOCAL and _hostname(f"//{host}") not in _LOCAL_HOSTS:
@@ -113,7 +145,6 @@ class Guard:
             return problem(403, "a page of another origin may not ask for this")
         if not caller.may(role := _role(scope)):
             return problem(403, f"this needs the role {role}; the token {caller.name!r} has {caller.role}")
-        scope["caller"] = caller
         return None
 
     def _caller(self, headers: Headers) -> Caller | None:
@@ -125,6 +156,10 @@ class Guard:
 
 
 _CLOSE = {"Connection": "close"}
+
+
+def _address(scope: Scope) -> str:
+    return str((scope.get("client") or ("?",))[0])
 
 
 def _role(scope: Scope) -> Role:

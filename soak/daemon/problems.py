@@ -14,8 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
 from soak.core.errors import SoakError
-
-_LOG = logging.getLogger("soak.daemon")
+from soak.daemon.log import say
 
 
 class Problem(BaseModel):
@@ -77,7 +76,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
-        _LOG.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+        text = f"{request.method} {request.url.path}: {type(error).__name__}: {error}"
+        say("fault", text, level=logging.ERROR)
         return problem(500, "a fault of the daemon itself; its log says more")
 
 
