@@ -155,9 +155,10 @@ def test_events_of_a_run_that_has_ended_end(house: House) -> None:
 def test_who_watches_is_let_go_when_the_token_is_removed(house: House) -> None:
     with State(house.daemon.folder / "runs" / STATE) as state:
         token = make_token(state, "guest", "read", 0.0)
+        job, _ = state.add(Request("shop.yaml", "shop", ("localhost:8000",), "the-run"), 0.0)
         with urllib3.PoolManager(retries=False, timeout=60) as pool:
             stream = pool.request(
-                "GET", f"http://127.0.0.1:{house.daemon.port}/v1/runs/2/events",
+                "GET", f"http://127.0.0.1:{house.daemon.port}/v1/runs/{job.id}/events",
                 headers={"Authorization": f"Bearer {token}"}, preload_content=False,
             )  # fmt: skip
             assert stream.readline() == b"event: run\n"
