@@ -385,6 +385,8 @@ def test_it_ends_in_peace_and_its_log_is_for_programs(tmp_path: Path) -> None:
     events = [line["event"] for line in lines]
     assert events[0] == "serving"
     assert events[-2:] == ["ending", "ended_itself"]
+    asked = next(line for line in lines if line["event"] == "submit")
+    assert (asked["run"], asked["message"]) == (1, "submit by local at 127.0.0.1: shop.yaml")
     alert = next(line for line in lines if line["event"] == "disk_nearly_full")
     assert (alert["level"], "must be free" in alert["message"]) == ("error", True)
 

@@ -356,6 +356,21 @@ def test_one_that_cannot_go_on_is_judged_with_the_reason(house: House) -> None:
     assert (job.reason or "").startswith("it cannot go on (soak: users.csv changed since it began): ")
 
 
+def test_the_real_resume_refuses_what_it_cannot_go_on_with(house: House) -> None:
+    house.restarted(resumes=1)
+    real = supervise.resume_run
+    house.runs(HALF)
+    house._monkeypatch.setattr(supervise, "resume_run", real)
+    house.state.add(request(), START)
+    job = house.ended()
+    assert job.resumed == 1
+    assert "it cannot go on (soak: " in (job.reason or "")
+    assert "only the same one can resume it): " in (job.reason or "")
+    assert job.run_file is not None
+    assert house.supervisor.waits_for(job) is None
+    assert process.verdict_path(job.run_file).stat().st_size > 100
+
+
 def test_one_that_was_asked_to_stop_does_not_go_on(house: House) -> None:
     house.restarted(resumes=3)
     house.runs(HALF.replace("os.kill(", "print('measured', file=sys.stderr, flush=True); signal.pause(); os.kill("))

@@ -12,6 +12,7 @@ from fastapi import Header, HTTPException, Path, Query, Request
 from soak.daemon.calendar import Schedule
 from soak.daemon.job import Job
 from soak.daemon.library import Library
+from soak.daemon.log import say
 from soak.daemon.state import State
 from soak.daemon.supervise import Supervisor
 from soak.daemon.tokens import Caller
@@ -43,10 +44,11 @@ class House:
         return job
 
     def note(self, request: Request, action: str, job: int | None, detail: str = "") -> None:
-        """Write down who asked for what."""
+        """Write down who asked for what, in the audit log and in the daemon's."""
         caller: Caller = request.scope["caller"]
         address = request.client.host if request.client is not None else "?"
         self.state.note(self.clock(), caller.name, address, action, job, detail)
+        say(action, f"{action} by {caller.name} at {address}{f': {detail}' if detail else ''}", run=job)
 
 
 Number = Annotated[int, Path(ge=1, le=LARGEST, description="the number of a run")]

@@ -148,7 +148,7 @@ def add_runs(app: FastAPI, house: House) -> None:
         job = house.job(number)
         if job.state == "ended":
             if not house.supervisor.resume(job):
-                why = "it has come to its end" if job.run_file is not None else "it has no run file"
+                why = "it has come to its end" if view(house, job).measured else "it has no run file"
                 raise HTTPException(409, f"run {number} cannot be resumed: {why}")
             house.note(request, "resume", number)
         return view(house, house.job(number))

@@ -34,6 +34,7 @@ _YAML: dict[str, Any] = {
 
 def add_scenarios(app: FastAPI, house: House) -> None:
     """The routes of scenarios."""
+    turn = asyncio.Lock()
 
     @app.get("/v1/scenarios", tags=["scenarios"], responses=problems.refusals())
     async def scenarios() -> Scenarios:
@@ -49,7 +50,9 @@ def add_scenarios(app: FastAPI, house: House) -> None:
         if uploads is None:
             raise HTTPException(403, "this daemon takes no scenarios: its admin has not allowed uploads")
         in_use = {job.request.scenario for job in house.state.open_jobs()}
-        name, scenario = await asyncio.to_thread(uploads.keep, await request.body(), in_use)
+        content = await request.body()
+        async with turn:  # two that write the same file, or make room at once, would be in each other's way
+            name, scenario = await asyncio.to_thread(uploads.keep, content, in_use)
         house.note(request, "upload", None, f"{name} ({scenario.name})")
         return Uploaded(
             scenario=name, name=scenario.name, targets=sorted({target_key(t) for t in scenario.sides.values()})
