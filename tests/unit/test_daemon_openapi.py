@@ -73,7 +73,7 @@ def schemathesis(house: House, *options: str) -> subprocess.CompletedProcess[str
 
 
 def test_every_answer_is_as_the_document_says_and_none_is_a_fault(house: House) -> None:
-    done = schemathesis(house, "--exclude-path", ENDLESS, "--exclude-path", HELD, "--max-examples", "40")
+    done = schemathesis(house, "--exclude-path", ENDLESS, "--exclude-path", HELD, "--max-examples", "20")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     tested = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
     assert tested is not None, done.stdout[-3000:]
