@@ -138,18 +138,18 @@ class Uploads:
             text = content.decode()
         except UnicodeDecodeError:
             raise ScenarioError(name, [Problem("not UTF-8 text")]) from None
-        document = parse(text, name)
+        document = parse(text, name, aliases=False)
         faults = [*_unknown(document.data, (), ""), *_variables(document.data, ())]
         if faults:  # before anything else looks at it: a check whether a file is there tells whether it is
             problems = [Problem(why, dotted(path), *document.mark(path, of_key=True)) for path, why in faults[:20]]
             raise ScenarioError(name, sorted(problems, key=lambda p: (p.line, p.column)))
         loaded = loads(text, name, self._folder)
-        if wrong := list(self._elsewhere(loaded.scenario)):
+        if wrong := list(self._beyond(loaded.scenario)):
             raise ScenarioError(name, [Problem(why, key, *document.mark(tuple(key.split(".")))) for key, why in wrong])
         return loaded
 
-    def _elsewhere(self, scenario: Scenario) -> Iterator[tuple[str, str]]:
-        """Connections that it may not open: the key, and why."""
+    def _beyond(self, scenario: Scenario) -> Iterator[tuple[str, str]]:
+        """Connections that it may not open, and more processes than the machine has room for: the key, and why."""
         for key, side in (("target", scenario.target), ("reference", scenario.beside)):
             if side is None:
                 continue
@@ -165,6 +165,9 @@ class Uploads:
                 port = parts.port or (443 if parts.scheme == "https" else 80)
                 if f"{_bracketed(side.observer.host)}:{port}".lower() not in self._allowed:
                     yield f"{key}.observer", _not_allowed(f"{_bracketed(side.observer.host)}:{port}")
+
+        if scenario.load.workers > (cores := os.cpu_count() or 1):
+            yield "load.workers", f"an uploaded scenario may have as many as there are cores: {cores}"
 
     def _may(self, host: str, port: int) -> bool:
         host = _bracketed(host).lower()

@@ -111,6 +111,7 @@ HARM: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("load", "requests", 1, "json"), {"${HOME}": 1}, "load.requests[1].json"),
     (("load", "feeds", "who", "choose"), ["${HOME}"], "load.feeds.who.choose[0]"),
     (("load", "journeys", 0, "steps", 3, "form", "token"), "${HOME}", "form.token"),
+    (("load", "workers"), 64, "load.workers"),
     (("probe", "attach"), "gdb", "probe.attach"),
     (("probe", "trim"), True, "probe.trim"),
     (("alerts",), [{"webhook": "http://evil.example"}], "alerts"),
@@ -137,14 +138,13 @@ def test_an_observer_and_a_target_that_the_admin_named_are_taken(kept: Uploads) 
     assert kept.find(name) is not None
 
 
-def test_a_merge_key_or_an_alias_brings_nothing_past_the_list(kept: Uploads) -> None:
+def test_a_merge_key_brings_nothing_past_the_list_and_no_alias_is_followed(kept: Uploads) -> None:
     text = PLAIN.replace("target: {", "target: {<<: {process: {command: id}}, ")
     with pytest.raises(ScenarioError, match=r"target\.process"):
         kept.keep(text.encode(), ())
-    with pytest.raises(ScenarioError, match=r"load\.locustfile"):
-        kept.keep(
-            PLAIN.replace("name: shop", "name: &a x.py::Y").replace("  rate", "  locustfile: *a\n  rate").encode(), ()
-        )
+    bomb = PLAIN.replace("of: anything", f"a: &a {'x' * 20_000}, b: [{'*a, ' * 8_000}]")
+    with pytest.raises(ScenarioError, match="an alias may not be in it"):
+        kept.keep(bomb.encode(), ())
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"- 1", b"name: x", b"a: !!python/object:os.system x", b"{"])
