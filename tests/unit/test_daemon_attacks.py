@@ -18,7 +18,7 @@ from soak.daemon.config import STATE
 from soak.daemon.guard import Buckets
 from soak.daemon.job import Request
 from soak.daemon.state import State
-from tests.unit.serving import Daemon, library, serving
+from tests.unit.serving import Daemon, library, serving, unread
 
 HOST = b"Host: localhost\r\n"
 SILENT = 640
@@ -44,7 +44,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         state.end(job.id, "pass", 0, "all is well", 2.0)
         state.add(Request("shop.yaml", "shop", ("localhost:8000",), "local"), 3.0)
     with serving(folder, "--min-free", "900000 TiB", "--requests", "10000/s") as served:
-        yield served
+        yield unread(served)
 
 
 def said(daemon: Daemon, sent: bytes) -> bytes:

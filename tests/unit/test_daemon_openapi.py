@@ -16,7 +16,7 @@ from soak.daemon.guard import ADMIN, OPEN
 from soak.daemon.job import Request
 from soak.daemon.state import State
 from soak.daemon.tokens import ROLES, Role, make_token
-from tests.unit.serving import Answer, Daemon, library, serving
+from tests.unit.serving import Answer, Daemon, library, serving, unread
 
 ENDLESS = "/v1/runs/{number}/events"
 HELD = "/readyz"
@@ -57,7 +57,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         state.end(job.id, "pass", 0, "all is well", 2.0)
         state.add(Request("shop.yaml", "shop", ("localhost:8000",), "the-run"), 3.0)
     with serving(folder, "--min-free", "900000 TiB", "--requests", "10000/s", "--allow-uploads") as daemon:
-        yield House(daemon, tokens)
+        yield House(unread(daemon), tokens)
 
 
 def schemathesis(house: House, *options: str) -> subprocess.CompletedProcess[str]:
