@@ -19,6 +19,7 @@ from soak.daemon.api import overview, results, runs, scenarios
 from soak.daemon.api.house import House
 from soak.daemon.conditional import Conditional
 from soak.daemon.document import complete
+from soak.daemon.metrics import add_metrics
 
 
 def application(house: House) -> FastAPI:
@@ -35,6 +36,12 @@ def application(house: House) -> FastAPI:
     results.add_results(app, house)
     scenarios.add_scenarios(app, house)
     overview.add_overview(app, house)
+    add_metrics(
+        app,
+        house.state,
+        lambda: house.ailing() is None and house.supervisor.held is None,
+        lambda: house.supervisor.looked,
+    )
     complete(app)
     app.add_middleware(Conditional)
     return app
