@@ -28,10 +28,9 @@ _BODY_BYTES = 64 * 1024
 _BODY_S = 10.0
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_REFUSED_PER_S = 1.0
 _MOST_BUCKETS = 10_000
 _NOTED_PER_S = 5.0
-"""Refusals of strangers that go into the audit log: who knocks for days may not fill it, nor wear out the disk."""
+"""Refusals of strangers that go into the logs: who knocks for days may not fill them, nor wear out the disk."""
 
 
 class Buckets:
@@ -65,7 +64,6 @@ class Guard:
         self._state = state
         self._say = say
         self.callers = Buckets(rate)
-        self._strangers = Buckets(_REFUSED_PER_S)
         self._notes = Buckets(_NOTED_PER_S)
         self._unnoted = 0
 
@@ -76,6 +74,10 @@ class Guard:
             return
         send = self._watched(scope, send)
         headers = Headers(scope=scope)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # a proxy that goes by the other one sees another request than this (RFC 9112, section 6.3)
+            await problem(400, "either Transfer-Encoding or Content-Length", headers=_CLOSE)(scope, receive, send)
+            return
         try:
             refusal = self._turned_away(scope, headers)
         except Exception as error:  # a state that cannot be read lets nobody in
@@ -110,13 +112,13 @@ class Guard:
 
     def _note(self, scope: Scope, status: int) -> None:
         caller = scope.get("caller")
+        if caller is None and self._notes.take(""):
+            self._unnoted += 1
+            return
         who, address = caller.name if caller is not None else "", _address(scope)
         path = bytes(scope.get("raw_path") or b"?").decode("latin-1")  # as it was sent: no line ends in it
         asked = f"{status} {scope['method']} {path[:200]}"
         self._say("refused", f"refused {who or 'somebody unknown'} at {address}: {asked}", level=logging.WARNING)
-        if caller is None and self._notes.take(""):
-            self._unnoted += 1
-            return
         more = f" (and {self._unnoted} more before it)" if self._unnoted else ""
         try:
             self._state.note(time.time(), who, address, "refused", None, asked + more)
@@ -128,8 +130,7 @@ class Guard:
         """The answer to whoever may not pass. Whoever may is noted in the scope."""
         caller = self._caller(headers)
         if caller is None:
-            if wait := self._strangers.take(_address(scope)):
-                return _later(wait)
+            # a token has 256 bits: guessing is hopeless at any rate, and to be told so costs no more than to be put off
             return problem(
                 401, "a token is needed: Authorization: Bearer TOKEN", headers={"WWW-Authenticate": "Bearer"}
             )

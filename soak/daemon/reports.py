@@ -20,6 +20,12 @@ MEDIA = {
 }
 
 
+def page_of(run_file: Path) -> Path | None:
+    """The page that the run made at its end, if it has ended: a file to be sent piece by piece, as it is taken."""
+    page = run_file.with_suffix(".html")
+    return page if page.is_file() else None
+
+
 class Reports:
     """Makes reports and comparisons, one at a time."""
 
@@ -28,9 +34,6 @@ class Reports:
 
     async def make(self, run_file: Path, view: str) -> bytes:
         """The report of a run file. Raises SoakError when there can be none."""
-        page = run_file.with_suffix(".html")
-        if view == "html" and page.is_file():  # the run made it at its end
-            return await asyncio.to_thread(page.read_bytes)
         return await self._made(["report", str(run_file), "--format", view], (EXIT_PASS,))
 
     async def compare(self, candidate: Path, reference: Path) -> bytes:

@@ -23,6 +23,7 @@ from soak.core.listening import Address, addresses_of, bound, check_certificate,
 from soak.daemon.api import House, application
 from soak.daemon.calendar import ASKER, due, request_key, still_waits
 from soak.daemon.config import FIXED, Settings
+from soak.daemon.door import Door
 from soak.daemon.guard import Guard
 from soak.daemon.job import DAEMON, Request
 from soak.daemon.library import Library
@@ -185,7 +186,7 @@ def _server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
             app,
-            http="h11",
+            http=Door,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -58,6 +58,11 @@ def caller_of(shown: str, tokens: Iterable[Token]) -> Caller | None:
         if hmac.compare_digest(token.digest, digest):
             found = Caller(token.name, next(role for role in ROLES if role == token.role))
     return found
+
+
+def still_let_in(caller: Caller, tokens: Collection[Token]) -> bool:
+    """Whether who was let in a while ago would be let in now: a token may have been removed, or the first one made."""
+    return caller.name in {t.name for t in tokens} if tokens else caller.name == LOCAL
 
 
 def _digest(token: str) -> bytes:

@@ -243,7 +243,7 @@ def test_the_role_decides_and_no_token_is_kept_in_clear(tmp_path: Path) -> None:
             "/x",
         ):
             wrong = daemon.ask("GET", path, token=tokens["run"][:-1])
-            assert wrong.status in (401, 429), path
+            assert wrong.status == 401, path
             assert wrong.headers["content-type"] == "application/problem+json"
         assert status("GET", "/healthz", None) == 200
         refusals = daemon.ask("GET", "/v1/audit", token=tokens["admin"]).json["entries"]
@@ -252,7 +252,7 @@ def test_the_role_decides_and_no_token_is_kept_in_clear(tmp_path: Path) -> None:
         }
         assert ("add token", "the-run, role run") in {(e["action"], e["detail"]) for e in refusals}
         assert refused(tmp_path, "--remove-token", "the-run")[0] == 0  # while it serves
-        assert status("GET", "/v1/runs", tokens["run"]) in (401, 429)
+        assert status("GET", "/v1/runs", tokens["run"]) == 401
 
 
 def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from soak import __version__
 from soak.daemon import problems
 from soak.daemon.api import overview, results, runs, scenarios
 from soak.daemon.api.house import House
+from soak.daemon.conditional import Conditional
+from soak.daemon.document import complete
 from soak.daemon.metrics import add_metrics
 
 
@@ -26,7 +28,7 @@ def application(house: House) -> FastAPI:
     bearer = Depends(HTTPBearer(auto_error=False))  # for the OpenAPI document: the guard has looked already
     app = FastAPI(
         title="soak serve", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False,
-        dependencies=[bearer], responses={"default": {"model": problems.Problem}},
+        dependencies=[bearer], responses=problems.FAULTS,
     )  # fmt: skip
     problems.install(app)
     overview.add_health(app, house)
@@ -35,6 +37,12 @@ def application(house: House) -> FastAPI:
     results.add_results(app, house)
     scenarios.add_scenarios(app, house)
     overview.add_overview(app, house)
-    starts = lambda: house.ailing() is None and house.supervisor.held is None  # noqa: E731
-    add_metrics(app, house.state, starts, lambda: house.supervisor.looked)
+    add_metrics(
+        app,
+        house.state,
+        lambda: house.ailing() is None and house.supervisor.held is None,
+        lambda: house.supervisor.looked,
+    )
+    complete(app)
+    app.add_middleware(Conditional)
     return app

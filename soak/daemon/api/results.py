@@ -7,12 +7,13 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi.responses import FileResponse
 
 from soak.core.errors import SoakError
 from soak.daemon import problems
 from soak.daemon.api.house import LARGEST, House, Number
 from soak.daemon.process import verdict_path
-from soak.daemon.reports import MEDIA, Reports
+from soak.daemon.reports import MEDIA, Reports, page_of
 
 _REPORTS: problems.Answers = {200: {"content": {kind.partition(";")[0]: {} for kind in MEDIA.values()}}}
 _PAGE_POLICY = (
@@ -54,11 +55,13 @@ def add_results(app: FastAPI, house: House) -> None:
         job = house.job(number)
         if job.run_file is None or not job.run_file.is_file():
             raise HTTPException(404, f"run {number} has no run file" + (f": {job.reason}" if job.reason else ""))
+        headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
+        if view == "html" and (page := page_of(job.run_file)) is not None:
+            return FileResponse(page, media_type=MEDIA[view], headers=headers)
         try:
             content = await reports.make(job.run_file, view)
         except SoakError as error:
             raise HTTPException(404, str(error)) from None
-        headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
         return Response(content, media_type=MEDIA[view], headers=headers)
 
     @app.get("/v1/compare", tags=["results"], responses=problems.refusals(404, 409, 422))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import FastAPI, Header, HTTPException, Request, Response
@@ -12,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from soak.daemon import problems
 from soak.daemon.api.house import LARGEST, PAGE, Before, House, Key, Limit, Number
-from soak.daemon.events import events
+from soak.daemon.events import Watched, Watchers, events
 from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job, JobState
 from soak.daemon.job import Request as JobRequest
-from soak.daemon.tokens import Caller
+from soak.daemon.tokens import Caller, still_let_in
 
 _MOST_OPEN = 1000
 _MOST_WATCHERS = 256
@@ -169,7 +168,7 @@ def add_runs(app: FastAPI, house: House) -> None:
 
 def add_watching(app: FastAPI, house: House) -> None:
     """The route that shows a run as it goes on."""
-    watchers = [0]
+    watchers = Watchers()
 
     @app.get(
         "/v1/runs/{number}/events",
@@ -178,21 +177,16 @@ def add_watching(app: FastAPI, house: House) -> None:
         responses=problems.refusals(404, 422, 503, also=_EVENT_STREAM),
     )
     async def watch(
-        number: Number, last: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=LARGEST)] = 0
+        number: Number, request: Request, last: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=LARGEST)] = 0
     ) -> StreamingResponse:
         """The run as it goes on, until it has ended, as server-sent events: `run`, `line` and at last `end`."""
         house.job(number)
-        if watchers[0] >= _MOST_WATCHERS:
+        if watchers.count >= _MOST_WATCHERS:
             raise HTTPException(503, f"{_MOST_WATCHERS} watch already")
 
-        async def stream() -> AsyncIterator[str]:
-            watchers[0] += 1
-            try:
-                shown = events(lambda: house.state.job(number), lambda j: view(house, j).model_dump_json(), last)
-                async for event in shown:
-                    yield event
-            finally:
-                watchers[0] -= 1
+        caller: Caller = request.scope["caller"]
 
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+        def job_now() -> Job | None:
+            return house.state.job(number) if still_let_in(caller, house.state.tokens()) else None
+
+        return Watched(events(job_now, lambda j: view(house, j).model_dump_json(), last), watchers)
