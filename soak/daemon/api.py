@@ -31,6 +31,7 @@ from soak.daemon.guard import Guard
 from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job, JobState
 from soak.daemon.job import Request as JobRequest
 from soak.daemon.library import Library
+from soak.daemon.pages.site import Pages
 from soak.daemon.process import verdict_path
 from soak.daemon.reports import MEDIA, Reports
 from soak.daemon.state import Deed, State
@@ -172,7 +173,8 @@ def application(house: House, rate: float, say: Callable[[str], None]) -> ASGIAp
     _add_watching(app, house)
     _add_results(app, house)
     _add_overview(app, house)
-    return Guard(app, house.state, rate, lambda address: say(f"a request from {address} without a valid token"))
+    pages = Pages(app, house.state, house.clock, house.zone, house.schedules)
+    return Guard(pages, house.state, rate, lambda address: say(f"a request from {address} without a valid token"))
 
 
 def _view(house: House, job: Job) -> Run:

@@ -2,6 +2,9 @@
 
 With tokens everyone shows one. Without any (then the daemon listens on loopback only) whoever is on this machine may do
 everything, except a page in a browser: its requests name another host or another origin.
+
+A browser shows a cookie in place of a token (pages/visits.py): for pages, and to read the API. Strangers are led to the
+login.
 """
 
 from __future__ import annotations
@@ -10,12 +13,15 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from time import monotonic
-from urllib.parse import urlsplit
+from time import monotonic, time
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from soak.daemon.pages import visits
+from soak.daemon.pages.answers import as_page
 from soak.daemon.problems import problem
 from soak.daemon.state import State
 from soak.daemon.tokens import LOCAL, Caller, Role, caller_of
@@ -32,11 +38,11 @@ _MOST_BUCKETS = 10_000
 
 
 class Buckets:
-    """How often each may ask: `rate` (1/s) in the long run, twice as many at once (a token bucket each)."""
+    """How often each may ask: `rate` (1/s) in the long run, twice as many or `most` at once (a token bucket each)."""
 
-    def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, rate: float, clock: Callable[[], float] = monotonic, most: float = 1.0) -> None:
         self._rate = rate
-        self._burst = max(1.0, 2 * rate)
+        self._burst = max(most, 2 * rate)
         self._clock = clock
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -83,14 +89,24 @@ class Guard:
                 if body is None:
                     refusal = problem(413, f"a body has at most {_BODY_BYTES // 1024} KiB", headers=_CLOSE)
         if refusal is not None:
-            await refusal(scope, receive, send)
+            await as_page(scope, refusal)(scope, receive, send)
             return
         assert body is not None
         await self._inner(scope, _replayed(body, receive), send)
 
-    def _turned_away(self, scope: Scope, headers: Headers, address: str) -> ASGIApp | None:
+    def _turned_away(self, scope: Scope, headers: Headers, address: str) -> Response | None:
         """The answer to whoever may not pass. Whoever may is noted in the scope."""
-        caller = self._caller(headers)
+        caller, path = self._caller(scope, headers), str(scope["path"])
+        if caller is None and visits.is_page(path):
+            if wait := self._callers.take(f"from {address}"):
+                return _later(wait)
+            if not visits.is_open(path):
+                wanted = path if scope["method"] in _SAFE else "/"
+                return RedirectResponse(f"/login?next={quote(wanted)}", 303)
+            if _foreign(scope, headers):
+                return problem(403, _OTHER_ORIGIN)
+            scope["caller"] = None
+            return None
         if caller is None:
             if wait := self._strangers.take(address):
                 return _later(wait)
@@ -103,18 +119,19 @@ class Guard:
         host = headers.get("host", "")
         if caller.name == LOCAL and _hostname(f"//{host}") not in _LOCAL_HOSTS:
             return problem(403, "without tokens the daemon answers to the names of this machine's loopback only")
-        origin = headers.get("origin")
-        if scope["method"] not in _SAFE and origin is not None and urlsplit(origin).netloc != host:
-            return problem(403, "a page of another origin may not ask for this")
-        if not caller.may(role := _role(scope)):
+        if _foreign(scope, headers):
+            return problem(403, _OTHER_ORIGIN)
+        if not caller.may(role := role_for(scope["method"], path)):
             return problem(403, f"this needs the role {role}; the token {caller.name!r} has {caller.role}")
         scope["caller"] = caller
         return None
 
-    def _caller(self, headers: Headers) -> Caller | None:
+    def _caller(self, scope: Scope, headers: Headers) -> Caller | None:
         tokens = self._state.tokens()
         if not tokens:
             return Caller(LOCAL, "admin")
+        if "authorization" not in headers and (scope["method"] in _SAFE or visits.is_page(str(scope["path"]))):
+            return visits.visitor(self._state, headers, time())
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         return caller_of(shown.strip(), tokens) if scheme.lower() == "bearer" else None
 
@@ -122,10 +139,20 @@ class Guard:
 _CLOSE = {"Connection": "close"}
 
 
-def _role(scope: Scope) -> Role:
-    if str(scope["path"]).rstrip("/") in ADMIN:
+_OTHER_ORIGIN = "a page of another origin may not ask for this"
+
+
+def role_for(method: str, path: str) -> Role:
+    """The role that a request needs."""
+    if path.rstrip("/") in ADMIN:
         return "admin"
-    return "read" if scope["method"] in _SAFE else "run"
+    return "read" if method in _SAFE or path in ("/login", "/logout") else "run"
+
+
+def _foreign(scope: Scope, headers: Headers) -> bool:
+    """Whether a page of another origin asks for a change; one that hides its origin does, too."""
+    origin = headers.get("origin")
+    return scope["method"] not in _SAFE and origin is not None and urlsplit(origin).netloc != headers.get("host", "")
 
 
 def _hostname(url: str) -> str | None:
@@ -135,7 +162,7 @@ def _hostname(url: str) -> str | None:
         return None
 
 
-def _later(wait: float) -> ASGIApp:
+def _later(wait: float) -> Response:
     return problem(429, "too many requests", headers={"Retry-After": str(max(1, round(wait)))})
 
 
