@@ -96,7 +96,7 @@ def part(recording: Recording, verdict: Verdict, *, going_on: bool) -> dict[str,
     return {
         "word": facts.word(verdict),
         "verdict": verdict.verdict,
-        "html": _templates().get_template("view.html").render(**shown),
+        "html": "".join(_templates().get_template(name).render(**shown) for name in ("sections.html", "view.html")),
         "data": _data(recording, verdict, drawn),
     }
 

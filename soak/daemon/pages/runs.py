@@ -19,6 +19,7 @@ from soak.daemon.job import Job
 from soak.daemon.pages import visits
 from soak.daemon.pages.answers import SAFE, page
 from soak.daemon.pages.desk import Desk, form
+from soak.daemon.pages.static import own_styles
 from soak.daemon.pages.views import View
 from soak.daemon.process import log_path
 from soak.daemon.tokens import LOCAL
@@ -43,7 +44,7 @@ class Runs:
         job = self._desk.job(request)
         run = await self._desk.have(request, f"/v1/runs/{job.id}")
         base = self._desk.state.job(job.baseline) if job.baseline is not None else None
-        return page(request, "run.html", run=run, base=base, now=self._desk.clock())
+        return page(request, "run.html", run=run, base=base, now=self._desk.clock(), plotly_styles=own_styles())
 
     async def do(self, request: Request) -> Response:
         """Stop, pin, unpin or resume it."""
@@ -147,7 +148,9 @@ def _nothing(why: str, job: Job) -> Response:
     if job.state != "ended":
         headers["Refresh-After"] = str(_SOON_S)
     told = {"why": why if job.state == "ended" else ""}
-    return Response(json.dumps(told), 404, media_type="application/json", headers=headers)
+    return Response(
+        json.dumps(told), 404 if job.state == "ended" else 202, media_type="application/json", headers=headers
+    )
 
 
 def _tail(job: Job) -> int:

@@ -63,11 +63,11 @@
   // sections that are the same stay as they are; charts stay, and are drawn anew in place
   function show(made) {
     const fresh = parsed("<div>" + made.html + "</div>").body.firstElementChild;
-    const key = (section) => section.id || "lead";
-    const before = new Map([...view.querySelectorAll(":scope > section")].map((s) => [key(s), s]));
+    const key = (section) => section.id || section.className;
+    const before = new Map([...view.querySelectorAll(":scope > section, :scope > nav")].map((s) => [key(s), s]));
     const charts = (section) => [...section.querySelectorAll("figure")].map((f) => f.className).join();
     let last = null;
-    for (const section of [...fresh.querySelectorAll(":scope > section")]) {
+    for (const section of [...fresh.querySelectorAll(":scope > section, :scope > nav")]) {
       const old = before.get(key(section));
       before.delete(key(section));
       let placed = document.adoptNode(section);
@@ -105,10 +105,10 @@
           const answer = await fetch(run + "/view", { headers: version ? { "If-None-Match": version } : {} });
           if (answer.redirected) { location.reload(); return; }
           again = Number(answer.headers.get("Refresh-After") || (answer.status >= 429 ? 10 : 0));
-          if (answer.ok) {
+          if (answer.status === 200) {
             version = answer.headers.get("ETag");
             show(await answer.json());
-          } else if (answer.status === 404) {
+          } else if (answer.status === 202 || answer.status === 404) {
             told((await answer.json()).why || "Nothing is measured yet: the target is being started.");
           }
           const going = again > 0 && state !== "ended";
@@ -160,5 +160,5 @@
   }
   document.addEventListener("visibilitychange", watch);
   watch();
-  viewing();
+  if (state !== "ended" || document.getElementById("making")) viewing();
 })();
