@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from soak.daemon.pages import visits
 from soak.daemon.pages.answers import page
 from soak.daemon.pages.desk import Desk, form
 
+_LOG = logging.getLogger("soak.daemon")
 _TRIES_PER_S = 0.2
 _WORDS = "That is no token of this daemon. Tokens begin with soak_ and were shown once, when they were made."
 
@@ -40,7 +42,7 @@ class Login:
             return answer
         begun = visits.begin(self._desk.state, given.get("token", ""), now)
         if begun is None:
-            self._desk.state.note(now, "?", address, "login refused", None, "")
+            _LOG.warning("a login from %s without a valid token", address)  # strangers must not fill the state
             return page(request, "login.html", 403, next=wanted, wrong=_WORDS)
         caller, visit = begun
         visits.end(self._desk.state, request.headers)  # whoever it was before
