@@ -87,18 +87,27 @@ def render(recording: Recording, verdict: Verdict) -> str:
 def part(recording: Recording, verdict: Verdict, *, going_on: bool) -> dict[str, Any]:
     """What is between the banner and the foot, for a page that has the style and the scripts: `html` and chart `data`.
 
-    Of a run that is going on it is what is known so far, and what to do next is only said where it fails already.
+    Of a run that is going on it is what is known so far.
     """
     drawn = charts(recording)
     shown = _shown(recording, verdict, drawn)
-    if going_on and verdict.verdict != "fail":
-        shown["next_step"] = ""
+    if going_on:
+        shown |= _so_far(recording, verdict)
     return {
         "word": facts.word(verdict),
         "verdict": verdict.verdict,
         "html": "".join(_templates().get_template(name).render(**shown) for name in ("sections.html", "view.html")),
         "data": _data(recording, verdict, drawn),
     }
+
+
+def _so_far(recording: Recording, verdict: Verdict) -> dict[str, Any]:
+    """What is said otherwise of a run that goes on: it has not ended too early, and nothing is to be done of that."""
+    soaked, planned = units.duration(round(verdict.soak_s)), units.duration(recording.scenario.phases.soak)
+    if verdict.verdict in ("fail", "invalid"):
+        return {"going_on": True, "headline": f"So far: {facts.headline(verdict)}"}
+    headline = f"So far nothing fails: {soaked} of {planned} are soaked."
+    return {"going_on": True, "headline": headline, "next_step": "", "reasons": []}
 
 
 def compared_part(found: RunsCompared) -> str:
@@ -117,6 +126,7 @@ def _shown(recording: Recording, verdict: Verdict, drawn: list[Chart]) -> dict[s
     events = [e for e in recording.events if e.kind not in _QUIET]
     names = endpoints(recording)
     return {
+        "going_on": False,
         "verdict": verdict,
         "scenario": verdict.scenario,
         "word": facts.word(verdict),

@@ -71,7 +71,7 @@ def test_a_run_that_goes_on_moves_by_itself_and_keeps_the_readers_place(daemon: 
     page = browser.new_page()
     page.goto(url(daemon, "/runs/4"))
     lead = page.locator("#view .lead")
-    expect(lead).to_contain_text("7 s of 2 min", timeout=SOON)
+    expect(lead).to_contain_text("So far nothing fails: 7 s of 2 min", timeout=SOON)
     page.get_by_text("Where this run comes from").click()
     page.evaluate("window.chart = document.getElementById('plot-memory')")
     going = daemon.folder / "runs" / "going-4.soak"
@@ -80,7 +80,7 @@ def test_a_run_that_goes_on_moves_by_itself_and_keeps_the_readers_place(daemon: 
     with log_path(going).open("a") as log:
         log.write("47 s soaked <b>so far</b>\n")
     expect(page.locator("#lines")).to_contain_text("47 s soaked <b>so far</b>", timeout=SOON)
-    expect(lead).to_contain_text("42 s of 2 min", timeout=SOON)
+    expect(lead).to_contain_text("So far nothing fails: 42 s of 2 min", timeout=SOON)
     assert page.locator("#measurement details").first.evaluate("d => d.open")
     assert page.evaluate("window.chart === document.getElementById('plot-memory')")
     page.close()
