@@ -173,8 +173,9 @@ def application(house: House, rate: float, say: Callable[[str], None]) -> ASGIAp
     _add_watching(app, house)
     _add_results(app, house)
     _add_overview(app, house)
-    pages = Pages(app, house.state, house.clock, house.zone, house.schedules)
-    return Guard(pages, house.state, rate, lambda address: say(f"a request from {address} without a valid token"))
+    return Guard(
+        Pages(app, house), house.state, rate, lambda address: say(f"a request from {address} without a valid token")
+    )
 
 
 def _view(house: House, job: Job) -> Run:

@@ -38,11 +38,11 @@ _MOST_BUCKETS = 10_000
 
 
 class Buckets:
-    """How often each may ask: `rate` (1/s) in the long run, twice as many or `most` at once (a token bucket each)."""
+    """How often each may ask: `rate` (1/s) in the long run, twice as many at once (a token bucket each)."""
 
-    def __init__(self, rate: float, clock: Callable[[], float] = monotonic, most: float = 1.0) -> None:
+    def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
         self._rate = rate
-        self._burst = max(most, 2 * rate)
+        self._burst = max(1.0, 2 * rate)
         self._clock = clock
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 

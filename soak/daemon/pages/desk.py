@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
@@ -23,16 +23,42 @@ from soak.daemon.state import State
 _LARGEST = 2**53
 
 
+class House(Protocol):
+    """What pages are told beside what the API answers. It may be told otherwise while the daemon runs."""
+
+    @property
+    def state(self) -> State:
+        """Jobs, tokens and visits."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The time (s since 1970)."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """That of the schedules."""
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """What runs by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`api` is asked within the process. `clock` tells s since 1970."""
+    """`api` is asked within the process."""
 
     api: ASGIApp
-    state: State
-    clock: Callable[[], float]
-    zone: ZoneInfo
-    schedules: tuple[Schedule, ...]
+    house: House
     views: Views = field(default_factory=Views)
+
+    @property
+    def state(self) -> State:
+        """Jobs, tokens and visits."""
+        return self.house.state
+
+    def clock(self) -> float:
+        """The time (s since 1970)."""
+        return self.house.clock()
 
     async def have(self, request: Request, path: str, **query: Any) -> Any:
         """What the API answers to a GET. Raises HTTPException where it refuses."""

@@ -65,12 +65,12 @@ class Lists:
 
     async def calendar(self, request: Request) -> Response:
         """What runs by itself, and when."""
-        now, zone = self._desk.clock(), self._desk.zone
+        now, zone = self._desk.clock(), self._desk.house.zone
         last = self._last_by_schedule()
         rows = [
             {"schedule": s, "words": CronSim(s.cron, datetime.now(zone)).explain(), "last": last.get(s.name),
              "next": next_due(s, zone, now)}
-            for s in self._desk.schedules
+            for s in self._desk.house.schedules
         ]  # fmt: skip
         return page(request, "calendar.html", rows=rows, days=self._coming(now), zone=zone, length=_DAYS)
 
@@ -97,12 +97,12 @@ class Lists:
 
     def _coming(self, now: float) -> list[tuple[datetime, list[tuple[datetime, Schedule]]]]:
         """The next occurrences, by day."""
-        here = datetime.fromtimestamp(now, self._desk.zone)
+        here = datetime.fromtimestamp(now, self._desk.house.zone)
         end = here + timedelta(days=_DAYS)
         due = sorted(
             (
                 (at, schedule)
-                for schedule in self._desk.schedules
+                for schedule in self._desk.house.schedules
                 for at in islice(CronSim(schedule.cron, here), _MOST_COMING)
                 if at < end
             ),

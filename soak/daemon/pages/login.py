@@ -14,7 +14,7 @@ from soak.daemon.pages.answers import page
 from soak.daemon.pages.desk import Desk, form
 
 _LOG = logging.getLogger("soak.daemon")
-_TRIES_PER_S = 0.2
+_TRIES_PER_S = 1.0
 _WORDS = "That is no token of this daemon. Tokens begin with soak_ and were shown once, when they were made."
 
 
@@ -23,7 +23,7 @@ class Login:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._tries = Buckets(_TRIES_PER_S, most=5.0)
+        self._tries = Buckets(_TRIES_PER_S)
 
     async def show(self, request: Request) -> Response:
         """The page that asks for a token."""
@@ -36,14 +36,14 @@ class Login:
         given = await form(request)
         address = _address(request)
         wanted, now = _local(given.get("next", "")), self._desk.clock()
-        if wait := self._tries.take(address):
-            answer = page(request, "login.html", 429, next=wanted, wrong=f"Too many tries: wait {wait:.0f} s.")
-            answer.headers["Retry-After"] = str(max(1, round(wait)))
-            return answer
         begun = visits.begin(self._desk.state, given.get("token", ""), now)
         if begun is None:
+            wait = self._tries.take(address)
             _LOG.warning("a login from %s without a valid token", address)  # strangers must not fill the state
-            return page(request, "login.html", 403, next=wanted, wrong=_WORDS)
+            answer = page(request, "login.html", 429 if wait else 403, next=wanted, wrong=_WORDS)
+            if wait:
+                answer.headers["Retry-After"] = str(max(1, round(wait)))
+            return answer
         caller, visit = begun
         visits.end(self._desk.state, request.headers)  # whoever it was before
         self._desk.state.note(now, caller.name, address, "login", None, "")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,15 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from soak.daemon.calendar import Schedule
 from soak.daemon.pages.answers import problem_page
-from soak.daemon.pages.desk import Desk
+from soak.daemon.pages.desk import Desk, House
 from soak.daemon.pages.lists import Lists
 from soak.daemon.pages.login import Login
 from soak.daemon.pages.runs import Runs
 from soak.daemon.pages.static import static
 from soak.daemon.pages.visits import is_page
-from soak.daemon.state import State
 
 _LOG = logging.getLogger("soak.daemon")
 
@@ -29,11 +25,9 @@ _LOG = logging.getLogger("soak.daemon")
 class Pages:
     """Answers what is asked of pages, and hands everything else to the API."""
 
-    def __init__(
-        self, api: ASGIApp, state: State, clock: Callable[[], float], zone: ZoneInfo, schedules: tuple[Schedule, ...]
-    ) -> None:
+    def __init__(self, api: ASGIApp, house: House) -> None:
         self._api = api
-        desk = Desk(api, state, clock, zone, schedules)
+        desk = Desk(api, house)
         login, lists, runs = Login(desk), Lists(desk), Runs(desk)
         self._site = Starlette(
             routes=[
