@@ -63,6 +63,7 @@ from soak.scenario import (
 @click.option(
     "--on", metavar="URL", help="Have `soak serve` there run FILE of its own folder; $SOAK_TOKEN is the token."
 )
+@click.option("--upload", is_flag=True, help="With --on: FILE is here; bring it along, if the daemon allows uploads.")
 @click.option("--priority", type=click.IntRange(-100, 100), help="With --on: higher is sooner.  [default: 0]")
 @click.option("--request-key", metavar="KEY", help="With --on: the same key again is the same run.  [default: random]")
 @click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
@@ -78,6 +79,7 @@ def run(
     listen: str | None,
     token_file: Path | None,
     on: str | None,
+    upload: bool,
     priority: int | None,
     request_key: str | None,
     remote_workers: int,
@@ -95,10 +97,13 @@ def run(
     if on is not None:
         here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
-            raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
-        _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
-    if priority is not None or request_key is not None:
-        raise click.UsageError("--priority and --request-key go with --on")
+            raise click.UsageError(
+                "--on goes with FILE, --upload, --priority, --request-key and --json, and nothing else"
+            )
+        content = _content(file) if upload else None
+        _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex, content), as_json)
+    if priority is not None or request_key is not None or upload:
+        raise click.UsageError("--upload, --priority and --request-key go with --on")
     if sum(given is not None for given in (file, url, resume)) != 1:
         raise click.UsageError("either a scenario FILE, --url or --resume is needed")
     if url is None and (rate or users or duration or any(v is not None for v in watch.values())):
@@ -127,6 +132,13 @@ def run(
         loaded = compared_with(loaded, runfile.resolve(against, folder))
     verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past)
     raise SystemExit(verdict.exit_code)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SoakError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def _run_on(url: str, wanted: Wanted, as_json: bool) -> NoReturn:

@@ -29,11 +29,12 @@ _TIMEOUT = urllib3.Timeout(connect=10, read=60)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to ask for. `key` makes asking again the same run."""
+    """What to ask for. `key` makes asking again the same run. `content` is the scenario itself, to be brought along."""
 
     scenario: str
     priority: int
     key: str
+    content: bytes | None = None
 
 
 class Client:
@@ -70,7 +71,11 @@ class Client:
         return self._asked("GET", f"/v1/runs/{number}/report?format=text").decode()
 
     def _submitted(self, wanted: Wanted) -> dict[str, Any]:
-        body = json.dumps({"scenario": wanted.scenario, "priority": wanted.priority}).encode()
+        name = wanted.scenario
+        if wanted.content is not None:
+            kind = {"Content-Type": "application/yaml"}
+            name = json.loads(self._asked("POST", "/v1/scenarios", wanted.content, kind, patient=False))["scenario"]
+        body = json.dumps({"scenario": name, "priority": wanted.priority}).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": wanted.key}
         found: dict[str, Any] = json.loads(self._asked("POST", "/v1/runs", body, headers, patient=False))
         return found

@@ -13,8 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from soak.core.errors import SoakError
-
-_LOG = logging.getLogger("soak.daemon")
+from soak.daemon.log import say
 
 
 class Problem(BaseModel):
@@ -70,5 +69,6 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
-        _LOG.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+        text = f"{request.method} {request.url.path}: {type(error).__name__}: {error}"
+        say("fault", text, level=logging.ERROR)
         return problem(500, "a fault of the daemon itself; its log says more")

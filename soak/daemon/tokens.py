@@ -16,6 +16,7 @@ from typing import Literal, get_args
 
 from soak.core.errors import SoakError
 from soak.daemon.calendar import ASKER
+from soak.daemon.job import DAEMON
 from soak.daemon.state import State, Token
 
 Role = Literal["read", "run", "admin"]
@@ -24,7 +25,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 LOCAL = "local"
 """Whoever comes from this machine while there is no token at all."""
 _PREFIX = "soak_"
-_TAKEN = (LOCAL, ASKER)
+_TAKEN = (LOCAL, ASKER, DAEMON)
 
 
 @dataclass(frozen=True, slots=True)
