@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from soak.daemon.config import STATE
 from soak.daemon.job import Request
@@ -25,6 +26,8 @@ from tests.unit.test_runfile import write
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ODD = "<script>document.title='owned'</script>"
 SAID = "<img src=x onerror=\"document.title='owned'\"> \x1b[31m"
+SOON_MS = 90_000
+"""The machine is shared: a generous limit for whatever comes by itself."""
 _FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage"
@@ -104,10 +107,18 @@ class Console:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
 
+def new_page(browser: Browser, **options: Any) -> Page:
+    """A page that waits for as long as a busy machine needs."""
+    context: BrowserContext = browser.new_context(**options)
+    context.set_default_timeout(SOON_MS)
+    return context.new_page()
+
+
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=SOON_MS)
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=_FLAGS.split())
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=_FLAGS.split(), timeout=SOON_MS)
         try:
             yield browser
         finally:
