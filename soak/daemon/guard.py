@@ -2,6 +2,9 @@
 
 With tokens everyone shows one. Without any (then the daemon listens on loopback only) whoever is on this machine may do
 everything, except a page in a browser: its requests name another host or another origin.
+
+A browser shows a cookie in place of a token (pages/visits.py): for pages, and to read the API. Strangers are led to the
+login.
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soak.daemon.log import Say
+from soak.daemon.pages import visits
+from soak.daemon.pages.answers import as_page
 from soak.daemon.problems import problem
 from soak.daemon.state import State
 from soak.daemon.tokens import LOCAL, Caller, Role, caller_of
@@ -93,7 +99,7 @@ class Guard:
                 if body is None:
                     refusal = problem(413, f"a body has at most {_BODY_BYTES // 1024} KiB", headers=_CLOSE)
         if refusal is not None:
-            await refusal(scope, receive, send)
+            await as_page(scope, refusal)(scope, receive, send)
             return
         assert body is not None
         await self._inner(scope, _replayed(body, receive), send)
@@ -126,9 +132,19 @@ class Guard:
         except Exception as error:  # a full disk must not turn a refusal into something else
             self._say("fault", f"the audit log cannot be written: {error}", level=logging.ERROR)
 
-    def _turned_away(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+    def _turned_away(self, scope: Scope, headers: Headers) -> Response | None:
         """The answer to whoever may not pass. Whoever may is noted in the scope."""
-        caller = self._caller(headers)
+        caller, path = self._caller(scope, headers), str(scope["path"])
+        if caller is None and visits.is_page(path):
+            if wait := self.callers.take(f"from {_address(scope)}"):
+                return _later(wait)
+            if not visits.is_open(path):
+                wanted = path if scope["method"] in _SAFE else "/"
+                return RedirectResponse(f"/login?next={quote(wanted)}", 303)
+            if _foreign(scope, headers):
+                return problem(403, _OTHER_ORIGIN)
+            scope["caller"] = None
+            return None
         if caller is None:
             # a token has 256 bits: guessing is hopeless at any rate, and to be told so costs no more than to be put off
             return problem(
@@ -140,17 +156,18 @@ class Guard:
         host = headers.get("host", "")
         if caller.name == LOCAL and _hostname(f"//{host}") not in _LOCAL_HOSTS:
             return problem(403, "without tokens the daemon answers to the names of this machine's loopback only")
-        origin = headers.get("origin")
-        if scope["method"] not in _SAFE and origin is not None and urlsplit(origin).netloc != host:
-            return problem(403, "a page of another origin may not ask for this")
-        if not caller.may(role := _role(scope)):
+        if _foreign(scope, headers):
+            return problem(403, _OTHER_ORIGIN)
+        if not caller.may(role := role_for(scope["method"], path)):
             return problem(403, f"this needs the role {role}; the token {caller.name!r} has {caller.role}")
         return None
 
-    def _caller(self, headers: Headers) -> Caller | None:
+    def _caller(self, scope: Scope, headers: Headers) -> Caller | None:
         tokens = self._state.tokens()
         if not tokens:
             return Caller(LOCAL, "admin")
+        if "authorization" not in headers and (scope["method"] in _SAFE or visits.is_page(str(scope["path"]))):
+            return visits.visitor(self._state, headers, time.time())
         scheme, _, shown = headers.get("authorization", "").partition(" ")
         return caller_of(shown.strip(), tokens) if scheme.lower() == "bearer" else None
 
@@ -162,10 +179,20 @@ def _address(scope: Scope) -> str:
     return str((scope.get("client") or ("?",))[0])
 
 
-def _role(scope: Scope) -> Role:
-    if str(scope["path"]).rstrip("/") in ADMIN:
+_OTHER_ORIGIN = "a page of another origin may not ask for this"
+
+
+def role_for(method: str, path: str) -> Role:
+    """The role that a request needs."""
+    if path.rstrip("/") in ADMIN:
         return "admin"
-    return "read" if scope["method"] in _SAFE else "run"
+    return "read" if method in _SAFE or path in ("/login", "/logout") else "run"
+
+
+def _foreign(scope: Scope, headers: Headers) -> bool:
+    """Whether a page of another origin asks for a change; one that hides its origin does, too."""
+    origin = headers.get("origin")
+    return scope["method"] not in _SAFE and origin is not None and urlsplit(origin).netloc != headers.get("host", "")
 
 
 def _hostname(url: str) -> str | None:
@@ -175,7 +202,7 @@ def _hostname(url: str) -> str | None:
         return None
 
 
-def _later(wait: float) -> ASGIApp:
+def _later(wait: float) -> Response:
     return problem(429, "too many requests", headers={"Retry-After": str(max(1, round(wait)))})
 
 

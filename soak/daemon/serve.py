@@ -29,6 +29,7 @@ from soak.daemon.job import DAEMON, Request
 from soak.daemon.library import Library
 from soak.daemon.log import say
 from soak.daemon.notify import notify
+from soak.daemon.pages.site import Pages
 from soak.daemon.state import State, alone
 from soak.daemon.supervise import Rules, Supervisor
 from soak.daemon.uploads import Uploads
@@ -66,7 +67,7 @@ class _Daemon:
         self._fault: str | None = None
         zone = ZoneInfo(settings.time_zone)
         self._house = House(state, self._supervisor, library, settings.schedules, zone, time.time, lambda: self._fault)
-        self._guard = Guard(application(self._house), state, settings.requests, say)
+        self._guard = Guard(Pages(application(self._house), self._house), state, settings.requests, say)
 
     async def run(self, doors: list[socket.socket]) -> None:
         """Serve at `doors` until a signal."""

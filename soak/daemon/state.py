@@ -56,6 +56,9 @@ MIGRATIONS = (
     ALTER TABLE job ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE job ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE visit (digest BLOB PRIMARY KEY, token BLOB NOT NULL, until REAL NOT NULL);
+    """,
 )
 """Each brings a state of the version before it one further; what is here is never changed, only added to."""
 
@@ -248,6 +251,26 @@ class State:
     def remove_token(self, name: str) -> bool:
         """Let one no longer in; False when there is none of that name."""
         return self._db.execute("DELETE FROM token WHERE name = ?", (name,)).rowcount > 0
+
+    # visits: a browser that showed a token
+
+    def add_visit(self, digest: bytes, token: bytes, until: float, now: float) -> None:
+        """Let a browser in without its token (a digest) until then; those that are over are forgotten."""
+        self._db.execute("DELETE FROM visit WHERE until <= ?", (now,))
+        self._db.execute("INSERT INTO visit VALUES (?, ?, ?)", (digest, token, until))
+
+    def visit(self, digest: bytes, now: float) -> Token | None:
+        """The token that a browser showed, while the visit lasts and the token is there."""
+        row = self._db.execute(
+            "SELECT t.name, t.role, t.digest, t.made_at FROM visit v JOIN token t ON t.digest = v.token "
+            "WHERE v.digest = ? AND v.until > ?",
+            (digest, now),
+        ).fetchone()
+        return Token(*row) if row is not None else None
+
+    def end_visit(self, digest: bytes) -> None:
+        """It is over."""
+        self._db.execute("DELETE FROM visit WHERE digest = ?", (digest,))
 
     # audit
 
