@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,12 +17,14 @@ import click
 
 from soak import runfile
 from soak.cli.app import address, allow_host, runs_folder_option, verb
+from soak.cli.grafana import annotated
 from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
 from soak.core.scenario import Scenario, Target
 from soak.core.token import read_token
 from soak.core.verdict import Verdict
 from soak.daemon import Client, Wanted
 from soak.load import Invitation, Listen
+from soak.publish import Pushing, Serving
 from soak.report import (
     render,
 )
@@ -30,6 +34,7 @@ from soak.run import (
     conduct,
     scenario_of,
     serve,
+    serve_forever,
     take_up,
     view_for,
 )
@@ -68,6 +73,16 @@ from soak.scenario import (
 @click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
 @click.option("--against", metavar="RUN", help="Compare with this earlier run; for a scenario without a reference.")
+@click.option(
+    "--annotate",
+    metavar="URL",
+    envvar="SOAK_ANNOTATE",
+    show_envvar=True,
+    help="Annotate the run in this Grafana as it goes.",
+)
+@click.option("--metrics", metavar="HOST:PORT", help="Serve Prometheus at /metrics while the run goes on.")
+@click.option("--metrics-token-file", type=click.Path(path_type=Path), help="What scrapers must show.")
+@click.option("--remote-write", metavar="URL", help="Push native histograms there; token: $SOAK_REMOTE_WRITE_TOKEN.")
 @click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
 @allow_host
 @runs_folder_option
@@ -75,6 +90,10 @@ def run(
     file: Path | None,
     against: str | None,
     run_file: Path | None,
+    annotate: str | None,
+    metrics: str | None,
+    metrics_token_file: Path | None,
+    remote_write: str | None,
     listen: str | None,
     token_file: Path | None,
     on: str | None,
@@ -93,7 +112,8 @@ def run(
 ) -> NoReturn:
     """Soak a target, judge it, and exit with the verdict."""
     if on is not None:
-        here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder, *watch.values())
+        here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder)
+        here = (*here, metrics, metrics_token_file, remote_write, annotate, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
             raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
         _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
@@ -123,9 +143,13 @@ def run(
     joining: tuple[Listen, str] | None = None
     if listen is not None and token_file is not None:
         joining = Listen(*address(listen), remote_workers), read_token(token_file)
+    if metrics is None and metrics_token_file is not None:
+        raise click.UsageError("--metrics-token-file goes with --metrics")
+    shown = read_token(metrics_token_file) if metrics_token_file is not None else None
+    told = Told(address(metrics) if metrics is not None else None, shown, remote_write)
     if against is not None:
         loaded = compared_with(loaded, runfile.resolve(against, folder))
-    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past)
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, told, annotate)
     raise SystemExit(verdict.exit_code)
 
 
@@ -149,14 +173,18 @@ def _run_on(url: str, wanted: Wanted, as_json: bool) -> NoReturn:
     default=".",
     help="Where the files are that the scenario names.",
 )
+@click.option("--forever", is_flag=True, help="Wait for the next run when one has ended, and for the first as long.")
 @allow_host
-def worker(master: str, token_file: Path, name: str | None, folder: Path, allowed: tuple[str, ...]) -> None:
-    """Generate load for a run on another machine, until that run ends."""
+def worker(
+    master: str, token_file: Path, name: str | None, folder: Path, forever: bool, allowed: tuple[str, ...]
+) -> None:
+    """Generate load for a run on another machine, until that run ends (`--forever`: and then for the next one)."""
     host, port = address(master)
     invitation = Invitation(
         host, port, read_token(token_file), name or socket.gethostname(), local=False, folder=str(folder.resolve())
     )
-    serve(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
+    work = serve_forever if forever else serve
+    work(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
 
 
 @verb("soak demo")
@@ -194,6 +222,15 @@ healthy reference beside it, under the same arrivals, was left alone.
 Next: `soak init` writes a scenario for your own service."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which systems are told of a run while it goes on: where to serve metrics, what scrapers show, where to push."""
+
+    metrics: tuple[str, int] | None
+    token: str | None
+    remote_write: str | None
+
+
 def _soak(
     loaded: Loaded,
     allowed: tuple[str, ...],
@@ -202,6 +239,8 @@ def _soak(
     joining: tuple[Listen, str] | None = None,
     run_file: Path | None = None,
     past: Past | None = None,
+    told: Told | None = None,
+    annotate: str | None = None,
 ) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
@@ -217,7 +256,25 @@ def _soak(
         raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
     listen, token = joining or (None, None)
     order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past)
-    verdict = conduct(order, view_for(sys.stderr))
+    with contextlib.ExitStack() as cleanup:
+        cleanup.enter_context(annotated(annotate, run_file))
+        serving = None
+        if told is not None and told.metrics is not None:
+            serving = Serving(*told.metrics, run_file, told.token)
+            cleanup.callback(serving.close)
+        if told is not None and told.remote_write is not None:
+            token = os.environ.get("SOAK_REMOTE_WRITE_TOKEN")
+            pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
+            cleanup.callback(pushing.close)
+        verdict = conduct(order, view_for(sys.stderr))
+        _tell(verdict, run_file, as_json)
+        if serving is not None:
+            serving.wait_until_seen()
+    return verdict
+
+
+def _tell(verdict: Verdict, run_file: Path, as_json: bool) -> None:
+    """Print the report, and leave the page beside the run file."""
     recording = runfile.read(run_file)
     page = run_file.with_suffix(".html")
     page.write_text(render(recording, verdict, "html"), encoding="utf-8")
@@ -225,7 +282,6 @@ def _soak(
     click.echo(f"report: {page}\nrun file: {run_file}", err=as_json)
     if as_json:
         click.echo(render(recording, verdict, "json"))
-    return verdict
 
 
 def _given(run_file: Path) -> tuple[Scenario, dict[str, Any], str, str, Path]:

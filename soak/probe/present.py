@@ -6,39 +6,18 @@ A value is shown until a newer one comes, since costly looks are rare, but not b
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from time import process_time
+from time import process_time, time
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
-from soak.core.metrics import METRICS
+from soak.core.exposition import RISING, exposed, meaning
 from soak.core.records import Event, Sample
 from soak.probe.message import TARGET
-
-_RISING = (
-    "process.cpu_seconds",
-    "process.minor_faults",
-    "process.major_faults",
-    "process.restarts",
-    "probe.cpu_seconds",
-    "agent.cpu_seconds",
-    "agent.recursion_errors",
-    "gc.collections",
-    "gc.full_collections",
-    "gc.uncollectable",
-    "host.oom_kills",
-)
-_SUFFIX = {"bytes": "bytes", "ratio": "ratio", "time": "seconds"}
-_UNIT = (
-    (re.compile(r"memory\.|cgroup\.memory|stack\.(limit|thread_limit)|host\.memory|python\.live"), "bytes"),
-    (re.compile(r"host\.psi_"), "ratio"),
-)
-"""Of values that are no metric of a criterion."""
 
 
 class Present:
@@ -48,6 +27,7 @@ class Present:
         self._values: dict[str, dict[str, float]] = {"host": {}, TARGET: {}}
         self._happened: Counter[str] = Counter()
         self._looks = 0
+        self._looked = 0.0
         self._lock = threading.Lock()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -58,6 +38,7 @@ class Present:
         """Take in a look."""
         with self._lock:
             self._looks += 1
+            self._looked = time()
             alive = any("process.processes" in s.values for s in samples if s.source == TARGET)
             renewed = False
             for event in events:
@@ -79,9 +60,11 @@ class Present:
         """The values as prometheus_client's registry asks for them."""
         with self._lock:
             values = {**self._values["host"], **self._values[TARGET]}
-            happened, looks, alive = dict(self._happened), self._looks, self.alive
+            happened, looks, looked, alive = dict(self._happened), self._looks, self._looked, self.alive
         yield GaugeMetricFamily("soak_target_up", "whether the watched process is there", value=float(alive))
         yield CounterMetricFamily("soak_observer_looks", "looks taken", value=looks)
+        name = "soak_observer_heartbeat_timestamp_seconds"
+        yield GaugeMetricFamily(name, "when it last looked", value=looked)
         yield CounterMetricFamily("soak_observer_cpu_seconds", "CPU time of the observer itself", value=process_time())
         events = CounterMetricFamily("soak_observer_events", "what happened, by its kind", labels=["kind"])
         for kind, count in sorted(happened.items()):
@@ -92,12 +75,5 @@ class Present:
 
 
 def _family(name: str, value: float) -> Metric:
-    known = METRICS.get(name)
-    base = "soak_" + re.sub(r"[^a-z0-9]+", "_", name.lower())
-    meaning = known.meaning if known is not None else f"{name}, as it was seen"
-    if name in _RISING:
-        return CounterMetricFamily(base, meaning, value=value)
-    unit = _SUFFIX.get(known.dimension) if known is not None else None
-    if unit is None:
-        unit = next((u for pattern, u in _UNIT if pattern.match(name)), None)
-    return GaugeMetricFamily(f"{base}_{unit}" if unit else base, meaning, value=value)
+    family = CounterMetricFamily if name in RISING else GaugeMetricFamily
+    return family(exposed(name), meaning(name), value=value)

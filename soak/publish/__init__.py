@@ -1,1 +1,7 @@
 """The verdict for systems; one file a system."""
+
+from soak.publish.openmetrics import openmetrics
+from soak.publish.remote_write import Pushing
+from soak.publish.serving import Serving
+
+__all__ = ["Pushing", "Serving", "openmetrics"]
