@@ -108,7 +108,8 @@ class Event:
     door, door_lost, door_back, torn, note; artefact (`bytes` and `files` of what is installed); stopped_early (the
     verdict was certain: `rule`, `look`, `upto` in s, `reasons`, and `saved`, the load in s that was left out); agent
     (one has answered), attach (a debugger, before and after), inspection (a close look: what it found, and `from` and
-    `to` in s), trim (`before` and `after` in bytes).
+    `to` in s), trim (`before` and `after` in bytes); alert_sent, alert_delayed and alert_lost (what became of an alert
+    at a receiver: `receiver`, `fingerprint`, `status`, `tries`).
     """
 
     t: float

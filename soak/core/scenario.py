@@ -1,7 +1,6 @@
 """The Scenario: what a soak will do and what it is judged by; pydantic models of the YAML contract.
 
-Every key of the contract is here from the start. One whose feature comes later is refused with
-"not supported yet": a key that is silently ignored would let a run pass a criterion nobody checked.
+Unknown keys are refused: one that is silently ignored would let a run pass a criterion nobody checked.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from soak.core.alerting import AlertTo
 from soak.core.criterion import Criterion
 from soak.core.load import Load
 from soak.core.metrics import METRICS
-from soak.core.model import Duration, Later, Model, Rate
+from soak.core.model import Duration, Model, Rate
 from soak.core.pattern import Burst, Curve, curve_of
 from soak.core.scrape import Scrape
 
@@ -357,7 +357,9 @@ class Scenario(Model):
         Field(description="end the run when this verdict is certain; default: never"),
     ] = None
     cost: Annotated[Cost | None, Field(description="what a regression costs at this scale")] = None
-    alerts: Later = None
+    alerts: Annotated[
+        list[AlertTo], Field(default_factory=list, max_length=16, description="who is told of findings while it runs")
+    ]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -129,6 +129,7 @@ def _judge(
         comparison=answer.comparison,
         notes=(
             *gap_notes(whole),
+            *_untold(whole),
             *remarks(candidate),
             *causes_recovery.recovery_notes(candidate),
             *_seen(candidate, result, ended),
@@ -145,6 +146,13 @@ def _interrupted(recording: Recording) -> bool:
     """Whether it was interrupted, and not resumed since."""
     kinds = [e.kind for e in recording.events if e.kind in ("interrupted", "resumed")]
     return kinds[-1:] == ["interrupted"]
+
+
+def _untold(recording: Recording) -> list[str]:
+    """That somebody who should have been told of a finding was not."""
+    lost = [e.text for e in recording.events if e.kind == "alert_lost"]
+    more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+    return [f"an alert could not be delivered: {lost[0]}{more}"] if lost else []
 
 
 def _side_verdict(side: Side) -> SideVerdict:

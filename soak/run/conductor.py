@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import tempfile
 import time
@@ -29,9 +30,10 @@ from soak.core.errors import LoadError
 from soak.core.records import Event, PhaseName
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, Verdict
-from soak.judge import EARLIER, Certain, Look, judge, judge_live, planned, settled_s
+from soak.judge import EARLIER, HARD, Certain, Look, judge, judge_live, planned, settled_s
 from soak.load import Fleet, Listen, Plan, digests
 from soak.probe import HostProbe
+from soak.publish import Alerts, Told
 from soak.run.account import close_account
 from soak.run.artefact import size_of
 from soak.run.clocks import Clocks
@@ -128,6 +130,8 @@ class _Conductor:
         self.cleanup.enter_context(self._interruptible())
         self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
         self.earlier = earlier_runs(scenario, self.order.folder, self.order.run_file.parent)
+        self.alerts = Alerts(scenario, self.order.run_file, HARD, os.environ)
+        self.cleanup.callback(self.alerts.close)
         past = self.past
         if past is not None:
             self.writer = past.writer
@@ -320,6 +324,7 @@ class _Conductor:
             self._show(now)
         self.looks.tick(now, self.phase, self.findings)
         self._live_look(now)
+        self._tell_alerts(self.alerts.told(), now)
         if self.certain is not None and self.stopped is None and now >= self.certain[1]:
             self._stop_early(now, self.certain[0])
         time.sleep(_TICK_S)
@@ -403,6 +408,7 @@ class _Conductor:
 
     def _heed(self, now: float, verdict: Verdict, sure: Certain | None) -> None:
         self.findings = verdict.candidate.findings
+        self.alerts.look(verdict)
         if sure is not None and self.stopped is None:
             self.certain = sure, now + (self.looks.conclude(now) if sure.rule == "fail" else 0.0)
 
@@ -426,6 +432,7 @@ class _Conductor:
             self._sample(self.now())
 
     def _close(self, begin: float, until: float) -> Verdict:
+        over = self.now()
         for fleet in self.fleets:
             close_account(self.writer, self.order.run_file, self.scenario, self.order.folder, fleet, begin, until)
             fleet.close()
@@ -440,12 +447,23 @@ class _Conductor:
         self.writer.roll_up(min(self.now(), self.packed_until), window_length(self.scenario))
         self.writer.set_meta("finished", True)
         verdict = judge(read(self.order.run_file))
+        told = self.alerts.end(verdict)
+        self._tell_alerts(told, over)
+        if any(t.kind == "alert_lost" for t in told):
+            verdict = judge(read(self.order.run_file))  # which tells of it, whenever it is asked
         self.writer.set_meta("verdict", verdict.verdict)
         self.writer.set_meta("headline", verdict.headline)
         self.writer.set_meta("soak_s", verdict.soak_s)
         self.looker.shutdown(cancel_futures=True)
         self.writer.finish()
         return verdict
+
+    def _tell_alerts(self, told: list[Told], at: float) -> None:
+        """Write down what became of alerts; what is told after the end belongs to the end."""
+        for one in told:
+            a = one.alert
+            data = {"receiver": one.receiver, "fingerprint": a.fingerprint, "status": a.status, "tries": one.tries}
+            self._event(Event(at, one.kind, a.labels.get("side"), one.text, data))
 
     def _phase(self, name: PhaseName, at: float, end: float = math.inf) -> None:
         self.phase = name
