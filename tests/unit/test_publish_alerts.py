@@ -15,6 +15,7 @@ from tests.unit.alerting import Listener, listener
 from tests.unit.report_making import MEMORY, verdict
 
 ROOT = Path(__file__).parents[2]
+NO_CAUSES = ("run_fail", "run_invalid", "run_inconclusive", "run_lost", "daemon_silent")
 ENVIRON = {"SECRET": "k"}
 
 
@@ -129,4 +130,4 @@ def test_the_run_alert_lapses_after_an_hour_and_says_what_to_do() -> None:
 
 def test_every_cause_has_its_place_in_the_runbook() -> None:
     anchors = re.findall(r"^### ([a-z_]+)$", (ROOT / RUNBOOK).read_text(), re.M)
-    assert sorted(anchors) == sorted([*ADVICE, "run_fail", "run_invalid", "run_inconclusive"])
+    assert sorted(anchors) == sorted([*ADVICE, *NO_CAUSES])
