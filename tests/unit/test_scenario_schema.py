@@ -54,7 +54,8 @@ def test_the_template_explains_every_key_that_is_supported():
         models.Scenario, models.Command, models.Target, models.Tls, models.Observer, models.Load, models.Phases,
         models.BurstPhase, models.Probe, models.Allocations, Scrape,
         models.Criterion, models.Cost, models.AlertTo, traffic.Request, traffic.Journey, traffic.Step,
-        traffic.Capture, traffic.Think, traffic.Lognormal, traffic.Feed, traffic.Auth, traffic.Basic, traffic.FilePart, Pattern, RateStep,
+        traffic.Capture, traffic.Think,
+        traffic.Lognormal, traffic.Feed, traffic.Auth, traffic.Basic, traffic.FilePart, Pattern, RateStep,
     ):  # fmt: skip
         for key in keys(model):
             assert f"{key}:" in text or f"{key}," in text, f"{model.__name__}.{key}"
