@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from soak.core.alerting import AlertTo
+from soak.core.budget import ALERTS_S
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, SideVerdict, Verdict
 from soak.publish.alert import Alert, of_finding, of_run
@@ -16,9 +17,6 @@ from soak.publish.alertmanager import Alertmanager
 from soak.publish.courier import Courier, Receiver, Told
 from soak.publish.holding import Holding, Key, key_of
 from soak.publish.webhook import Webhook
-
-PATIENCE_S = 20.0
-"""How long a run that is over waits for its last alerts to be delivered."""
 
 
 class Alerts:
@@ -62,7 +60,7 @@ class Alerts:
         """What became of alerts since this was asked last."""
         return [told for courier in self._couriers for told in courier.told()]
 
-    def end(self, verdict: Verdict, patience: float = PATIENCE_S) -> list[Told]:
+    def end(self, verdict: Verdict, patience: float = ALERTS_S) -> list[Told]:
         """Tell how the run ended, and wait for that to be delivered, for `patience` s at most."""
         if not self._couriers:
             return []

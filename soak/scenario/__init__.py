@@ -1,5 +1,6 @@
 """YAML to Scenario, with errors that name file, line, column and key."""
 
+from soak.scenario.budget import fitted, told
 from soak.scenario.data import refuse_unset
 from soak.scenario.explain import explain
 from soak.scenario.flags import from_flags
@@ -13,6 +14,7 @@ __all__ = [
     "Loaded",
     "compared_with",
     "explain",
+    "fitted",
     "from_access_logs",
     "from_flags",
     "from_har",
@@ -25,4 +27,5 @@ __all__ = [
     "refuse_unreachable",
     "refuse_unset",
     "template",
+    "told",
 ]
