@@ -22,6 +22,8 @@ from soak.scenario.sight import sight
 _FLOORS = {"idle_before": 5.0, "warmup": 10.0, "soak": 60.0, "burst": 10.0, "recovery": 30.0, "idle_after": 5.0}
 """The least of each phase (s): in less of it the judge sees nothing. One that is shorter by itself stays as it is."""
 
+_WARMUP_SHARE = 0.1
+
 
 def fitted(loaded: Loaded, budget: float) -> Loaded:
     """The scenario cut to `budget` seconds, its limits on growth kept as rates; itself if it fits as it is.
@@ -34,8 +36,10 @@ def fitted(loaded: Loaded, budget: float) -> Loaded:
     if sum(asked.values()) <= room:
         return loaded
     floors = {name: min(length, _FLOORS[name]) for name, length in asked.items()}
+    # what has to warm up takes its time whatever the soak is cut to, and would look like growth in it
+    floors["warmup"] = min(asked["warmup"], max(_FLOORS["warmup"], _WARMUP_SHARE * room))
     if scenario.probe.attach is not None:
-        floors["warmup"] = min(asked["warmup"], ATTACH_WARMUP_S)
+        floors["warmup"] = max(floors["warmup"], min(asked["warmup"], ATTACH_WARMUP_S))
     if sum(floors.values()) > room:
         least = units.duration(round(budget - room + sum(floors.values())))
         raise SoakError(

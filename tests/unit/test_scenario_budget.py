@@ -47,9 +47,15 @@ def test_one_that_fits_anyway_is_left_as_it_is() -> None:
 
 def test_phases_shrink_in_proportion_where_they_may() -> None:
     phases = fitted(scenario(), 4 * 3600).scenario.phases
-    assert phases.soak / phases.warmup_s == pytest.approx(8 * 60 / 5, rel=0.02)
+    assert phases.soak / phases.idle_before == pytest.approx(8 * 60, rel=0.04)
     small = fitted(scenario(), 200).scenario.phases
-    assert (small.idle_before, small.warmup, small.idle_after) == (5, 10, 5)
+    assert (small.idle_before, small.warmup, small.idle_after) == (5, pytest.approx(15, abs=1.5), 5)
+
+
+def test_a_warm_up_keeps_a_tenth_of_the_time() -> None:
+    cut = fitted(scenario(), 1200).scenario.phases
+    assert cut.warmup_s == pytest.approx(cut.soak / 9, rel=0.1)
+    assert fitted(scenario(), 4 * 3600).scenario.phases.warmup_s == 300, "but no more than was asked for"
 
 
 def test_a_budget_in_which_nothing_can_be_seen_is_refused_with_the_least() -> None:
@@ -77,7 +83,7 @@ def test_a_burst_is_cut_too_and_keeps_its_floors() -> None:
 def test_it_says_beforehand_what_it_cannot_see() -> None:
     loaded = fitted(scenario(), 1200)
     text = told(loaded.scenario, 1200, Path())
-    assert text.startswith("Cut to a budget of 20 min: it soaks 18 min")
+    assert text.startswith("Cut to a budget of 20 min: it soaks 17 min")
     assert "of 8 h" in text.splitlines()[0]
     assert "growth that begins later" in text
     assert "A window of 30 min does not fit into it: it can fail, but not pass." in text
