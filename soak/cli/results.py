@@ -14,12 +14,15 @@ from soak.cli.app import runs_folder_option, verb
 from soak.core import units
 from soak.core.errors import SoakError
 from soak.judge import judge
+from soak.publish import openmetrics
 from soak.report import (
     FORMATS,
     SHOWN,
     render,
     write_flamegraph,
 )
+
+OPENMETRICS = "openmetrics"
 
 
 @verb("soak judge latest", "judge")
@@ -36,7 +39,7 @@ def judge_(run_ref: str, as_json: bool, runs_folder: Path | None) -> NoReturn:
 
 @verb("soak report latest --format html --output report.html   |   soak report latest --flamegraph")
 @click.argument("run_ref", metavar="RUN")
-@click.option("--format", "view", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--format", "view", type=click.Choice([*FORMATS, OPENMETRICS]), default="text", show_default=True)
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @click.option("--flamegraph", is_flag=True, help="Write the allocations of a window as memray's flame graph (HTML).")
 @click.option("--show", type=click.Choice(list(SHOWN)), default="held", show_default=True, help="With --flamegraph.")
@@ -51,7 +54,7 @@ def report(
     window: str | None,
     runs_folder: Path | None,
 ) -> None:
-    """Render a run for people or for CI."""
+    """Render a run for people or for CI; openmetrics is its course, for `promtool tsdb create-blocks-from`."""
     path = runfile.resolve(run_ref, runs_folder or runfile.folder())
     if window is not None and not flamegraph:
         raise click.UsageError("--window goes with --flamegraph")
@@ -61,7 +64,8 @@ def report(
         click.echo(f"wrote {page}: allocations of {name}", err=True)
         return
     recording = runfile.read(path)
-    text = render(recording, judge(recording), view)
+    verdict = judge(recording)
+    text = openmetrics(recording, verdict) if view == OPENMETRICS else render(recording, verdict, view)
     if output is None:
         click.echo(text)
         return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from time import monotonic
@@ -25,6 +27,7 @@ from soak.core.token import read_token
 from soak.core.verdict import Verdict
 from soak.daemon import Client, Wanted
 from soak.load import Invitation, Listen
+from soak.publish import Pushing, Serving
 from soak.report import FORMATS, render
 from soak.run import (
     Order,
@@ -38,6 +41,7 @@ from soak.run import (
 from soak.scenario import (
     Loaded,
     compared_with,
+    cut_in_words,
     fitted,
     from_flags,
     load,
@@ -45,7 +49,6 @@ from soak.scenario import (
     refuse_foreign,
     refuse_unreachable,
     refuse_unset,
-    told,
 )
 
 
@@ -79,6 +82,9 @@ from soak.scenario import (
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
 @click.option("--against", metavar="RUN", help="Compare with this earlier run; for a scenario without a reference.")
+@click.option("--metrics", metavar="HOST:PORT", help="Serve Prometheus at /metrics while the run goes on.")
+@click.option("--metrics-token-file", type=click.Path(path_type=Path), help="What scrapers must show.")
+@click.option("--remote-write", metavar="URL", help="Push native histograms there; token: $SOAK_REMOTE_WRITE_TOKEN.")
 @click.option("--run-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the run here, not to --runs.")
 @allow_host
 @runs_folder_option
@@ -86,6 +92,9 @@ def run(
     file: Path | None,
     against: str | None,
     run_file: Path | None,
+    metrics: str | None,
+    metrics_token_file: Path | None,
+    remote_write: str | None,
     listen: str | None,
     token_file: Path | None,
     on: str | None,
@@ -108,7 +117,7 @@ def run(
     """Soak a target, judge it, and exit with the verdict."""
     if on is not None:
         here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder, budget)
-        here += tuple(watch.values())
+        here = (*here, metrics, metrics_token_file, remote_write, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
             raise click.UsageError("--on goes with FILE, --priority, --request-key, --detach, --report and --json only")
         if detach and (request_key is None or as_json or reports):
@@ -144,6 +153,10 @@ def run(
     joining: tuple[Listen, str] | None = None
     if listen is not None and token_file is not None:
         joining = Listen(*address(listen), remote_workers), read_token(token_file)
+    if metrics is None and metrics_token_file is not None:
+        raise click.UsageError("--metrics-token-file goes with --metrics")
+    shown = read_token(metrics_token_file) if metrics_token_file is not None else None
+    told = Told(address(metrics) if metrics is not None else None, shown, remote_write)
     if against is not None:
         loaded = compared_with(loaded, runfile.resolve(against, folder))
     limit = None
@@ -152,8 +165,8 @@ def run(
         loaded = fitted(loaded, seconds)
         limit = Budget(seconds, began + seconds)
         if loaded.scenario.phases.whole_s > loaded.scenario.phases.soak:
-            click.echo(told(loaded.scenario, seconds, loaded.folder), err=True)
-    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, limit, wanted_views)
+            click.echo(cut_in_words(loaded.scenario, seconds, loaded.folder), err=True)
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, told, limit, wanted_views)
     raise SystemExit(verdict.exit_code)
 
 
@@ -247,6 +260,15 @@ healthy reference beside it, under the same arrivals, was left alone.
 Next: `soak init` writes a scenario for your own service."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which systems are told of a run while it goes on: where to serve metrics, what scrapers show, where to push."""
+
+    metrics: tuple[str, int] | None
+    token: str | None
+    remote_write: str | None
+
+
 def _soak(
     loaded: Loaded,
     allowed: tuple[str, ...],
@@ -255,6 +277,7 @@ def _soak(
     joining: tuple[Listen, str] | None = None,
     run_file: Path | None = None,
     past: Past | None = None,
+    told: Told | None = None,
     budget: Budget | None = None,
     reports: Mapping[Path, str] = MappingProxyType({}),
 ) -> Verdict:
@@ -272,7 +295,24 @@ def _soak(
         raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
     listen, token = joining or (None, None)
     order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past, budget)
-    verdict = conduct(order, view_for(sys.stderr))
+    with contextlib.ExitStack() as cleanup:
+        serving = None
+        if told is not None and told.metrics is not None:
+            serving = Serving(*told.metrics, run_file, told.token)
+            cleanup.callback(serving.close)
+        if told is not None and told.remote_write is not None:
+            token = os.environ.get("SOAK_REMOTE_WRITE_TOKEN")
+            pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
+            cleanup.callback(pushing.close)
+        verdict = conduct(order, view_for(sys.stderr))
+        _tell(verdict, run_file, as_json, reports)
+        if serving is not None:
+            serving.wait_until_seen()
+    return verdict
+
+
+def _tell(verdict: Verdict, run_file: Path, as_json: bool, reports: Mapping[Path, str]) -> None:
+    """Print the report, and leave the page beside the run file, and whatever else was asked for."""
     recording = runfile.read(run_file)
     page = run_file.with_suffix(".html")
     page.write_text(render(recording, verdict, "html"), encoding="utf-8")
@@ -282,7 +322,6 @@ def _soak(
         _written(path, render(recording, verdict, view))
     if as_json:
         click.echo(render(recording, verdict, "json"))
-    return verdict
 
 
 def _given(run_file: Path) -> tuple[Scenario, dict[str, Any], str, str, Path]:

@@ -31,6 +31,7 @@ from soak.daemon.guard import Guard
 from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job, JobState
 from soak.daemon.job import Request as JobRequest
 from soak.daemon.library import Library
+from soak.daemon.metrics import add_metrics
 from soak.daemon.process import verdict_path
 from soak.daemon.reports import MEDIA, Reports
 from soak.daemon.state import Deed, State
@@ -172,6 +173,8 @@ def application(house: House, rate: float, say: Callable[[str], None]) -> ASGIAp
     _add_watching(app, house)
     _add_results(app, house)
     _add_overview(app, house)
+    starts = lambda: house.ailing() is None and house.supervisor.held is None  # noqa: E731
+    add_metrics(app, house.state, starts, lambda: house.supervisor.looked)
     return Guard(app, house.state, rate, lambda address: say(f"a request from {address} without a valid token"))
 
 

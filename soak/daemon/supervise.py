@@ -80,6 +80,8 @@ class Supervisor:
         self._waiting: dict[int, str] = {}
         self.held: str | None = None
         """Why no run is started at all, if none is."""
+        self.looked = clock()
+        """When it last looked at everything (s since 1970)."""
 
     def adopt(self) -> None:
         """Take up what an earlier daemon left: runs that go on, and those that it was about to start."""
@@ -108,6 +110,7 @@ class Supervisor:
             for job in startable(self._state.open_jobs(), self._rules.parallel):
                 self._start(job)
         self._waiting = waiting(self._state.open_jobs(), self._rules.parallel)
+        self.looked = self._clock()
 
     def stop(self, job: Job) -> None:
         """Ask for the end of a job: one that is queued is over, one that runs is interrupted, once."""

@@ -6,7 +6,6 @@ A value is shown until a newer one comes, since costly looks are rare, but not b
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,29 +15,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
-from soak.core.metrics import METRICS
+from soak.core.exposition import RISING, exposed, meaning
 from soak.core.records import Event, Sample
 from soak.probe.message import TARGET
-
-_RISING = (
-    "process.cpu_seconds",
-    "process.minor_faults",
-    "process.major_faults",
-    "process.restarts",
-    "probe.cpu_seconds",
-    "agent.cpu_seconds",
-    "agent.recursion_errors",
-    "gc.collections",
-    "gc.full_collections",
-    "gc.uncollectable",
-    "host.oom_kills",
-)
-_SUFFIX = {"bytes": "bytes", "ratio": "ratio", "time": "seconds"}
-_UNIT = (
-    (re.compile(r"memory\.|cgroup\.memory|stack\.(limit|thread_limit)|host\.memory|python\.live"), "bytes"),
-    (re.compile(r"host\.psi_"), "ratio"),
-)
-"""Of values that are no metric of a criterion."""
 
 
 class Present:
@@ -92,12 +71,5 @@ class Present:
 
 
 def _family(name: str, value: float) -> Metric:
-    known = METRICS.get(name)
-    base = "soak_" + re.sub(r"[^a-z0-9]+", "_", name.lower())
-    meaning = known.meaning if known is not None else f"{name}, as it was seen"
-    if name in _RISING:
-        return CounterMetricFamily(base, meaning, value=value)
-    unit = _SUFFIX.get(known.dimension) if known is not None else None
-    if unit is None:
-        unit = next((u for pattern, u in _UNIT if pattern.match(name)), None)
-    return GaugeMetricFamily(f"{base}_{unit}" if unit else base, meaning, value=value)
+    family = CounterMetricFamily if name in RISING else GaugeMetricFamily
+    return family(exposed(name), meaning(name), value=value)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from soak.core import units
+from soak.core.bins import Bins, rate
 from soak.core.records import Clock, Recording, Series, SideRecording, Tally, Window
-from soak.report.bins import Bins, rate
 from soak.report.chart import Chart, Style, Trace
 
 _LATENCIES: tuple[tuple[str, float, Clock, Style], ...] = (

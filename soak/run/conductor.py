@@ -45,11 +45,12 @@ from soak.run.provenance import provenance
 from soak.run.resume import STOP_LEAD_S, Past, close, identity, write_gap
 from soak.run.sensing import SideWatch
 from soak.run.target import StartedTarget
-from soak.runfile import LiveReader, RunWriter, read, read_recent, window_length
+from soak.runfile import STANDING, LiveReader, RunWriter, read, read_recent, window_length
 
 _TICK_S = 0.1
 _LEAD_S = 1.5  # the slots are spawned and in place before the first arrival is due
 _RECENT_S = 20.0
+_FRESH_S = 90.0  # of intervals stay as they are: what is told of the last minute is taken of them
 _LOOK_S = 15.0
 _LOOK_SHARE = 50  # a live look may cost one part in fifty of the time between two of them
 _DRAIN_GRACE_S = 3.0
@@ -415,7 +416,7 @@ class _Conductor:
         if due or now >= self.next_look:
             self.ahead = self.ahead[len(due) :]
             look = due[-1] if due else None
-            upto = max(now - _RECENT_S, look.upto if look is not None else 0.0)
+            upto = max(now - _FRESH_S, look.upto if look is not None else 0.0)
             self.writer.roll_up(upto, window_length(self.scenario))
             self.next_look = now + _LOOK_S
 
@@ -431,8 +432,13 @@ class _Conductor:
     def _heed(self, now: float, verdict: Verdict, sure: Certain | None) -> None:
         self.findings = verdict.candidate.findings
         self.alerts.look(verdict)
+        self._stand(verdict)
         if sure is not None and self.stopped is None:
             self.certain = sure, now + (self.looks.conclude(now) if sure.rule == "fail" else 0.0)
+
+    def _stand(self, verdict: Verdict) -> None:
+        """Note how the run stands, for whoever reads its file and does not judge."""
+        self.writer.set_meta(STANDING, {"judged": time.time(), "verdict": verdict.to_json()})
 
     def _stop_early(self, now: float, sure: Certain) -> None:
         """End the load: its verdict is certain."""
@@ -469,6 +475,7 @@ class _Conductor:
         self.writer.roll_up(min(self.now(), self.packed_until), window_length(self.scenario))
         self.writer.set_meta("finished", True)
         verdict = judge(read(self.order.run_file))
+        self._stand(verdict)
         told = self.alerts.end(verdict)
         self._tell_alerts(told, over)
         if any(t.kind == "alert_lost" for t in told):

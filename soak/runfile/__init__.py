@@ -2,12 +2,13 @@
 
 from soak.runfile.catalogue import Entry, entries, folder, new_path, resolve
 from soak.runfile.live import LiveReader
-from soak.runfile.read import Recent, read, read_artifacts, read_meta, read_recent
+from soak.runfile.read import Recent, read, read_artifacts, read_meta, read_recent, read_standing
 from soak.runfile.rollup import window_length
-from soak.runfile.schema import SUFFIX
+from soak.runfile.schema import STANDING, SUFFIX
 from soak.runfile.write import RunWriter
 
 __all__ = [
+    "STANDING",
     "SUFFIX",
     "Entry",
     "LiveReader",
@@ -20,6 +21,7 @@ __all__ = [
     "read_artifacts",
     "read_meta",
     "read_recent",
+    "read_standing",
     "resolve",
     "window_length",
 ]

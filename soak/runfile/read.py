@@ -32,7 +32,7 @@ from soak.core.records import (
 )
 from soak.core.scenario import Scenario
 from soak.runfile.rollup import Floats, unpack_samples, unpack_window
-from soak.runfile.schema import APPLICATION_ID, USER_VERSION
+from soak.runfile.schema import APPLICATION_ID, STANDING, USER_VERSION
 
 _HISTOGRAM_COLUMNS = "side, endpoint, outcome, clock, start, length, clamped, histogram"
 
@@ -47,6 +47,20 @@ def read_meta(path: Path) -> dict[str, Any]:
     """Only the facts about the run in `path`: quick, for lists. Raises RunFileError."""
     with contextlib.closing(open_file(path)) as db:
         return _meta(path, db)
+
+
+def read_standing(path: Path) -> tuple[float, dict[str, Any]] | None:
+    """How a run stood at its last look or its end: when (s since 1970), and a `soak.verdict/1` document; None before.
+
+    Raises RunFileError.
+    """
+    with contextlib.closing(open_file(path)) as db:
+        try:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (STANDING,)).fetchone()
+            found = json.loads(row[0]) if row is not None else None
+        except (sqlite3.DatabaseError, ValueError) as error:
+            raise RunFileError(f"{path}: the head of the run file is damaged: {error}") from error
+    return (float(found["judged"]), found["verdict"]) if found is not None else None
 
 
 def read_artifacts(path: Path, kind: str) -> dict[str, bytes]:
@@ -112,7 +126,8 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 def _meta(path: Path, db: sqlite3.Connection) -> dict[str, Any]:
     try:
-        return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
+        rows = db.execute("SELECT key, value FROM meta WHERE key != ?", (STANDING,))
+        return {key: json.loads(value) for key, value in rows}
     except (sqlite3.DatabaseError, ValueError) as error:
         raise RunFileError(f"{path}: the head of the run file is damaged: {error}") from error
 

@@ -8,6 +8,8 @@ USER_VERSION = 3
 (`packed_window`, `packed_samples`); before, merged windows were kept in a table `rollup`, a row for each
 histogram, beside all intervals."""
 SUFFIX = ".soak"
+STANDING = "standing"
+"""The fact in `meta` that changes while a run goes on: how it stood at the last look. Lists do without it."""
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

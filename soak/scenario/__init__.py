@@ -1,6 +1,6 @@
 """YAML to Scenario, with errors that name file, line, column and key."""
 
-from soak.scenario.budget import fitted, told
+from soak.scenario.budget import cut_in_words, fitted
 from soak.scenario.data import refuse_unset
 from soak.scenario.explain import explain
 from soak.scenario.flags import from_flags
@@ -13,6 +13,7 @@ from soak.scenario.template import template
 __all__ = [
     "Loaded",
     "compared_with",
+    "cut_in_words",
     "explain",
     "fitted",
     "from_access_logs",
@@ -27,5 +28,4 @@ __all__ = [
     "refuse_unreachable",
     "refuse_unset",
     "template",
-    "told",
 ]

@@ -59,7 +59,7 @@ def fitted(loaded: Loaded, budget: float) -> Loaded:
     return replace(loaded, scenario=Scenario.model_validate(raw), raw=raw)
 
 
-def told(scenario: Scenario, budget: float, folder: Path) -> str:
+def cut_in_words(scenario: Scenario, budget: float, folder: Path) -> str:
     """What a cut soak will do and not see, for whoever asked for it."""
     phases = scenario.phases
     soak = units.duration(phases.soak)

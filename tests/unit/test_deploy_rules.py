@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from soak.publish.names import FAMILIES
+
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/rules"
 ALERTS = [r for g in yaml.safe_load((RULES / "soak.yml").read_text())["groups"] for r in g["rules"] if "alert" in r]
@@ -45,3 +47,10 @@ def test_somebody_on_call_can_read_it(rule) -> None:
 def test_each_alert_is_tested() -> None:
     tests = (RULES / "soak_test.yml").read_text()
     assert [r["alert"] for r in ALERTS if not re.search(rf"alertname: {r['alert']}\n\s+exp_alerts:", tests)] == []
+
+
+def test_the_rules_ask_for_what_soak_serves() -> None:
+    rules = (RULES / "soak.yml").read_text()
+    asked = set(re.findall(r"\bsoak_[a-z_]+", rules))
+    assert asked
+    assert asked <= {family.sample for family in FAMILIES.values()}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
@@ -105,6 +108,14 @@ def test_a_process_that_is_gone_has_no_values() -> None:
     assert found["soak_target_up"] == 0
     assert "soak_memory_rss_bytes" not in found
     assert found["soak_host_cpu_ratio"] == 0.5
+
+
+def test_promtool_has_no_complaint() -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed")
+    text, _ = seen(Event(1.0, "restart", "target", "again")).text("")
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "nonsense;;q=x", "application/json"])

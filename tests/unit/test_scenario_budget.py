@@ -6,7 +6,7 @@ import pytest
 
 from soak.core.budget import START_S, closing_s
 from soak.core.errors import SoakError
-from soak.scenario import Loaded, fitted, loads, told
+from soak.scenario import Loaded, cut_in_words, fitted, loads
 
 TEXT = """
 name: shop
@@ -82,7 +82,7 @@ def test_a_burst_is_cut_too_and_keeps_its_floors() -> None:
 
 def test_it_says_beforehand_what_it_cannot_see() -> None:
     loaded = fitted(scenario(), 1200)
-    text = told(loaded.scenario, 1200, Path())
+    text = cut_in_words(loaded.scenario, 1200, Path())
     assert text.startswith("Cut to a budget of 20 min: it soaks 17 min")
     assert "of 8 h" in text.splitlines()[0]
     assert "growth that begins later" in text

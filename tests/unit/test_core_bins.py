@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soak.core.bins import MOST_BINS, Bins, rate
 from soak.core.histogram import Histogram, Recorder
 from soak.core.records import Tally, Window
-from soak.report.bins import MOST_BINS, Bins, rate
 
 
 def histogram(*seconds: float) -> Histogram:

@@ -1,0 +1,115 @@
+"""`soak run --metrics`: a run's page over HTTP for as long as it goes on, and until its end was seen."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socket import AddressFamily
+from time import monotonic
+
+from soak.core.errors import SoakError
+from soak.core.listening import addresses_of, is_loopback
+from soak.publish.exporter import Exporter, Shown, encode
+
+_FRESH_S = 1.0
+_LONGEST_WAIT_S = 60.0
+
+
+class Serving:
+    """One run's metrics at HOST:PORT. Raises SoakError when it cannot listen, or may not."""
+
+    def __init__(self, host: str, port: int, run_file: Path, token: str | None) -> None:
+        address = addresses_of(host, port)[0]
+        if token is None and not is_loopback(address):
+            raise SoakError(
+                f"--metrics {host}: others can reach this address, so a token is needed: "
+                "`openssl rand -hex 32 > token && chmod 600 token`, then add --metrics-token-file token"
+            )
+        self._exporter = Exporter()
+        self._shown = Shown(run_file)
+        self._token = token
+        self._lock = threading.Lock()
+        self._scraped = threading.Condition()
+        self._scrapes: list[float] = []
+        self._made: tuple[float, str, tuple[bytes, str]] | None = None
+        try:
+            self._server = _Server(*address, self)
+        except OSError as error:
+            raise SoakError(f"--metrics: cannot listen at {host} port {port}: {error.strerror}") from None
+        self._thread = threading.Thread(target=self._server.serve_forever, name="soak-metrics", daemon=True)
+        self._thread.start()
+
+    def allows(self, shown: str) -> bool:
+        """Whether an `Authorization` header may see it."""
+        return self._token is None or hmac.compare_digest(shown.encode(), f"Bearer {self._token}".encode())
+
+    def page(self, accept: str) -> tuple[bytes, str]:
+        """The page as bytes and its content type; made at most once a second."""
+        asked = monotonic()
+        with self._lock:
+            if self._made is None or self._made[1] != accept or asked - self._made[0] > _FRESH_S:
+                runs = [self._shown] if self._shown.path is not None and self._shown.path.is_file() else []
+                self._made = asked, accept, encode(self._exporter.page(runs), accept)
+            found = self._made[2]
+        with self._scraped:
+            self._scrapes = [*self._scrapes[-2:], asked]
+            self._scraped.notify_all()
+        return found
+
+    def wait_until_seen(self) -> bool:
+        """Whether a scraper has seen the end: whoever came before is waited for, for two of its rounds at most."""
+        with self._lock:
+            self._made = None
+        ended = monotonic()
+        with self._scraped, contextlib.suppress(KeyboardInterrupt):
+            if not self._scrapes:
+                return False
+            gaps = [b - a for a, b in zip(self._scrapes, self._scrapes[1:], strict=False)]
+            wait = min(_LONGEST_WAIT_S, 2 * max(gaps, default=_LONGEST_WAIT_S) + 1)
+            return self._scraped.wait_for(lambda: self._scrapes[-1] >= ended, wait)
+        return False
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, family: AddressFamily, address: tuple[str, int], serving: Serving) -> None:
+        self.serving = serving
+        self.address_family = family
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = 10.0
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        serving = self.server.serving
+        if not serving.allows(self.headers.get("Authorization", "")):
+            self._answer(HTTPStatus.UNAUTHORIZED, b"unauthorized\n", "text/plain", {"WWW-Authenticate": "Bearer"})
+        elif self.path.partition("?")[0] != "/metrics":
+            self._answer(HTTPStatus.NOT_FOUND, b"metrics are at /metrics\n", "text/plain")
+        else:
+            self._answer(HTTPStatus.OK, *serving.page(self.headers.get("Accept", "")))
+
+    def _answer(self, status: HTTPStatus, body: bytes, kind: str, more: dict[str, str] | None = None) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            self.send_response(status)
+            for key, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(more or {})}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Scrapes are no news."""

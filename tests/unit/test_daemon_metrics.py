@@ -1,0 +1,75 @@
+"""`/metrics` of a real daemon: its own state, and a page that a child makes. Runs are in test_publish_exporter.py."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as parsed
+
+from tests.unit.serving import Daemon, library, serving
+
+HELD = ("--min-free", "900000 TiB", "--requests", "1000/s")
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    library(tmp_path, shop=8000)
+    with serving(tmp_path, *HELD) as served:
+        yield served
+
+
+def scrape(daemon: Daemon) -> dict[str, float]:
+    answer = daemon.ask("GET", "/metrics")
+    assert answer.status == 200, answer.body
+    assert answer.headers["content-type"].startswith("text/plain")
+    samples = [s for family in parsed(answer.body.decode()) for s in family.samples]
+    return {s.name + "".join(f"/{v}" for _, v in sorted(s.labels.items())): s.value for s in samples}
+
+
+def child(daemon: Daemon) -> psutil.Process:
+    (found,) = [p for p in psutil.Process(daemon.process.pid).children() if "soak.publish" in p.cmdline()]
+    return found
+
+
+def test_the_daemon_tells_of_its_queue_and_that_it_works(daemon: Daemon) -> None:
+    found = scrape(daemon)
+    assert found["soak_daemon_runs/queued"] == 0
+    assert found["soak_daemon_ready"] == 0  # the disk never has room enough here
+    assert found["soak_daemon_heartbeat_timestamp_seconds"] == pytest.approx(time.time(), abs=60)
+    assert "soak_daemon_oldest_queued_timestamp_seconds" not in found
+    before = time.time()
+    daemon.ask("POST", "/v1/runs", {"scenario": "shop.yaml"})
+    found = scrape(daemon)
+    assert found["soak_daemon_runs/queued"] == 1
+    assert found["soak_daemon_oldest_queued_timestamp_seconds"] == pytest.approx(before, abs=60)
+
+
+def test_a_run_that_never_measured_anything_is_told_if_it_has_a_verdict(daemon: Daemon) -> None:
+    daemon.ask("POST", "/v1/runs", {"scenario": "shop.yaml"})
+    daemon.ask("POST", "/v1/runs/1/stop")
+    assert not any(name.startswith("soak_run_") for name in scrape(daemon))  # stopped in the queue: it has none
+
+
+def test_a_child_that_is_killed_is_started_anew(daemon: Daemon) -> None:
+    scrape(daemon)
+    first = child(daemon)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait(30)
+    answers = [daemon.ask("GET", "/metrics").status for _ in range(3)]
+    assert answers[-1] == 200
+    assert child(daemon).pid != first.pid
+
+
+def test_the_child_ends_with_the_daemon(daemon: Daemon) -> None:
+    scrape(daemon)
+    left = child(daemon)
+    daemon.process.kill()
+    daemon.process.wait(30)
+    left.wait(30)
+    assert not left.is_running()

@@ -1,0 +1,92 @@
+"""The page of one run over HTTP: who may see it, and that its end is waited for by those who came before."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from soak.core.errors import SoakError
+from soak.publish.serving import Serving
+from tests.e2e.harness import free_port
+from tests.unit.test_publish_exporter import run
+
+
+def get(port: int, path: str = "/metrics", token: str | None = None) -> tuple[int, str]:
+    headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    at = free_port()
+    serving = Serving("127.0.0.1", at, run(tmp_path, "a"), None)
+    yield at
+    serving.close()
+
+
+def test_the_page_is_at_metrics_and_nowhere_else(port: int) -> None:
+    status, text = get(port)
+    assert status == 200
+    assert 'run_id="a",scenario="made"' in text
+    assert get(port, "/")[0] == 404
+    assert get(port, "/../etc/passwd")[0] == 404
+
+
+def test_before_the_run_has_a_file_there_is_a_page_all_the_same(tmp_path: Path) -> None:
+    at = free_port()
+    serving = Serving("127.0.0.1", at, tmp_path / "later.soak", None)
+    status, text = get(at)
+    serving.close()
+    assert status == 200
+    assert "soak_run_info" not in text
+
+
+def test_a_token_is_asked_for(tmp_path: Path) -> None:
+    at = free_port()
+    serving = Serving("127.0.0.1", at, run(tmp_path, "a"), "the-right-one-12345")
+    found = [get(at, token=t) for t in (None, "wrong", "the-right-one-12345", "ünwise")]
+    serving.close()
+    assert [status for status, _ in found] == [401, 401, 200, 401]
+    assert "soak" not in found[0][1]
+
+
+def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(SoakError, match="a token is needed"):
+        Serving("0.0.0.0", free_port(), tmp_path / "a.soak", None)
+
+
+def test_a_port_that_is_taken_is_told(port: int, tmp_path: Path) -> None:
+    with pytest.raises(SoakError, match="cannot listen at"):
+        Serving("127.0.0.1", port, tmp_path / "b.soak", None)
+
+
+def test_nobody_is_waited_for_who_never_came(tmp_path: Path) -> None:
+    serving = Serving("127.0.0.1", free_port(), run(tmp_path, "a"), None)
+    assert not serving.wait_until_seen()
+    serving.close()
+
+
+def test_whoever_came_before_is_waited_for(tmp_path: Path) -> None:
+    at = free_port()
+    serving = Serving("127.0.0.1", at, run(tmp_path, "a"), None)
+    get(at)
+    seen: list[bool] = []
+    waiting = threading.Thread(target=lambda: seen.append(serving.wait_until_seen()))
+    waiting.start()
+    time.sleep(0.3)
+    assert waiting.is_alive()
+    get(at)
+    waiting.join(30)
+    assert seen == [True]
+    serving.close()
