@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from soak.core.alerting import AlertTo
 from soak.core.errors import ScenarioError
-from soak.scenario import load, refuse_unset
+from soak.scenario import explain, load, refuse_unset
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,11 @@ phases: {soak: 60s}
 criteria: [{metric: errors.ratio, below: 1%}]
 alerts: [{webhook: "${HOOK_X}", secret: "${SECRET_X}"}]
 """
+
+
+def test_soak_check_says_who_is_told(tmp_path) -> None:
+    (tmp_path / "s.yaml").write_text(SCENARIO)
+    assert "are told to: webhook ${HOOK_X}." in explain(load(tmp_path / "s.yaml").scenario)
 
 
 def test_what_is_not_in_the_environment_is_named_before_the_run(tmp_path, monkeypatch) -> None:
