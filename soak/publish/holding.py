@@ -2,7 +2,7 @@
 
 A live look is no verdict: nobody corrected it for looking so often, and looks that follow each other see nearly the
 same data. So a finding must be there at every look until the soak is a quarter longer than when it was first seen, for
-2 min at the least (a tenth of the soak if that is less) and 30 min at the most, and at three looks. It is over when it
+2 min at the least (a tenth of the soak if that is less) and 30 min at the most, and at two looks. It is over when it
 was missing for as long. What happened already (a crash, a hang) is a fact and waits for nothing.
 """
 
@@ -17,7 +17,7 @@ _SHARE = 0.25
 _LEAST_S = 120.0
 _LEAST_SHARE = 0.1
 _MOST_S = 1800.0
-_LOOKS = 3
+_LOOKS = 2
 
 Key = tuple[str, str, str, str]
 """(side, cause, metric, endpoint)"""
