@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
+from soak.core import wording
 from soak.core.alerting import AlertTo
 from soak.core.budget import ALERTS_S
 from soak.core.scenario import Scenario
@@ -104,8 +105,9 @@ def _over(alert: Alert, key: Key, found: Mapping[Key, Finding], verdict: Verdict
         return alert.over("ended", now, note)
     if verdict.verdict == "pass":
         return alert.over("resolved", now, "The whole run does not show it: the run passed.")
-    if verdict.verdict == "fail":
-        return alert.over("resolved", now, "The whole run does not show it; the run failed for another reason.")
+    if verdict.verdict == "fail":  # a crash, say, may have come of this, and be told in its place
+        note = f"The run failed, and what it is told for is another thing: {wording.clean(verdict.headline)}"
+        return alert.over("ended", now, f"{note}. This is no all-clear.")
     return alert.over("ended", now, f"The run ended {verdict.verdict}: whether it is still there is not known.")
 
 

@@ -77,6 +77,15 @@ def test_a_pass_resolves_what_the_whole_run_does_not_show(tmp_path) -> None:
     assert [m[0] for m in messages(hook)] == ["firing", "resolved"]
 
 
+def test_a_run_that_failed_for_another_reason_resolves_nothing(tmp_path) -> None:
+    with listener(200) as hook:
+        told = alerts(hook, tmp_path)
+        looks(told, MEMORY)
+        told.end(found(replace(MEMORY, cause="crash", metric="target")))
+    assert ("ended", "memory_growth") in [m[:2] for m in messages(hook)]
+    assert not any(status == "resolved" for status, _, _ in messages(hook))
+
+
 @pytest.mark.parametrize("result", ["inconclusive", "invalid"])
 def test_a_run_that_settled_nothing_resolves_nothing(result, tmp_path) -> None:
     with listener(200) as hook:
