@@ -10,6 +10,6 @@ a core. Importing it starts it; where it cannot start it stays silent, and the s
 
 from __future__ import annotations
 
-from .server import start
+from .life import start
 
 start()

@@ -9,15 +9,10 @@
 
 A question and its answer are one line of JSON each. The socket is `PID.sock` in a folder that only its user can
 enter; whoever asks must be that user, or root (SO_PEERCRED, unix(7)).
-
-Before a fork the thread ends, and both sides start it anew: a process that forks while it has other threads may give
-its child a lock that nobody will ever open, and Python warns of it from 3.12 on. It looks for threads when all hooks
-are through, so the parent's comes back a moment later, when the interpreter goes on.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import stat
@@ -48,13 +43,11 @@ _FORK_PATIENCE_S = 0.25
 _FORK_LOOKS = 20
 _SWEPT = 32
 _RESUME_PATIENCE_S = 0.05
-_GUARD_PATIENCE_S = 5.0
 _FAULTS = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}
 """Signals that a thread brings upon itself."""
-_SWITCH_S = 0.0002
 
 
-def _originals() -> tuple[Any, Any, Any, Any]:
+def originals() -> tuple[Any, Any, Any, Any]:
     """Threads, locks, poll and sockets of the interpreter, though gevent may have put its own in their place."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None:
@@ -74,7 +67,7 @@ class Agent:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._start_thread, lock, self._poll, self._socket = _originals()
+        self._start_thread, lock, self._poll, self._socket = originals()
         self._over = lock()  # held while the thread lives
         self._path = ""
         self._listener: Any = None
@@ -82,11 +75,7 @@ class Agent:
         self._thread = 0
         self._cpu = 0.0
         self._next_look = 0.0
-        self._allocator: Any = None
-        self._pymalloc: Any = None
-        self._depth: Any = None
-        self._errors: Any = None
-        self._collections: tuple[int, ...] = (0, 0, 0)
+        self._answers: Any = None
 
     def begin(self) -> None:
         """Listen and start the thread, unless it runs. Raises OSError."""
@@ -108,7 +97,7 @@ class Agent:
         try:
             self._bind(self._folder)
         except OSError:  # it may have given up the rights it began with
-            self._folder = _own_folder()
+            self._folder = own_folder()
             self._bind(self._folder)
         self._wake = os.pipe()
         os.set_blocking(self._wake[0], False)
@@ -178,14 +167,11 @@ class Agent:
 
     def forget(self) -> None:
         """In a child: the thread is not here, and what it has counted is the parent's."""
-        _, lock, *_ = _originals()
+        _, lock, *_ = originals()
         self._over = lock()
         self._cpu = 0.0
-        if self._errors is not None:
-            self._errors.seen = 0
-        if self._depth is not None:
-            self._depth.take()
-        self._collections = _collections()
+        if self._answers is not None:
+            self._answers.forget()
         self._close(unlink=False)
 
     def _close(self, unlink: bool = True) -> None:
@@ -235,18 +221,12 @@ class Agent:
         return True
 
     def _look_at_stacks(self) -> None:
-        if self._depth is None:
-            # all of them now: a host that gives up its rights may not be able to read them later
-            import ctypes  # noqa: F401
-            import gc  # noqa: F401
-            import json  # noqa: F401
+        if self._answers is None:
+            from .answers import Answers
 
-            from . import allocator, calls, errors, frames, heap, pymalloc, window  # noqa: F401
-
-            self._depth, self._errors = frames.Depth(), errors.RecursionErrors()
+            self._answers = Answers(self.wait, self._stopping)
         began = thread_time()
-        self._depth.look()
-        self._errors.watch()
+        self._answers.watch()
         self._next_look = monotonic() + max(_LOOK_EVERY_S, (thread_time() - began) / _BUDGET)
 
     def wait(self, seconds: float) -> None:
@@ -283,140 +263,28 @@ class Agent:
         finally:
             peer.close()
 
-    def _do(self, asked: dict[str, Any]) -> dict[str, Any]:
-        began = perf_counter()
-        jobs: dict[str, Any] = {
-            "look": self._look,
-            "heap": self._heap,
-            "hot": self._hot,
-            "calls": self._calls,
-            "window": self._window,
-            "trim": self._trim,
-        }
-        answer: dict[str, Any] = jobs[asked.pop("do")](**asked)
-        return answer | {"protocol": PROTOCOL, "pid": os.getpid(), "took_s": perf_counter() - began}
-
-    def _figures(self, force: bool) -> dict[str, Any]:
-        if self._allocator is None:
-            from .allocator import Allocator
-            from .pymalloc import Pymalloc
-
-            self._allocator, self._pymalloc = Allocator(), Pymalloc()
-        return {
-            "allocator": self._allocator.name,
-            "malloc": self._allocator.look(force),
-            "pymalloc": self._pymalloc.look(force),
-        }
-
-    def _look(self, force: bool = False) -> dict[str, Any]:
-        import gc
-
-        self._look_at_stacks()
-        return self._figures(force) | {
-            "python": sys.version.split()[0],
-            "gc": {
-                "collections": [n - self._collections[i] for i, n in enumerate(_collections())],
-                "collected": sum(g["collected"] for g in gc.get_stats()),
-                "uncollectable": sum(g["uncollectable"] for g in gc.get_stats()),
-                "enabled": gc.isenabled(),
-            },
-            "stack": self._depth.take(),
-            "recursion_errors": self._errors.seen,
-            "cpu_s": self._cpu + thread_time(),
-        }
-
-    def _heap(self) -> dict[str, Any]:
-        from .heap import look
-
-        figures = self._figures(force=True)
-        return look() | {"malloc": figures["malloc"], "pymalloc": figures["pymalloc"]}
-
-    def _hot(self, seconds: float = 5.0, every: float = 0.002) -> dict[str, Any]:
-        """Sample the frames, at a pace that keeps within a twentieth of a core.
-
-        A thread hands over the interpreter when it waits, or when somebody has asked for it for 5 ms: most requests
-        are over by then, and only their waits would be seen. So meanwhile the interpreter is handed over sooner.
-        """
-        from .frames import Hot
-
-        hot, over, usual = Hot(), monotonic() + seconds, sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_S)
-        try:
-            while monotonic() < over and self._wake is not None and not self._stopping():
-                began = thread_time()
-                hot.look()
-                self.wait(max(every, 20 * (thread_time() - began)))
-        finally:
-            sys.setswitchinterval(usual)
-        return {"samples": hot.samples, "functions": hot.most(0.05, 60)}
-
-    def _calls(self, seconds: float = 0.25, at_most: int = 300) -> dict[str, Any]:
-        """Count calls for a moment; the most frequent, in calls a second."""
-        from .calls import count
-        from .frames import key
-
-        took, threads, calls = count(seconds, self.wait)
-        rates = [(*key(code), times / took) for code, times in calls.most(at_most)] if took else []
-        return {"counted_s": took, "threads": threads, "rates": rates}
-
     def _stopping(self) -> bool:
-        assert self._wake is not None
+        if self._wake is None:
+            return True
         poll = self._poll()
         poll.register(self._wake[0], 1)
         return bool(poll.poll(0))
 
-    def _window(self, path: str, seconds: float = 5.0, objects: bool = True, elsewhere: str = "") -> dict[str, Any]:
-        from .calls import left
-        from .window import take
-
-        if not left(self.wait):
-            raise RuntimeError("the main thread is still in our profile function")
-        return take(path, seconds, objects, elsewhere, self.wait)
-
-    def _trim(self) -> dict[str, Any]:
-        before = self._figures(force=True)
-        done = self._allocator.trim()
-        return {"done": done, "before": before, "after": self._figures(force=True)}
-
-
-def start() -> None:
-    """Start the agent of this process, unless it has one. Never raises."""
-    if hasattr(sys, _MARK) or not sys.platform.startswith("linux"):
-        return
-    try:
-        if "eventlet.patcher" in sys.modules or not _in_main_interpreter():
-            return  # its threads are not the interpreter's; or it ends before its process does
-        agent = Agent(os.environ.get(FOLDER) or _own_folder())
-        agent.begin()
-        setattr(sys, _MARK, True)  # it may have been loaded under another name, too
-        _STATE["agent"] = agent
-        os.register_at_fork(before=_before_fork, after_in_parent=_again, after_in_child=_again_in_child)
-        atexit.register(_at_exit)
-    except Exception:  # the host's start matters more
-        pass
+    def _do(self, asked: dict[str, Any]) -> dict[str, Any]:
+        began = perf_counter()
+        what = asked.pop("do")
+        if what == "look" or self._answers is None:
+            self._look_at_stacks()
+        answer: dict[str, Any] = self._answers.jobs[what](**asked)
+        return answer | {
+            "protocol": PROTOCOL,
+            "pid": os.getpid(),
+            "cpu_s": self._cpu + thread_time(),
+            "took_s": perf_counter() - began,
+        }
 
 
-def _in_main_interpreter() -> bool:
-    for name in ("_interpreters", "_xxsubinterpreters"):
-        with contextlib.suppress(ImportError):
-            current = __import__(name).get_current()
-            return int(current[0] if isinstance(current, tuple) else current) == 0
-    return True
-
-
-def _collections() -> tuple[int, ...]:
-    import gc
-
-    return tuple(g["collections"] for g in gc.get_stats())
-
-
-_MARK = "_soak_agent"
-_STATE: dict[str, Any] = {"agent": None, "later": None, "owner": None, "guard": _originals()[1]()}
-"""`guard` is held while the thread is ended or begun, from before a fork until after it: forks may come from many
-threads at once."""
-
-
-def _own_folder() -> str:
+def own_folder() -> str:
     """The folder of this user's agents, made if it is not there. Raises OSError when somebody else made it."""
     path = f"/tmp/soak-agent-{os.geteuid()}"
     with contextlib.suppress(FileExistsError):
@@ -425,76 +293,3 @@ def _own_folder() -> str:
     if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
         raise OSError(f"{path} is not a folder of this user alone")
     return path
-
-
-def _before_fork() -> None:
-    with contextlib.suppress(Exception):
-        me = _ident()
-        if _STATE["owner"] != me:  # a signal's handler may fork while we are at it
-            _STATE["guard"].acquire(True, _GUARD_PATIENCE_S)
-            _STATE["owner"] = me
-        _STATE["agent"].end()
-        if _STATE["later"] is None:
-            import ctypes
-            from functools import partial
-
-            _STATE["later"] = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_resume)
-            # registered only now, it is called after the hooks of the host's modules; not being Python code itself,
-            # it does not give the interpreter an occasion to go on
-            os.register_at_fork(after_in_parent=partial(ctypes.pythonapi.Py_AddPendingCall, _STATE["later"], None))
-
-
-def _again() -> None:
-    """In the parent: what is pending is done by the main thread, and another one that forks cannot wait for it."""
-    with contextlib.suppress(Exception):
-        _release()
-        threading = sys.modules.get("threading")
-        if threading is not None and _ident() != threading.main_thread().ident:
-            _resume(None)
-
-
-def _resume(_nothing: object) -> int:
-    """What the interpreter calls when it goes on after a fork; if another fork has begun, that one will see to it."""
-    with contextlib.suppress(Exception):
-        guard = _STATE["guard"]
-        if guard.acquire(False):
-            try:
-                _STATE["agent"].resume()
-            finally:
-                guard.release()
-    return 0
-
-
-def _again_in_child() -> None:
-    """The parent's calls may be pending here too: until all is done, the guard keeps them out."""
-    with contextlib.suppress(Exception):
-        _, lock, *_ = _originals()
-        guard = lock()
-        guard.acquire()
-        _STATE["guard"], _STATE["owner"] = guard, None
-        try:
-            _STATE["agent"].forget()
-            _STATE["agent"].begin()
-        finally:
-            guard.release()
-
-
-def _at_exit() -> None:
-    agent, _STATE["agent"] = _STATE["agent"], None  # nothing begins any more
-    _STATE["guard"].acquire(True, _GUARD_PATIENCE_S)
-    try:
-        agent.end()
-    finally:
-        _release()
-
-
-def _release() -> None:
-    _STATE["owner"] = None
-    with contextlib.suppress(RuntimeError):
-        _STATE["guard"].release()
-
-
-def _ident() -> int:
-    from _thread import get_ident
-
-    return get_ident()

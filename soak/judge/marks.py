@@ -80,10 +80,11 @@ class Marks:
         for worker in sorted({y.worker for y in self.tallies}):
             mine = [y for y in self.tallies if y.worker == worker]
             p99 = np.array([y.lag_p99 for y in mine])
+            ever = bool((p99 > LAG_P99_S).any())
             for i, y in enumerate(mine):
                 # in one second a p99 is all but the maximum: only one that lasts says that the loop is saturated
                 near = p99[max(0, i - around // 2) : i + around // 2 + 1]
-                lasting = near.max() > LAG_P99_S and np.median(near) > LAG_P99_S
+                lasting = ever and np.median(near) > LAG_P99_S
                 if y.lag_max > limit or lasting or _at_its_limit(y):
                     found.append(Late(y, _why(y, limit)))
         return found

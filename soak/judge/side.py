@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ from soak.core.histogram import Histogram
 from soak.core.inspection import Look, looks, requests_in
 from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
 from soak.core.records import Clock, Event, Floats, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
+from soak.judge.derived import DERIVED
 from soak.judge.marks import Marks
 from soak.judge.stats.blocks import Blocks, floor_blocks, level_blocks, peak_blocks
 from soak.judge.stats.trend import Trend, trend
@@ -29,7 +29,6 @@ SERVED: tuple[Outcome, ...] = ("ok", "timeout")
 FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
 
 _MANY_WINDOWS = 60
-_CPU_WINDOW_S = 2.0
 _HOLE_S = 5.0
 _HOLE_LOOKS = 5
 """A series has a hole where it has no sample for so long, or for so many times its own pace."""
@@ -56,6 +55,9 @@ class Side:
     )
     _kept: dict[tuple[Any, ...], list[Window]] = field(default_factory=dict, init=False, compare=False, repr=False)
     _wholes: dict[tuple[Any, ...], Histogram] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _bins: dict[tuple[Any, ...], list[tuple[float, Histogram, Histogram]]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     @property
     def data(self) -> SideRecording:
@@ -123,7 +125,7 @@ class Side:
         Percentiles are never averaged. Windows are widened until each has the requests it wants; rather
         than have fewer than 12 windows, the least that a finite interval needs is accepted.
         """
-        windows, failed = self.windows(endpoint, clock, *SERVED), self.windows(endpoint, clock, "failed")
+        windows = self.windows(endpoint, clock, *SERVED)
         total = sum(w.histogram.total for w in windows)
         count = min(_MANY_WINDOWS, total // WANTED[quantile])
         if count < TREND_WINDOWS:
@@ -131,33 +133,30 @@ class Side:
         count = min(count, len(windows))
         if count < 1:
             return None
-        edges = np.linspace(self.start, self.end, count + 1)
-        bins, slow = binned(windows, edges), binned(failed, edges)
-        times, values = [], []
-        for i in range(count):
-            if sum(w.histogram.total for w in bins[i]) >= min(ENOUGH[quantile], total / count / 2):
-                q = QUANTILES[quantile]
-                times.append((edges[i] + edges[i + 1]) / 2)
-                values.append(worse(merged(bins[i]), merged(slow[i]), q).percentile(q))
+        times, values, q = [], [], QUANTILES[quantile]
+        for middle, served, slow in self._binned(endpoint, clock, count):
+            if served.total >= min(ENOUGH[quantile], total / count / 2):
+                times.append(middle)
+                values.append(worse(served, slow, q).percentile(q))
         return Blocks(np.array(times), np.array(values), self.length / count)
+
+    def _binned(self, endpoint: str | None, clock: Clock, count: int) -> list[tuple[float, Histogram, Histogram]]:
+        """So many bins of the soak phase: their middle (s), what was served, what failed; several percentiles ask."""
+        key = (endpoint, clock, count)
+        if key not in self._bins:
+            self._bins.clear()  # they are asked for one after the other: keeping all would double what a judge needs
+            edges = np.linspace(self.start, self.end, count + 1)
+            served, failed = (
+                [merged(ws) for ws in binned(self.windows(endpoint, clock, *outcomes), edges)]
+                for outcomes in (SERVED, ("failed",))
+            )
+            middles = ((edges[:-1] + edges[1:]) / 2).tolist()
+            self._bins[key] = list(zip(middles, served, failed, strict=True))
+        return self._bins[key]
 
     def series(self, metric: str) -> Series | None:
         """A metric over the whole run, measured or derived; None when nothing was seen of it."""
-        derived: dict[str, Callable[[], Series | None]] = {
-            "process.cpu": lambda: self._rate("process.cpu_seconds"),
-            "process.minor_faults": lambda: self._rate("process.minor_faults"),
-            "process.major_faults": lambda: self._rate("process.major_faults"),
-            "stack.headroom": self._headroom,
-            "cpu.per_request": self._cpu_per_request,
-            "allocations.per_request": lambda: self._allocations("count"),
-            "allocations.bytes_per_request": lambda: self._allocations("bytes"),
-            "throughput.rate": lambda: self._tallied(lambda ys, s: sum(y.done for y in ys) / s),
-            "generator.loop_lag_max": lambda: self._tallied(lambda ys, _: max(y.lag_max for y in ys)),
-            "generator.wake_p99": lambda: self._tallied(lambda ys, _: max(y.wake_p99 for y in ys)),
-            "generator.cpu": lambda: self._tallied(lambda ys, _: max(y.cpu for y in ys)),
-            "generator.rss": lambda: self._tallied(lambda ys, _: max(float(y.rss) for y in ys)),
-        }
-        found = derived[metric]() if metric in derived else self._raw(metric)
+        found = DERIVED[metric](self) if metric in DERIVED else self.raw(metric)
         return found if found is not None and len(found) else None
 
     def soak_series(self, metric: str) -> Series | None:
@@ -268,7 +267,7 @@ class Side:
             sizes = [e for e in self.recording.events if e.kind == "artefact" and e.side == self.name]
             return Series(*(np.array([x]) for x in (sizes[0].t, float(str(sizes[0].data["bytes"]))))) if sizes else None
         phase = self.recording.phase("idle_before")
-        resident = self._raw("memory.anon") or self._raw("memory.rss")
+        resident = self.raw("memory.anon") or self.raw("memory.rss")
         if phase is None or phase.end is None or resident is None:
             return None
         rest = finite(resident.between((phase.start + phase.end) / 2, phase.end))
@@ -322,81 +321,19 @@ class Side:
             self._kept[key] = kept if len(kept) > len(found) / 2 else found
         return self._kept[key]
 
-    def _raw(self, metric: str) -> Series | None:
+    def raw(self, metric: str) -> Series | None:
+        """A series as it was measured."""
         return self.recording.host.get(metric) if metric.startswith("host.") else self.data.series.get(metric)
 
-    def _allocations(self, what: str) -> Series | None:
-        """Allocations, or bytes allocated, for each request done in a window (`count` or `bytes`)."""
-        points = []
-        for look in self.looks:
-            if look.window is not None and (requests := self.requests_in(look)) > 0:
-                value = look.window.count if what == "count" else look.window.bytes
-                points.append(((look.window.start + look.window.end) / 2, value / requests))
-        t, v = np.array(points).reshape(-1, 2).T
-        return Series(t, v)
-
-    def _rate(self, counter: str) -> Series | None:
-        """A cumulative counter as its rate a second; over a gap there is none, for whoever counts began anew."""
-        rate = _rate_of(self._raw(counter))
-        if rate is None or not self.recording.gaps:
-            return rate
-        over = np.searchsorted(rate.t, [gap.start for gap in self.recording.gaps])
-        keep = np.ones(len(rate), dtype=bool)
-        keep[over[over < len(rate)]] = False
-        return Series(rate.t[keep], rate.v[keep])
-
-    def _headroom(self) -> Series | None:
-        """The least of the main thread's and of any thread's; the threads are looked at less often."""
-        main = self._unused("stack.high_water", "stack.limit")
-        thread = self._unused("stack.thread_high_water", "stack.thread_limit")
-        if main is None or thread is None or not len(thread):
-            return main if main is not None else thread
-        return Series(main.t, np.minimum(main.v, np.interp(main.t, thread.t, thread.v)))
-
-    def _unused(self, mark: str, size: str) -> Series | None:
-        used, limit = self._raw(mark), self._raw(size)
-        if used is None or limit is None or not len(limit):
-            return None
-        return Series(used.t, 1 - used.v / np.interp(used.t, limit.t, limit.v))
-
-    def _cpu_per_request(self) -> Series | None:
-        cpu = self._raw("process.cpu_seconds")
-        done = self._tallied(lambda ys, _: float(sum(y.done for y in ys)))
-        if cpu is None or done is None or len(cpu) < 2:
-            return None
-        total = np.concatenate([[0.0], np.cumsum(done.v)])
-        edges = np.concatenate([done.t, [done.t[-1] + self.recording.scenario.interval_s]])
-        # windows of two samples at least: the probe and the workers do not look at the same moment
-        width = max(_CPU_WINDOW_S, 2 * self.recording.scenario.probe.every, self.recording.scenario.interval_s)
-        marks = np.arange(edges[0], min(edges[-1], cpu.t[-1]), width)
-        requests = np.diff(np.interp(marks, edges, total))
-        spent = np.diff(np.interp(marks, cpu.t, cpu.v))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            per = np.where(requests > 0, spent / requests, np.nan)
-        sampled = [look.sampled for look in self.looks if look.sampled is not None]
-        inspected = [
-            self.marks.touches(a, width) or any(a < end and a + width > start for start, end in sampled)
-            for a in marks[:-1]
-        ]
-        per[np.array(inspected, dtype=bool)] = np.nan
-        return Series((marks[:-1] + marks[1:]) / 2, per)
-
-    def _tallied(self, take: Callable[[list[Tally], float], float]) -> Series | None:
-        """A value for each interval, from the accounts of all workers in it."""
-        if not self._by_interval:
-            return None
-        values = [take(ys, max(y.length for y in ys)) for ys in self._by_interval.values()]
-        return Series(np.array(list(self._by_interval)), np.array(values, dtype=float))
-
     @cached_property
-    def _by_interval(self) -> dict[float, list[Tally]]:
-        """The accounts of all workers by the start of their interval (s), ascending, but for stubs."""
+    def intervals(self) -> list[tuple[float, float, list[Tally]]]:
+        """Start and length (s) of each interval of the run, ascending, with all workers' accounts; without stubs."""
         found: dict[float, list[Tally]] = {}
-        stub = 0.5 * self.recording.scenario.interval_s
+        stub = 0.5 * self.recording.scenario.interval_s  # shorter, it says nothing about a rate
         for y in self.data.tallies:
-            if y.length > stub and self.marks.number(y) not in self.marks.away:  # which says nothing about a rate
+            if y.length > stub and self.marks.number(y) not in self.marks.away:
                 found.setdefault(round(y.start, 3), []).append(y)
-        return dict(sorted(found.items()))
+        return [(start, max(y.length for y in ys), ys) for start, ys in sorted(found.items())]
 
 
 def binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
@@ -434,12 +371,3 @@ def finite(series: Series) -> Series:
     """A series without its holes (NaN)."""
     keep = np.isfinite(series.v)
     return series if keep.all() else Series(series.t[keep], series.v[keep])
-
-
-def _rate_of(counter: Series | None) -> Series | None:
-    """A cumulative counter as its rate a second."""
-    if counter is None or len(counter) < 2:
-        return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = np.diff(counter.v) / np.diff(counter.t)
-    return Series(counter.t[1:], np.where(np.isfinite(rate), rate, math.nan))
