@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test accuracy accuracy-causes stories bench-judge bench-load bench-probe check format lint types imports schema goldens clean
+.PHONY: help install demo test accuracy accuracy-causes stories bench-judge bench-load bench-probe check format lint types imports schema dashboards goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ imports: $(STAMP) ## Check that rooms import only what they may
 
 schema: $(STAMP) ## Write the scenario's JSON Schema anew
 	$(BIN)/soak check --schema > soak/scenario/scenario.schema.json
+
+dashboards: $(STAMP) ## Write the Grafana dashboards anew
+	$(BIN)/python -m soak.publish.grafana.boards dashboards
 
 goldens: $(STAMP) ## Write the golden reports of the tests anew
 	SOAK_UPDATE_GOLDENS=1 $(BIN)/pytest -q tests/unit -k report

@@ -33,9 +33,11 @@ class _Verb(click.Command):
             raise SystemExit(EXIT_PASS) from None
 
 
-def verb(example: str, name: str | None = None, **settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
+def verb(
+    example: str, name: str | None = None, of: click.Group | None = None, **settings: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Makes a function a verb, called as the function unless it has a `name`; every verb shows an example."""
-    return main.command(name, cls=_Verb, epilog=f"Example: {example}", **settings)
+    return (of or main).command(name, cls=_Verb, epilog=f"Example: {example}", **settings)
 
 
 def allow_host(function: F) -> F:

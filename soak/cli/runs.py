@@ -20,6 +20,7 @@ import click
 
 from soak import runfile
 from soak.cli.app import address, allow_host, quantity, runs_folder_option, verb
+from soak.cli.grafana import annotated
 from soak.core.budget import Budget
 from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
 from soak.core.scenario import Scenario, Target
@@ -35,6 +36,7 @@ from soak.run import (
     conduct,
     scenario_of,
     serve,
+    serve_forever,
     take_up,
     view_for,
 )
@@ -82,6 +84,13 @@ from soak.scenario import (
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
 @click.option("--against", metavar="RUN", help="Compare with this earlier run; for a scenario without a reference.")
+@click.option(
+    "--annotate",
+    metavar="URL",
+    envvar="SOAK_ANNOTATE",
+    show_envvar=True,
+    help="Annotate the run in this Grafana as it goes.",
+)
 @click.option("--metrics", metavar="HOST:PORT", help="Serve Prometheus at /metrics while the run goes on.")
 @click.option("--metrics-token-file", type=click.Path(path_type=Path), help="What scrapers must show.")
 @click.option("--remote-write", metavar="URL", help="Push native histograms there; token: $SOAK_REMOTE_WRITE_TOKEN.")
@@ -92,6 +101,7 @@ def run(
     file: Path | None,
     against: str | None,
     run_file: Path | None,
+    annotate: str | None,
     metrics: str | None,
     metrics_token_file: Path | None,
     remote_write: str | None,
@@ -117,7 +127,7 @@ def run(
     """Soak a target, judge it, and exit with the verdict."""
     if on is not None:
         here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder, budget)
-        here = (*here, metrics, metrics_token_file, remote_write, *watch.values())
+        here = (*here, metrics, metrics_token_file, remote_write, annotate, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
             raise click.UsageError("--on goes with FILE, --priority, --request-key, --detach, --report and --json only")
         if detach and (request_key is None or as_json or reports):
@@ -166,7 +176,7 @@ def run(
         limit = Budget(seconds, began + seconds)
         if loaded.scenario.phases.whole_s > loaded.scenario.phases.soak:
             click.echo(cut_in_words(loaded.scenario, seconds, loaded.folder), err=True)
-    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, told, limit, wanted_views)
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, told, annotate, limit, wanted_views)
     raise SystemExit(verdict.exit_code)
 
 
@@ -215,14 +225,18 @@ def _run_on(url: str, wanted: Wanted, as_json: bool, reports: dict[Path, str], d
     default=".",
     help="Where the files are that the scenario names.",
 )
+@click.option("--forever", is_flag=True, help="Wait for the next run when one has ended, and for the first as long.")
 @allow_host
-def worker(master: str, token_file: Path, name: str | None, folder: Path, allowed: tuple[str, ...]) -> None:
-    """Generate load for a run on another machine, until that run ends."""
+def worker(
+    master: str, token_file: Path, name: str | None, folder: Path, forever: bool, allowed: tuple[str, ...]
+) -> None:
+    """Generate load for a run on another machine, until that run ends (`--forever`: and then for the next one)."""
     host, port = address(master)
     invitation = Invitation(
         host, port, read_token(token_file), name or socket.gethostname(), local=False, folder=str(folder.resolve())
     )
-    serve(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
+    work = serve_forever if forever else serve
+    work(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
 
 
 @verb("soak demo")
@@ -278,6 +292,7 @@ def _soak(
     run_file: Path | None = None,
     past: Past | None = None,
     told: Told | None = None,
+    annotate: str | None = None,
     budget: Budget | None = None,
     reports: Mapping[Path, str] = MappingProxyType({}),
 ) -> Verdict:
@@ -296,6 +311,7 @@ def _soak(
     listen, token = joining or (None, None)
     order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past, budget)
     with contextlib.ExitStack() as cleanup:
+        cleanup.enter_context(annotated(annotate, run_file))
         serving = None
         if told is not None and told.metrics is not None:
             serving = Serving(*told.metrics, run_file, told.token)

@@ -52,6 +52,10 @@ class RunFileError(SoakError):
     """A run file is missing or holds nothing that can be read."""
 
 
+class PublishError(SoakError):
+    """A system that should be told of a run refuses what it is told, or cannot be reached."""
+
+
 class LoadError(SoakError):
     """The load generator failed; nothing can be said of the target."""
 

@@ -24,6 +24,8 @@ _MAKING_S = 30.0
 _LINE_BYTES = 64 * 1024
 _RECENT = 500
 """Runs that are looked through for the last one of each scenario."""
+_MOST = 50
+_RESULTS = ("pass", "fail", "inconclusive", "invalid")
 Own = tuple[str, list[str], float | None]
 
 
@@ -83,29 +85,44 @@ def add_metrics(app: FastAPI, state: State, ready: Callable[[], bool], looked: C
         open_jobs = state.open_jobs()
         running = [j for j in reversed(open_jobs) if j.state == "running" and j.run_file is not None]
         going = {j.request.name for j in running if j.run_file is not None and j.run_file.is_file()}
-        ended = _last_of_each(state.page(_RECENT, None, "ended", None), going)
-        runs = [_live(j) for j in running if j.request.name in going] + [_ended(j) for j in ended]
+        last = last_of_each(state.page(_RECENT, None, "ended", None))
+        runs = [live_run(j) for j in running if j.request.name in going]
+        runs += [ended_run(j) for j in last if j.request.name not in going]
+        own = [*_own(open_jobs, ready(), looked()), *verdicts(last)]
         try:
-            body, kind = await pages.make(runs, _own(open_jobs, ready(), looked()), request.headers.get("accept", ""))
+            body, kind = await pages.make(runs, own, request.headers.get("accept", ""))
         except OSError as error:
             raise HTTPException(503, f"no metrics: {error}") from None
         return Response(body, headers={"Content-Type": kind})
 
 
-def _last_of_each(jobs: Sequence[Job], going: set[str]) -> list[Job]:
-    """The last run of each scenario that ended with something to say; jobs are newest first."""
+def last_of_each(jobs: Sequence[Job]) -> list[Job]:
+    """The last run of each scenario that ended with a verdict; jobs are newest first.
+
+    One that could not begin says nothing of the target: what was held before it is held still.
+    """
     found: dict[str, Job] = {}
     for job in jobs:
-        if job.request.name not in going and (job.verdict is not None or job.run_file is not None):
+        if job.verdict is not None:
             found.setdefault(job.request.name, job)
-    return list(found.values())
+    return list(found.values())[:_MOST]
 
 
-def _live(job: Job) -> dict[str, Any]:
+def verdicts(last: Sequence[Job]) -> list[Own]:
+    """How the last run of each scenario ended, also while the next one goes on."""
+    return [
+        *(("soak_last_verdict", [j.request.name, r], float(j.verdict == r)) for j in last for r in _RESULTS),
+        *(("soak_last_verdict_timestamp_seconds", [j.request.name], j.ended_at) for j in last),
+    ]
+
+
+def live_run(job: Job) -> dict[str, Any]:
+    """What the child is told of a run that goes on."""
     return {"path": str(job.run_file), "scenario": job.request.name, "document": None}
 
 
-def _ended(job: Job) -> dict[str, Any]:
+def ended_run(job: Job) -> dict[str, Any]:
+    """What it is told of one that has ended."""
     measured = job.run_file is not None and job.run_file.is_file()
     return {
         "path": str(job.run_file) if measured else None,

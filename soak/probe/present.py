@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from time import process_time
+from time import process_time, time
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -27,6 +27,7 @@ class Present:
         self._values: dict[str, dict[str, float]] = {"host": {}, TARGET: {}}
         self._happened: Counter[str] = Counter()
         self._looks = 0
+        self._looked = 0.0
         self._lock = threading.Lock()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -37,6 +38,7 @@ class Present:
         """Take in a look."""
         with self._lock:
             self._looks += 1
+            self._looked = time()
             alive = any("process.processes" in s.values for s in samples if s.source == TARGET)
             renewed = False
             for event in events:
@@ -58,9 +60,11 @@ class Present:
         """The values as prometheus_client's registry asks for them."""
         with self._lock:
             values = {**self._values["host"], **self._values[TARGET]}
-            happened, looks, alive = dict(self._happened), self._looks, self.alive
+            happened, looks, looked, alive = dict(self._happened), self._looks, self._looked, self.alive
         yield GaugeMetricFamily("soak_target_up", "whether the watched process is there", value=float(alive))
         yield CounterMetricFamily("soak_observer_looks", "looks taken", value=looks)
+        name = "soak_observer_heartbeat_timestamp_seconds"
+        yield GaugeMetricFamily(name, "when it last looked", value=looked)
         yield CounterMetricFamily("soak_observer_cpu_seconds", "CPU time of the observer itself", value=process_time())
         events = CounterMetricFamily("soak_observer_events", "what happened, by its kind", labels=["kind"])
         for kind, count in sorted(happened.items()):

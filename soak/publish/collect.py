@@ -104,4 +104,4 @@ def present(recording: Recording) -> Stretch:
     now = recording.duration
     if newest is None or now - newest > max(_LOADED_S, 4 * interval):  # there is no load: nothing is answered
         return Stretch(now, now, now, 0.0)
-    return Stretch(max(0.0, newest - WINDOW_S), newest, now, 0.0)
+    return Stretch(max(recording.load_start or 0.0, newest - WINDOW_S), newest, now, 0.0)

@@ -157,6 +157,9 @@ _ALL = [
     _gauge("daemon", "soak_daemon_heartbeat_timestamp_seconds", (), "when the supervisor last did its work"),
     _gauge("daemon", "soak_daemon_ready", (), "1 while runs are started"),
     _gauge("daemon", "soak_daemon_runs", ("state",), "runs of the queue: queued or running"),
+    _gauge("daemon", "soak_last_verdict", ("scenario", "result"),
+           "1 for the verdict of the last run of a scenario that has ended, also while the next one goes on"),
+    _gauge("daemon", "soak_last_verdict_timestamp_seconds", _RUN, "when that run ended"),
     _gauge("daemon", "soak_daemon_oldest_queued_timestamp_seconds", (), "when the oldest queued run was asked for"),
 ]  # fmt: skip
 

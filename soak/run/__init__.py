@@ -5,7 +5,7 @@ from soak.run.earlier import known_noise, noise_path, summary_of
 from soak.run.pairs import alone, soak_pairs
 from soak.run.progress import view_for
 from soak.run.resume import Past, scenario_of, take_up
-from soak.run.serving import serve
+from soak.run.serving import serve, serve_forever
 from soak.run.target import agent_environment
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "noise_path",
     "scenario_of",
     "serve",
+    "serve_forever",
     "soak_pairs",
     "summary_of",
     "take_up",

@@ -9,20 +9,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import IO
+from typing import IO, NoReturn
 
-from soak.core.errors import LoadError
+from soak.core.errors import LoadError, SoakError
 from soak.core.scenario import Scenario
 from soak.load import Invitation
 
 _RETRY_S = 1.0
 _PATIENCE_S = 600.0
+_WAIT_S = 2.0
 _REFUSED = "refused"
 Permit = Callable[[Scenario], None]
 """Raises when load may not go where a scenario sends it."""
@@ -50,6 +52,27 @@ def serve(invitation: Invitation, permit: Permit, say: Callable[[str], None]) ->
             if child.process.wait() != 0:
                 raise LoadError(child.said() or f"the worker ended with code {child.process.returncode}")
     say("the run has ended")
+
+
+def serve_forever(invitation: Invitation, permit: Permit, say: Callable[[str], None]) -> NoReturn:
+    """Serve one run after the other, for as long as it takes; one that refuses it, or is lost, is told and left."""
+    while True:
+        say(f"waiting for a run at {invitation.host}:{invitation.port}")
+        while not _listens(invitation):  # cheaper than a worker that finds nobody
+            time.sleep(_WAIT_S)
+        try:
+            serve(invitation, permit, say)
+        except SoakError as error:
+            say(f"soak: {error}")
+        time.sleep(_WAIT_S)
+
+
+def _listens(invitation: Invitation) -> bool:
+    try:
+        socket.create_connection((invitation.host, invitation.port), timeout=_WAIT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _join(

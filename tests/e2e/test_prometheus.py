@@ -18,7 +18,7 @@ import pytest
 
 from soak.core.histogram import Histogram
 from soak.report.charts import charts
-from soak.runfile import read
+from soak.runfile import read, read_meta
 from tests.e2e.harness import free_port, shipped, soak, start
 
 
@@ -139,7 +139,9 @@ def test_native_histograms_that_were_pushed_give_the_quantiles_of_the_run(scrape
         assert float(count["value"][1]) == whole.total
         for q in (0.5, 0.99):
             (found,) = ask(url, "query", query=f"histogram_quantile({q}, {selector})")
-            assert float(found["value"][1]) == pytest.approx(whole.percentile(100 * q), rel=0.025)
+            one = 1.5 / whole.total  # the two count ranks differently: in a thin tail the next value is far away
+            low, high = (whole.percentile(100 * min(max(p, 0.0), 1.0)) for p in (q - one, q + one))
+            assert low * 0.975 <= float(found["value"][1]) <= high * 1.025
 
 
 def test_a_run_told_in_hindsight_has_the_p99_of_its_report(
@@ -171,4 +173,4 @@ def test_a_run_told_in_hindsight_has_the_p99_of_its_report(
             url, "query", query="soak_run_verdict == 1", time=f"{recording.wall(recording.duration) + 0.005:.3f}"
         )
     assert compared >= 60
-    assert failing["metric"]["result"] in ("fail", "inconclusive")
+    assert failing["metric"]["result"] == read_meta(run_file)["verdict"]

@@ -29,6 +29,7 @@ VERBS = (
     "doctor",
     "demo",
     "serve",
+    "grafana",
 )
 ROOT = Path(__file__).parents[2]
 

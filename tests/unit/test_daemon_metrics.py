@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -12,7 +13,11 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
+from soak.daemon.job import Job
+from soak.daemon.metrics import Pages, ended_run, last_of_each, live_run, verdicts
+from tests.unit.daemoning import START, request
 from tests.unit.serving import Daemon, library, serving
+from tests.unit.test_publish_exporter import run
 
 HELD = ("--min-free", "900000 TiB", "--requests", "1000/s")
 
@@ -73,3 +78,31 @@ def test_the_child_ends_with_the_daemon(daemon: Daemon) -> None:
     daemon.process.wait(30)
     left.wait(30)
     assert not left.is_running()
+
+
+def job(number: int, name: str, verdict: str | None) -> Job:
+    return Job(number, "ended", request(name), START, ended_at=START + number, verdict=verdict)
+
+
+def test_the_last_verdict_of_each_scenario_is_told_and_a_run_that_could_not_begin_changes_nothing() -> None:
+    last = last_of_each([job(4, "shop", None), job(3, "till", "pass"), job(2, "shop", "fail"), job(1, "shop", "pass")])
+    assert [j.id for j in last] == [3, 2]
+    told = {(name, *labels): value for name, labels, value in verdicts(last)}
+    assert told["soak_last_verdict", "shop", "fail"] == 1
+    assert told["soak_last_verdict", "shop", "pass"] == 0
+    assert told["soak_last_verdict", "till", "pass"] == 1
+    assert told["soak_last_verdict_timestamp_seconds", "shop"] == START + 2
+
+
+def test_runs_that_go_on_and_that_ended_are_on_one_page(tmp_path: Path) -> None:
+    going = Job(2, "running", request("shop"), START, START, run_file=run(tmp_path, "b", scenario="shop"))
+    died = Job(1, "ended", request("till"), START, START, START + 9, run_file=tmp_path / "gone.soak", verdict="invalid")
+
+    async def made() -> bytes:
+        body, _ = await Pages().make([live_run(going), ended_run(died)], verdicts([died]), "")
+        return body
+
+    text = asyncio.run(made()).decode()
+    assert 'run_id="b",scenario="shop"' in text
+    assert 'soak_run_verdict{result="invalid",scenario="till"} 1.0' in text
+    assert 'soak_last_verdict{result="invalid",scenario="till"} 1.0' in text

@@ -48,6 +48,13 @@ def test_quantiles_are_those_of_the_merged_last_minute() -> None:
     assert page.samples("soak_window_requests")["made", "candidate", "browse"] == whole.total
 
 
+def test_the_window_begins_with_the_load() -> None:
+    recording = going()
+    early = replace(recording.sides["candidate"], tallies=recording.sides["candidate"].tallies[:20])
+    stretch = present(replace(recording, sides={"candidate": early}, duration=26.0))
+    assert (stretch.start, stretch.end) == (5.0, 24.0)
+
+
 def test_counters_have_all_of_the_run_so_far_and_never_fall() -> None:
     recording = going()
     before = 0.0
