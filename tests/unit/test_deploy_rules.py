@@ -30,7 +30,7 @@ def test_promtool_accepts_the_rules() -> None:
 
 
 def test_the_rules_fire_and_are_resolved_when_they_should() -> None:
-    done = promtool("test", "rules", "soak_test.yml")
+    done = promtool("test", "rules", "../tests/soak_test.yml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -45,7 +45,7 @@ def test_somebody_on_call_can_read_it(rule) -> None:
 
 
 def test_each_alert_is_tested() -> None:
-    tests = (RULES / "soak_test.yml").read_text()
+    tests = (RULES.parent / "tests/soak_test.yml").read_text()
     assert [r["alert"] for r in ALERTS if not re.search(rf"alertname: {r['alert']}\n\s+exp_alerts:", tests)] == []
 
 
