@@ -330,14 +330,26 @@ def _soak(
 def _tell(verdict: Verdict, run_file: Path, as_json: bool, reports: Mapping[Path, str]) -> None:
     """Print the report, and leave the page beside the run file, and whatever else was asked for."""
     recording = runfile.read(run_file)
-    page = run_file.with_suffix(".html")
-    page.write_text(render(recording, verdict, "html"), encoding="utf-8")
     click.echo(render(recording, verdict, "text"), err=as_json)
-    click.echo(f"report: {page}\nrun file: {run_file}", err=as_json)
+    click.echo(
+        f"report: {page_beside(run_file, render(recording, verdict, 'html'))}\nrun file: {run_file}", err=as_json
+    )
     for path, view in reports.items():
         _written(path, render(recording, verdict, view))
     if as_json:
         click.echo(render(recording, verdict, "json"))
+
+
+def page_beside(run_file: Path, html: str) -> str:
+    """Write the HTML report beside the run file; where it is, or why there is none: the verdict needs no page."""
+    page = run_file.with_suffix(".html")
+    try:
+        page.write_text(html, encoding="utf-8")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            page.unlink()  # half a page looks like a whole one
+        return f"none, {page} cannot be written: {error.strerror}"
+    return str(page)
 
 
 def _given(run_file: Path) -> tuple[Scenario, dict[str, Any], str, str, Path]:

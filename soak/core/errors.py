@@ -4,6 +4,7 @@ SoakError (2)
 ├── ScenarioError (2)   a scenario that cannot be run; knows file, line, column, key
 ├── TargetError (2)     the target cannot be started, found or reached, or is not allowed
 ├── RunFileError (2)    a run file that cannot be opened, or does not exist
+│   └── WriteError (4)  one that can be written no more: its run ends there
 └── LoadError (4)       the generator itself failed: the measurement is invalid
 """
 
@@ -50,6 +51,12 @@ class TargetError(SoakError):
 
 class RunFileError(SoakError):
     """A run file is missing or holds nothing that can be read."""
+
+
+class WriteError(RunFileError):
+    """A run file can be written no more: what is measured from then on would be kept nowhere."""
+
+    exit_code = EXIT_INVALID
 
 
 class PublishError(SoakError):

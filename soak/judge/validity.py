@@ -14,6 +14,9 @@ _FREEZE_S = 1.0
 _FREEZE_SHARE = 0.005
 """A generator that stood still for a second, and for this share of the soak, has not measured that soak."""
 _CLOCK_EVENTS = ("clock_step", "suspended")
+_UNWATCHED = ("observer_restarted", "observer_gap")
+_TOLD = 3
+"""Gaps in the watch that are told one by one."""
 
 
 def validity(side: Side) -> Validity:
@@ -52,7 +55,7 @@ def saturated(side: Side) -> bool:
 
 
 def remarks(side: Side) -> list[str]:
-    """What of the instrument is worth saying in any case: workers that were lost, and intervals that were left out."""
+    """What of the instrument is worth saying in any case: workers and looks that were lost, intervals left out."""
     told = []
     for event in side.recording.events:
         if event.kind == "worker_lost" and event.side == side.name and "to" in event.data:
@@ -63,6 +66,7 @@ def remarks(side: Side) -> list[str]:
                 "later its share of the rate was that of the others. Unless it came back to tell, what it did in "
                 "between is missing; those intervals are not trusted"
             )
+    told += _unwatched(side)
     if side.marks.all:
         told.append(f"{len(side.marks.all)} intervals are left out of what is judged: {'; '.join(_causes(side))}")
     if side.marks.inspected:
@@ -71,6 +75,16 @@ def remarks(side: Side) -> list[str]:
             "closely then, which slows it down"
         )
     return told
+
+
+def _unwatched(side: Side) -> list[str]:
+    """When nobody watched the target, although it need not have been long enough to keep a run from passing."""
+    told = [
+        f"{event.text}, {units.duration(round(max(0.0, event.t), 1))} into the run"
+        for event in side.recording.events
+        if event.kind in _UNWATCHED and event.side == side.name
+    ]
+    return told[:_TOLD] + ([f"{len(told) - _TOLD} more such gaps in the watch"] if len(told) > _TOLD else [])
 
 
 def _stood_still(side: Side) -> list[str]:

@@ -6,17 +6,19 @@ in the log, so a process that dies takes nothing with it that it had called writ
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import math
+import os
 import sqlite3
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import IO, Any, Self
 
-from soak.core.errors import RunFileError
+from soak.core.errors import RunFileError, WriteError
 from soak.core.records import Event, Interval, Sample, Tally
 from soak.runfile.rollup import pack_intervals, pack_samples
 from soak.runfile.schema import APPLICATION_ID, TABLES, USER_VERSION
@@ -42,23 +44,33 @@ class RunWriter:
 
     @classmethod
     def create(cls, path: Path, meta: Mapping[str, Any]) -> Self:
-        """Make a new run file with its `meta` entries. Raises RunFileError when it exists already."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Make a new run file with its `meta` entries. Raises RunFileError when it exists already.
+
+        It is made under another name and put in place when its head is whole: who is killed meanwhile leaves none.
+        """
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            owned = path.open("xb")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            owned = draft.open("wb")
+            fcntl.flock(owned, fcntl.LOCK_EX)
+            with _writing(path), contextlib.closing(_connect(draft)) as db:
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {USER_VERSION}")
+                db.executescript(f"BEGIN; {TABLES} COMMIT;")
+                with db:
+                    db.executemany("INSERT INTO meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in meta.items()])
+            path.open("xb").close()  # the name is ours now, and so is what is put there
+            for log in ("-wal", "-shm"):  # of a file that was taken away: SQLite would play it back into this one
+                path.with_name(path.name + log).unlink(missing_ok=True)
+            draft.replace(path)
         except FileExistsError:
             raise RunFileError(f"{path}: exists already; a run is never written over") from None
         except OSError as error:
             raise RunFileError(f"{path}: cannot be written: {error.strerror}") from error
-        fcntl.flock(owned, fcntl.LOCK_EX)
-        db = _connect(path)
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {USER_VERSION}")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.executescript(f"BEGIN; {TABLES} COMMIT;")
-        writer = cls(path, db, owned)
-        for key, value in meta.items():
-            writer.set_meta(key, value)
+        finally:
+            draft.unlink(missing_ok=True)
+        writer = cls(path, _connect(path), owned)
+        writer.live()
         return writer
 
     @classmethod
@@ -84,7 +96,8 @@ class RunWriter:
 
     def live(self) -> None:
         """Let others write beside this again: a run that had ended keeps its file in one piece."""
-        self._db.execute("PRAGMA journal_mode = WAL")
+        with _writing(self.path):
+            self._db.execute("PRAGMA journal_mode = WAL")
 
     def workers(self, side: str) -> set[str]:
         """The names under which a side's workers have reported so far."""
@@ -99,12 +112,12 @@ class RunWriter:
 
     def set_meta(self, key: str, value: Any) -> None:
         """Note a fact about the run, once; it is JSON inside."""
-        with self._db:
+        with _writing(self.path), self._db:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
 
     def add_event(self, event: Event) -> None:
         """Append an event."""
-        with self._db:
+        with _writing(self.path), self._db:
             self._db.execute(
                 "INSERT INTO event VALUES (NULL, ?, ?, ?, ?, ?)",
                 (event.t, event.kind, event.side, event.text, json.dumps(dict(event.data))),
@@ -112,7 +125,7 @@ class RunWriter:
 
     def add_samples(self, samples: Sequence[Sample]) -> None:
         """Append what the probes saw."""
-        with self._db:
+        with _writing(self.path), self._db:
             for sample in samples:
                 if sample.values:
                     names = tuple(sample.values)
@@ -128,7 +141,7 @@ class RunWriter:
         A report that was written already (same side, worker and sequence) is ignored: a worker sends
         again until it hears that its report is safe.
         """
-        with self._db:
+        with _writing(self.path), self._db:
             if not self._db.execute(_TALLY, astuple(tally)).rowcount:
                 return
             self._db.executemany(
@@ -142,13 +155,13 @@ class RunWriter:
 
     def add_artifact(self, t: float, kind: str, name: str, data: bytes) -> None:
         """Keep a file with the run: a log's end, a memory capture."""
-        with self._db:
+        with _writing(self.path), self._db:
             self._db.execute("INSERT INTO artifact VALUES (NULL, ?, ?, ?, ?)", (t, kind, name, data))
 
     def roll_up(self, upto: float, window: float) -> None:
         """Pack every whole window that ended before `upto` (s): it takes the place of what it was made of."""
         end = math.floor(upto / window + 1e-9) * window
-        with self._db:
+        with _writing(self.path), self._db:
             self._db.execute("BEGIN IMMEDIATE")  # what comes in meanwhile waits, and is neither packed nor deleted
             self._db.executemany(_WINDOW, pack_intervals(self._db, end, window))
             self._db.executemany(_SAMPLES, pack_samples(self._db, end))
@@ -157,8 +170,9 @@ class RunWriter:
 
     def finish(self) -> None:
         """Fold the log into one plain file and close it."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._db.execute("PRAGMA journal_mode = DELETE")
+        with _writing(self.path):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.execute("PRAGMA journal_mode = DELETE")
         self.close()
 
     def close(self) -> None:
@@ -173,6 +187,18 @@ class RunWriter:
             cursor = self._db.execute("INSERT INTO layout VALUES (NULL, ?, ?)", (source, json.dumps(names)))
             known = self._layouts[source, names] = cursor.lastrowid or 0
         return known
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Says in plain words that a file cannot be written any more: its disk is full, or gone."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise WriteError(
+            f"{path}: cannot be written any more ({error}), so the run ends here; what is in it is whole. "
+            f"When that is mended, `soak run --resume {path}` goes on with it"
+        ) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from soak.cli import main
+from soak.cli.runs import page_beside
 from soak.runfile import RunWriter
 from tests.unit.test_runfile import META, write
 
@@ -183,3 +184,10 @@ def test_resume_is_refused_beside_a_scenario_and_for_what_is_no_run(tmp_path: Pa
     both = soak("run", "some.yaml", "--resume", "latest")
     assert both.exit_code == 2
     assert "either a scenario FILE, --url or --resume" in both.output
+
+
+def test_a_page_that_cannot_be_written_is_said_and_is_no_reason_to_end(tmp_path: Path) -> None:
+    (tmp_path / "x.html").mkdir()  # in its way
+    assert "cannot be written" in page_beside(tmp_path / "x.soak", "<html>")
+    assert page_beside(tmp_path / "y.soak", "<html>") == str(tmp_path / "y.html")
+    assert (tmp_path / "y.html").read_text() == "<html>"

@@ -100,3 +100,18 @@ def test_a_clock_that_was_set_and_a_machine_that_slept_are_never_green(event: Ev
     verdict = judge(recording(SPEC, side(SPEC), events=(event,)))
     assert verdict.verdict == "invalid"
     assert event.text in verdict.headline
+
+
+@pytest.mark.parametrize("times,more", [(1, False), (3, False), (5, True)])
+def test_a_watch_that_was_away_is_told_with_its_time(times: int, more: bool) -> None:
+    gaps = [
+        Event(60.0 + i, "observer_restarted", "candidate", "the observer was started anew; it saw nothing meanwhile")
+        for i in range(times)
+    ]
+    theirs = Event(60.0, "observer_gap", "reference", "nothing was seen of the reference for 6 s")
+    verdict = judge(recording(SPEC, side(SPEC), events=(*gaps, theirs)))
+    told = [note for note in verdict.notes if "saw nothing meanwhile" in note]
+    assert len(told) == min(3, times)
+    assert told[0] == f"{gaps[0].text}, 1 min into the run"
+    assert any("2 more such gaps" in note for note in verdict.notes) == more
+    assert not any("reference" in note for note in verdict.notes)

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soak import runfile
-from soak.core.errors import RunFileError
+from soak.core.errors import RunFileError, WriteError
 from soak.core.histogram import Histogram, Recorder
 from soak.core.records import Event, Interval, Sample, Tally
 from soak.runfile import RunWriter
@@ -199,6 +199,54 @@ def test_a_run_is_never_written_over(tmp_path: Path) -> None:
     write(tmp_path / "a.soak")
     with pytest.raises(RunFileError, match="exists already"):
         RunWriter.create(tmp_path / "a.soak", META)
+
+
+def test_a_run_that_is_killed_while_its_file_is_made_leaves_none(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from soak.runfile import RunWriter\n"
+        "class Deadly(dict):\n"
+        "    def items(self):\n"
+        "        yield 'run', 'x'\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "RunWriter.create(Path(sys.argv[1]), Deadly())\n"
+    )
+    path = tmp_path / "x.soak"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not path.exists()
+    assert runfile.entries(tmp_path) == ([], [])
+    RunWriter.create(path, META).close()  # and the name is free
+    assert runfile.read(path).run == "made-1"
+
+
+def test_the_log_of_a_file_that_was_taken_away_is_not_played_back_into_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.soak"
+    writer = RunWriter.create(path, META)
+    writer.add_event(Event(1.0, "note", None, "of the old run"))
+    log = path.with_name("x.soak-wal")
+    old = log.read_bytes()
+    writer.close()
+    path.unlink()
+    log.write_bytes(old)  # as a kill leaves it
+    RunWriter.create(path, META).close()
+    assert runfile.read(path).events == ()
+
+
+def test_a_disk_without_room_is_one_clear_error_and_costs_nothing_that_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.soak"
+    writer = RunWriter.create(path, META)
+    writer.add_event(Event(1.0, "note", None, "kept"))
+    pages = writer._db.execute("PRAGMA page_count").fetchone()[0]
+    writer._db.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then finds no room, as on a disk that is full
+    with pytest.raises(WriteError, match=r"disk is full.*--resume") as raised:
+        writer.add_event(Event(2.0, "note", None, "x" * 100_000))
+    assert raised.value.exit_code == 4
+    writer.close()
+    assert runfile.read(path).events[0].text == "kept"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_the_catalogue_lists_newest_first_and_names_what_it_cannot_read(tmp_path: Path) -> None:
