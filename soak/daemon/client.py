@@ -53,8 +53,7 @@ class Client:
 
     def run(self, wanted: Wanted) -> dict[str, Any]:
         """Have it run, show it, and give back the run as it ended. Ctrl-C stops it, and again leaves it at once."""
-        number = self._submitted(wanted)["id"]
-        self._say(f"run {number} on {self._url}")
+        number = self.submit(wanted)
         try:
             return self._watched(number)
         except KeyboardInterrupt:
@@ -62,13 +61,19 @@ class Client:
             self._asked("POST", f"/v1/runs/{number}/stop")
             return self._watched(number, silent=True)
 
+    def submit(self, wanted: Wanted) -> int:
+        """Ask for a run, and give its number; the one that the same key has asked for before, if there is one."""
+        number: int = self._submitted(wanted)["id"]
+        self._say(f"run {number} on {self._url}")
+        return number
+
     def verdict(self, number: int) -> str:
         """The verdict of a run that has ended, as JSON."""
         return json.dumps(json.loads(self._asked("GET", f"/v1/runs/{number}/verdict")), indent=2)
 
-    def report(self, number: int) -> str:
-        """Its report as text."""
-        return self._asked("GET", f"/v1/runs/{number}/report?format=text").decode()
+    def report(self, number: int, view: str = "text") -> str:
+        """Its report in one of the formats."""
+        return self._asked("GET", f"/v1/runs/{number}/report?format={view}").decode()
 
     def _submitted(self, wanted: Wanted) -> dict[str, Any]:
         name = wanted.scenario

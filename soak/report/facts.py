@@ -391,7 +391,7 @@ def phases(recording: Recording) -> list[tuple[str, str]]:
 
 def summary(recording: Recording, verdict: Verdict) -> str:
     """Run, start and length in one line."""
-    planned = recording.scenario.phases.soak
+    planned = recording.scenario.phases.whole_s
     soaked = f"soaked {units.duration(verdict.soak_s)}"
     if verdict.soak_s < planned - 1:
         soaked += f" of {units.duration(planned)}"
