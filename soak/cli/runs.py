@@ -132,7 +132,7 @@ def run(
         here = (*here, metrics, metrics_token_file, remote_write, annotate, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
             raise click.UsageError(
-                "--on goes with FILE, --upload, --priority, --request-key, --detach, --report and --json, and nothing else"
+                "--on goes with FILE, --upload, --priority, --request-key, --detach, --report and --json only"
             )
         if detach and (request_key is None or as_json or reports):
             raise click.UsageError("--detach goes with --request-key: it is how the verdict is asked for later")
