@@ -12,7 +12,7 @@ from soak.core.units import Dimension
 from soak.scenario import json_schema
 
 _QUANTITIES: Mapping[str, Dimension] = {"duration": "time", "rate": "rate", "size": "bytes", "share": "ratio"}
-_TYPES = {"metric": "one of the [Metrics](metrics.md)", "alerts": "a later version's"}
+_TYPES = {"metric": "one of the [Metrics](metrics.md)"}
 
 
 def page() -> str:

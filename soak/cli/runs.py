@@ -7,17 +7,21 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from time import monotonic
+from types import MappingProxyType
 from typing import Any, NoReturn
 from uuid import uuid4
 
 import click
 
 from soak import runfile
-from soak.cli.app import address, allow_host, runs_folder_option, verb
+from soak.cli.app import address, allow_host, quantity, runs_folder_option, verb
 from soak.cli.grafana import annotated
+from soak.core.budget import Budget
 from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
 from soak.core.scenario import Scenario, Target
 from soak.core.token import read_token
@@ -25,9 +29,7 @@ from soak.core.verdict import Verdict
 from soak.daemon import Client, Wanted
 from soak.load import Invitation, Listen
 from soak.publish import Pushing, Serving
-from soak.report import (
-    render,
-)
+from soak.report import FORMATS, render
 from soak.run import (
     Order,
     Past,
@@ -41,6 +43,8 @@ from soak.run import (
 from soak.scenario import (
     Loaded,
     compared_with,
+    cut_in_words,
+    fitted,
     from_flags,
     load,
     port_in_use,
@@ -68,9 +72,17 @@ from soak.scenario import (
 @click.option(
     "--on", metavar="URL", help="Have `soak serve` there run FILE of its own folder; $SOAK_TOKEN is the token."
 )
+@click.option("--upload", is_flag=True, help="With --on: FILE is here; bring it along, if the daemon allows uploads.")
 @click.option("--priority", type=click.IntRange(-100, 100), help="With --on: higher is sooner.  [default: 0]")
 @click.option("--request-key", metavar="KEY", help="With --on: the same key again is the same run.  [default: random]")
 @click.option("--remote-workers", type=int, default=0, help="With --listen: begin when so many have joined.")
+@click.option("--detach", is_flag=True, help="With --on: do not wait; the same --request-key later does.")
+@click.option(
+    "--budget", metavar="TIME", help="Cut FILE to this, such as 20m, verdict included; says what it cannot see."
+)
+@click.option(
+    "--report", "reports", multiple=True, metavar="FORMAT=FILE", help="Write this report too, such as junit=soak.xml."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON, last thing on standard output.")
 @click.option("--against", metavar="RUN", help="Compare with this earlier run; for a scenario without a reference.")
 @click.option(
@@ -97,9 +109,13 @@ def run(
     listen: str | None,
     token_file: Path | None,
     on: str | None,
+    upload: bool,
     priority: int | None,
     request_key: str | None,
     remote_workers: int,
+    detach: bool,
+    budget: str | None,
+    reports: tuple[str, ...],
     resume: str | None,
     url: str | None,
     rate: str | None,
@@ -112,13 +128,21 @@ def run(
 ) -> NoReturn:
     """Soak a target, judge it, and exit with the verdict."""
     if on is not None:
-        here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder)
+        here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder, budget)
         here = (*here, metrics, metrics_token_file, remote_write, annotate, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
-            raise click.UsageError("--on goes with FILE, --priority, --request-key and --json, and nothing else")
-        _run_on(on, Wanted(str(file), priority or 0, request_key or uuid4().hex), as_json)
-    if priority is not None or request_key is not None:
-        raise click.UsageError("--priority and --request-key go with --on")
+            raise click.UsageError(
+                "--on goes with FILE, --upload, --priority, --request-key, --detach, --report and --json only"
+            )
+        if detach and (request_key is None or as_json or reports):
+            raise click.UsageError("--detach goes with --request-key: it is how the verdict is asked for later")
+        wanted = Wanted(str(file), priority or 0, request_key or uuid4().hex, _content(file) if upload else None)
+        _run_on(on, wanted, as_json, views(reports), detach)
+    if priority is not None or request_key is not None or upload or detach:
+        raise click.UsageError("--upload, --priority, --request-key and --detach go with --on")
+    if budget is not None and file is None:
+        raise click.UsageError("--budget cuts the phases of a scenario FILE")
+    began, wanted_views = monotonic(), views(reports)
     if sum(given is not None for given in (file, url, resume)) != 1:
         raise click.UsageError("either a scenario FILE, --url or --resume is needed")
     if url is None and (rate or users or duration or any(v is not None for v in watch.values())):
@@ -149,15 +173,54 @@ def run(
     told = Told(address(metrics) if metrics is not None else None, shown, remote_write)
     if against is not None:
         loaded = compared_with(loaded, runfile.resolve(against, folder))
-    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, told, annotate)
+    limit = None
+    if budget is not None:
+        seconds = quantity("--budget", budget, "time")
+        loaded = fitted(loaded, seconds)
+        limit = Budget(seconds, began + seconds)
+        if loaded.scenario.phases.whole_s > loaded.scenario.phases.soak:
+            click.echo(cut_in_words(loaded.scenario, seconds, loaded.folder), err=True)
+    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, told, annotate, limit, wanted_views)
     raise SystemExit(verdict.exit_code)
 
 
-def _run_on(url: str, wanted: Wanted, as_json: bool) -> NoReturn:
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SoakError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def views(given: tuple[str, ...]) -> dict[Path, str]:
+    """The formats of `--report FORMAT=FILE`, by file. Raises UsageError before anything runs."""
+    found = {}
+    for text in given:
+        view, _, name = text.partition("=")
+        if view not in FORMATS or not name:
+            raise click.UsageError(f"--report {text}: expected FORMAT=FILE, and one of {', '.join(FORMATS)}")
+        if not Path(name).absolute().parent.is_dir():
+            raise click.UsageError(f"--report {text}: there is no folder {Path(name).parent}")
+        found[Path(name)] = view
+    return found
+
+
+def _written(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SoakError(f"--report: {path} cannot be written: {error.strerror}") from None
+
+
+def _run_on(url: str, wanted: Wanted, as_json: bool, reports: dict[Path, str], detach: bool) -> NoReturn:
     client = Client(url, os.environ.get("SOAK_TOKEN"), lambda line: click.echo(line, err=True))
+    if detach:
+        client.submit(wanted)
+        raise SystemExit(EXIT_PASS)
     ended = client.run(wanted)
     if ended["verdict"] is not None and ended["measured"]:
         click.echo(client.verdict(ended["id"]) if as_json else client.report(ended["id"]))
+        for path, view in reports.items():
+            _written(path, client.report(ended["id"], view))
     else:
         click.echo(f"soak: run {ended['id']}: {ended['reason'].removeprefix('soak: ')}", err=True)
     raise SystemExit(ended["exit_code"])
@@ -241,6 +304,8 @@ def _soak(
     past: Past | None = None,
     told: Told | None = None,
     annotate: str | None = None,
+    budget: Budget | None = None,
+    reports: Mapping[Path, str] = MappingProxyType({}),
 ) -> Verdict:
     scenario = loaded.scenario
     refuse_foreign(scenario, allowed)
@@ -255,7 +320,7 @@ def _soak(
     elif past is None and (run_file.exists() or run_file.suffix != runfile.SUFFIX):
         raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
     listen, token = joining or (None, None)
-    order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past)
+    order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past, budget)
     with contextlib.ExitStack() as cleanup:
         cleanup.enter_context(annotated(annotate, run_file))
         serving = None
@@ -267,19 +332,21 @@ def _soak(
             pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
             cleanup.callback(pushing.close)
         verdict = conduct(order, view_for(sys.stderr))
-        _tell(verdict, run_file, as_json)
+        _tell(verdict, run_file, as_json, reports)
         if serving is not None:
             serving.wait_until_seen()
     return verdict
 
 
-def _tell(verdict: Verdict, run_file: Path, as_json: bool) -> None:
-    """Print the report, and leave the page beside the run file."""
+def _tell(verdict: Verdict, run_file: Path, as_json: bool, reports: Mapping[Path, str]) -> None:
+    """Print the report, and leave the page beside the run file, and whatever else was asked for."""
     recording = runfile.read(run_file)
     click.echo(render(recording, verdict, "text"), err=as_json)
     click.echo(
         f"report: {page_beside(run_file, render(recording, verdict, 'html'))}\nrun file: {run_file}", err=as_json
     )
+    for path, view in reports.items():
+        _written(path, render(recording, verdict, view))
     if as_json:
         click.echo(render(recording, verdict, "json"))
 

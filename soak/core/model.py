@@ -1,4 +1,4 @@
-"""What all models of a scenario share: strictness, quantities with units, and keys whose feature comes later."""
+"""What all models of a scenario share: strictness, and quantities with units."""
 
 from __future__ import annotations
 
@@ -41,15 +41,6 @@ Share = Annotated[
     BeforeValidator(_share),
     WithJsonSchema({"type": ["string", "number"], "description": f"for example {units.EXAMPLES['ratio']}"}),
 ]
-
-
-def _later(value: object) -> object:
-    if value is not None:
-        raise ValueError("not supported yet")
-    return value
-
-
-Later = Annotated[None, BeforeValidator(_later), WithJsonSchema({"type": "null", "description": "not supported yet"})]
 
 
 class Model(BaseModel):

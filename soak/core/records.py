@@ -105,10 +105,12 @@ class Event:
     `kind` is one of: phase, resumed (see `Gap`), target_started, target_exit, process_started, process_exit, restart,
     oom_kill, worker_lost, worker_joined, worker_refused, split, stall, generator_error, interrupted,
     error_sample, schedule, clock_step, suspended, observer_lost, observer_back, observer_restarted, observer_gap,
-    door, door_lost, door_back, torn, note; artefact (`bytes` and `files` of what is installed); stopped_early (the
-    verdict was certain: `rule`, `look`, `upto` in s, `reasons`, and `saved`, the load in s that was left out); agent
+    door, door_lost, door_back, torn, note; artefact (`bytes` and `files` of what is installed); budget (its
+    time was up); stopped_early (the verdict was certain: `rule`, `look`, `upto` in s, `reasons`, and `saved`, the load
+    in s that was left out); agent
     (one has answered), attach (a debugger, before and after), inspection (a close look: what it found, and `from` and
-    `to` in s), trim (`before` and `after` in bytes).
+    `to` in s), trim (`before` and `after` in bytes); alert_sent, alert_delayed and alert_lost (what became of an alert
+    at a receiver: `receiver`, `fingerprint`, `status`, `tries`).
     """
 
     t: float

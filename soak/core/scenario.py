@@ -1,7 +1,6 @@
 """The Scenario: what a soak will do and what it is judged by; pydantic models of the YAML contract.
 
-Every key of the contract is here from the start. One whose feature comes later is refused with
-"not supported yet": a key that is silently ignored would let a run pass a criterion nobody checked.
+Unknown keys are refused: one that is silently ignored would let a run pass a criterion nobody checked.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from soak.core.alerting import AlertTo
 from soak.core.criterion import Criterion
 from soak.core.load import Load
 from soak.core.metrics import METRICS
-from soak.core.model import Duration, Later, Model, Rate
+from soak.core.model import Duration, Model, Rate
 from soak.core.pattern import Burst, Curve, curve_of
 from soak.core.scrape import Scrape
 
@@ -237,12 +237,23 @@ class Phases(Model):
     soak: Annotated[Duration, Field(description="what is judged, at least 1s")]
     burst: Annotated[BurstPhase | None, Field(description="after the soak: a burst, and the recovery from it")] = None
     idle_after: Annotated[Duration, Field(description="at rest after the load: what is given back")] = 0.0
+    whole: Annotated[
+        Duration | None,
+        Field(description="this soak is a part of one of that length, as `--budget` makes it; default: all of it"),
+    ] = None
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
         if self.soak < 1:
             raise ValueError("soak: expected at least 1 s")
+        if self.whole is not None and self.whole < self.soak:
+            raise ValueError("whole: expected no less than the soak, which is a part of it")
         return self
+
+    @property
+    def whole_s(self) -> float:
+        """How long the soak should be (s), of which this one may be a part."""
+        return self.whole if self.whole is not None else self.soak
 
     @property
     def warmup_s(self) -> float:
@@ -363,7 +374,9 @@ class Scenario(Model):
         Field(description="end the run when this verdict is certain; default: never"),
     ] = None
     cost: Annotated[Cost | None, Field(description="what a regression costs at this scale")] = None
-    alerts: Later = None
+    alerts: Annotated[
+        list[AlertTo], Field(default_factory=list, max_length=16, description="who is told of findings while it runs")
+    ]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -376,7 +389,7 @@ class Scenario(Model):
                 faults.append(f"criteria[{i}].endpoint: no request is named {criterion.endpoint!r}; there are {known}")
             if criterion.spec.room == "service" and criterion.endpoint in {j.name for j in self.load.journeys or []}:
                 faults.append(f"criteria[{i}].metric: a journey has latency, but no service time of its own")
-            if criterion.over is not None and criterion.over > self.phases.soak:
+            if criterion.over is not None and criterion.over > self.phases.whole_s:
                 faults.append(f"criteria[{i}].over: longer than the soak phase")
             told = self.target.scrape is not None and criterion.spec.room in ("memory", "process")
             if criterion.spec.room in ("memory", "stack", "process", "cpu") and not self.target.watched and not told:

@@ -6,14 +6,16 @@ argument: what it was told, as JSON: {"config": FILE or null, "flags": {...}, "a
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from soak.core.errors import SoakError
-from soak.daemon.config import settings
-from soak.daemon.serve import log_to_stderr, serve
+from soak.daemon.config import Settings, settings
+from soak.daemon.log import log_to_stderr
+from soak.daemon.serve import serve
 from soak.daemon.state import State
 from soak.daemon.tokens import make_token
 
@@ -21,24 +23,36 @@ from soak.daemon.tokens import make_token
 def main(line: str) -> int:
     """Serve until it is ended, or do what is asked for tokens; the exit code."""
     given: dict[str, Any] = json.loads(line)
+
+    def read() -> Settings:
+        return settings(Path(given["config"]) if given["config"] else None, given["flags"])
+
     try:
-        told = settings(Path(given["config"]) if given["config"] else None, given["flags"])
+        told = read()
         if given["add_token"] is not None:
             with State(told.state) as state:
-                print(make_token(state, given["add_token"], given["role"], time.time()))  # noqa: T201
+                token = make_token(state, given["add_token"], given["role"], time.time())
+                _note(state, "add token", f"{given['add_token']}, role {given['role']}")
+            print(token)  # noqa: T201
         elif given["remove_token"] is not None:
             with State(told.state) as state:
                 if not state.remove_token(given["remove_token"]):
                     raise SoakError(f"--remove-token: there is no token {given['remove_token']!r}")
+                _note(state, "remove token", given["remove_token"])
         else:
-            log_to_stderr()
-            serve(told)
+            log_to_stderr(told.log)
+            serve(told, read)
     except SoakError as error:
         print(f"soak: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     except KeyboardInterrupt:
         pass  # before it had begun
     return 0
+
+
+def _note(state: State, action: str, detail: str) -> None:
+    """Whoever can write the state did it: the machine knows them by their user."""
+    state.note(time.time(), f"uid {os.getuid()}", "", action, None, detail)
 
 
 if __name__ == "__main__":

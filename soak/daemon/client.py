@@ -29,11 +29,12 @@ _TIMEOUT = urllib3.Timeout(connect=10, read=60)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to ask for. `key` makes asking again the same run."""
+    """What to ask for. `key` makes asking again the same run. `content` is the scenario itself, to be brought along."""
 
     scenario: str
     priority: int
     key: str
+    content: bytes | None = None
 
 
 class Client:
@@ -52,8 +53,7 @@ class Client:
 
     def run(self, wanted: Wanted) -> dict[str, Any]:
         """Have it run, show it, and give back the run as it ended. Ctrl-C stops it, and again leaves it at once."""
-        number = self._submitted(wanted)["id"]
-        self._say(f"run {number} on {self._url}")
+        number = self.submit(wanted)
         try:
             return self._watched(number)
         except KeyboardInterrupt:
@@ -61,16 +61,26 @@ class Client:
             self._asked("POST", f"/v1/runs/{number}/stop")
             return self._watched(number, silent=True)
 
+    def submit(self, wanted: Wanted) -> int:
+        """Ask for a run, and give its number; the one that the same key has asked for before, if there is one."""
+        number: int = self._submitted(wanted)["id"]
+        self._say(f"run {number} on {self._url}")
+        return number
+
     def verdict(self, number: int) -> str:
         """The verdict of a run that has ended, as JSON."""
         return json.dumps(json.loads(self._asked("GET", f"/v1/runs/{number}/verdict")), indent=2)
 
-    def report(self, number: int) -> str:
-        """Its report as text."""
-        return self._asked("GET", f"/v1/runs/{number}/report?format=text").decode()
+    def report(self, number: int, view: str = "text") -> str:
+        """Its report in one of the formats."""
+        return self._asked("GET", f"/v1/runs/{number}/report?format={view}").decode()
 
     def _submitted(self, wanted: Wanted) -> dict[str, Any]:
-        body = json.dumps({"scenario": wanted.scenario, "priority": wanted.priority}).encode()
+        name = wanted.scenario
+        if wanted.content is not None:
+            kind = {"Content-Type": "application/yaml"}
+            name = json.loads(self._asked("POST", "/v1/scenarios", wanted.content, kind, patient=False))["scenario"]
+        body = json.dumps({"scenario": name, "priority": wanted.priority}).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": wanted.key}
         found: dict[str, Any] = json.loads(self._asked("POST", "/v1/runs", body, headers, patient=False))
         return found

@@ -11,6 +11,9 @@ min_free = "5 GiB"
 keep = "30d"                         # run files, without the pinned ones and the last passes
 time_zone = "Europe/Berlin"          # of the schedules, see calendar.py
 requests = "50/s"                    # of one token, in bursts of twice as many
+resumes = 3                          # how often a run that died goes on by itself
+allow_uploads = false                # scenarios that callers bring along, see uploads.py
+log = "text"                         # or "json"
 """
 
 from __future__ import annotations
@@ -37,8 +40,11 @@ from soak.core import units
 from soak.core.errors import SoakError
 from soak.core.model import Duration, Rate
 from soak.daemon.calendar import Schedule
+from soak.daemon.log import Format
 
 STATE = "daemon.sqlite"
+FIXED = ("runs", "listen", "tls_cert", "tls_key", "no_tls", "log")
+"""What is only read at the start."""
 _PATHS = ("scenarios", "runs", "tls_cert", "tls_key")
 
 
@@ -79,6 +85,9 @@ class Settings(BaseModel):
     keep: Annotated[
         Duration | None, Field(description="how long run files stay, without the pinned ones and last passes")
     ] = None
+    resumes: Annotated[int, Field(ge=0, le=100, description="how often a run that died goes on by itself")] = 3
+    allow_uploads: Annotated[bool, Field(description="callers may bring scenarios along, within narrow bounds")] = False
+    log: Annotated[Format, Field(description="lines for people, or JSON for programs")] = "text"
     time_zone: Annotated[str, AfterValidator(_zone), Field(description="of the schedules")] = "UTC"
     schedules: Annotated[tuple[Schedule, ...], Field(description="what runs by itself")] = ()
 
@@ -86,6 +95,11 @@ class Settings(BaseModel):
     def state(self) -> Path:
         """The state is beside the run files: who moves one moves the other."""
         return self.runs / STATE
+
+    @property
+    def uploads(self) -> Path:
+        """Where scenarios are that callers brought along."""
+        return self.runs / "uploads"
 
     @property
     def address(self) -> tuple[str, int]:
@@ -115,7 +129,7 @@ def settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
         except tomllib.TOMLDecodeError as error:
             raise SoakError(f"{file}: {error}") from None
         data |= {k: file.parent / data[k] for k in _PATHS if isinstance(data.get(k), str)}
-    given = {k: v for k, v in flags.items() if v is not None and v != () and v is not False}
+    given = {k: v for k, v in flags.items() if v is not None and v is not False and v not in ((), [])}
     try:
         return Settings.model_validate(data | given)
     except ValidationError as error:

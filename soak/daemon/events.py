@@ -12,7 +12,11 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from soak.daemon.job import Job
 from soak.daemon.process import log_path
@@ -20,6 +24,30 @@ from soak.daemon.process import log_path
 _LOOK_S = 0.5
 _ALIVE_S = 15.0
 _PIECE = 64 * 1024
+
+
+@dataclass(slots=True)
+class Watchers:
+    """How many watch now."""
+
+    count: int = 0
+
+
+class Watched(StreamingResponse):
+    """Events as an answer. Counted from when it is made: no rush of watchers slips in before the first."""
+
+    def __init__(self, shown: AsyncIterator[str], watchers: Watchers) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(shown, media_type="text/event-stream", headers=headers)
+        self._watchers = watchers
+        watchers.count += 1
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events until the last, or until nobody watches."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._watchers.count -= 1
 
 
 async def events(job_now: Callable[[], Job | None], shown: Callable[[Job], str], after: int) -> AsyncIterator[str]:

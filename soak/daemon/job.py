@@ -10,6 +10,10 @@ from soak.core.scenario import Target
 
 JobState = Literal["queued", "running", "ended"]
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
+UPLOADED = "sha256:"
+"""How the name of an uploaded scenario begins; no file of the folder is found by such a name."""
+DAEMON = "daemon"
+"""Who does what nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for: soak `scenario` (a file of the scenarios folder).
+    """What somebody asked for: soak `scenario`, a file of the scenarios folder or what was uploaded.
 
     `targets` are the keys of what it loads. `key` is the asker's own: the same key is the same job, however often it
     is sent. `against` asks for a comparison with the last run of the same scenario that passed.
@@ -40,6 +44,11 @@ class Request:
     key: str | None = None
     against: Literal["last_pass"] | None = None
 
+    @property
+    def uploaded(self) -> bool:
+        """Whether a caller brought the scenario along."""
+        return self.scenario.startswith(UPLOADED)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -47,7 +56,8 @@ class Job:
 
     `verdict` is that of the run, or None where it never measured anything; `exit_code` is what `soak run` ended with,
     `reason` is its headline, or why there is none. `load` (a digest) is the same for runs that can be compared;
-    `baseline` is the job whose run file this one is compared with.
+    `baseline` is the job whose run file this one is compared with. `resumed` is how often it was taken up again in its
+    run file; one that is queued and has a run file is to be. `resumable`: it ended before its time, and can be.
     """
 
     id: int
@@ -65,6 +75,8 @@ class Job:
     pinned: bool = False
     load: str | None = None
     baseline: int | None = None
+    resumed: int = 0
+    resumable: bool = False
 
 
 def target_key(target: Target) -> str:

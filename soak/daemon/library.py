@@ -1,4 +1,7 @@
-"""The scenarios that may be run: files of one folder, and nothing that a path or a link leads out of it to."""
+"""The scenarios that may be run: files of one folder, and nothing that a path or a link leads out of it to.
+
+Beside them are those that callers brought along, where the admin allows it (uploads.py).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from pathlib import Path
 
 from soak.core.errors import SoakError
 from soak.core.summary import load_digest
-from soak.daemon.job import target_key
-from soak.scenario import load, refuse_foreign
+from soak.daemon.job import UPLOADED, target_key
+from soak.daemon.uploads import Uploads
+from soak.scenario import Loaded, load, refuse_foreign
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -35,11 +39,12 @@ class Found:
 
 
 class Library:
-    """The scenarios folder, and the hosts beyond loopback that its scenarios may load."""
+    """The scenarios folder, the hosts that its scenarios may load, and what was uploaded, if that is allowed."""
 
-    def __init__(self, folder: Path, allowed: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, allowed: tuple[str, ...], uploads: Uploads | None = None) -> None:
         self._folder = folder
         self._allowed = allowed
+        self.uploads = uploads
 
     def names(self) -> list[str]:
         """All that can be asked for, as paths within the folder."""
@@ -68,14 +73,22 @@ class Library:
 
     def read(self, name: str) -> Found:
         """A scenario that is about to be started. Raises SoakError where it cannot be run."""
-        path = self.find(name)
-        scenario = load(path).scenario
-        return Found(path, load_digest(scenario), scenario.reference is not None)
+        path, loaded = self._load(name)
+        return Found(path, load_digest(loaded.scenario), loaded.scenario.reference is not None)
 
     def choose(self, name: str, against: str | None = None) -> Chosen:
         """Read a scenario as it is now. Raises SoakError where it cannot be run, or loads what it may not."""
-        loaded = load(self.find(name))
+        _, loaded = self._load(name)
         if against is not None and loaded.scenario.reference is not None:
             raise SoakError(f"{name} has a reference of its own: leave out `against`")
         refuse_foreign(loaded.scenario, self._allowed)
         return Chosen(loaded.scenario.name, tuple(sorted({target_key(t) for t in loaded.scenario.sides.values()})))
+
+    def _load(self, name: str) -> tuple[Path, Loaded]:
+        if not name.startswith(UPLOADED):
+            path = self.find(name)
+            return path, load(path)
+        found = self.uploads.find(name) if self.uploads is not None else None
+        if found is None:
+            raise NoScenarioError(f"no scenario {name!r} was uploaded here, or it had to make room")
+        return found

@@ -71,7 +71,7 @@ class Pages:
 
 
 def add_metrics(app: FastAPI, state: State, ready: Callable[[], bool], looked: Callable[[], float]) -> None:
-    """The route. `looked` tells when the supervisor last did its work (s since 1970)."""
+    """The route. `ready`: whether runs are started; `looked`: when the supervisor last did its work (s since 1970)."""
     pages = Pages()
 
     @app.get(
@@ -83,7 +83,7 @@ def add_metrics(app: FastAPI, state: State, ready: Callable[[], bool], looked: C
     async def metrics(request: Request) -> Response:
         """The daemon, its live runs and the last run of each scenario, for Prometheus."""
         open_jobs = state.open_jobs()
-        running = [j for j in reversed(open_jobs) if j.state == "running" and j.run_file is not None]
+        running = [j for j in reversed(open_jobs) if j.state == "running" and j.run_file and not j.request.uploaded]
         going = {j.request.name for j in running if j.run_file is not None and j.run_file.is_file()}
         last = last_of_each(state.page(_RECENT, None, "ended", None))
         runs = [live_run(j) for j in running if j.request.name in going]
@@ -99,11 +99,12 @@ def add_metrics(app: FastAPI, state: State, ready: Callable[[], bool], looked: C
 def last_of_each(jobs: Sequence[Job]) -> list[Job]:
     """The last run of each scenario that ended with a verdict; jobs are newest first.
 
-    One that could not begin says nothing of the target: what was held before it is held still.
+    One that could not begin says nothing of the target: what was held before it is held still. What callers brought
+    along is not among them: it could have the name of a scenario that somebody watches, or any number of names.
     """
     found: dict[str, Job] = {}
     for job in jobs:
-        if job.verdict is not None:
+        if job.verdict is not None and not job.request.uploaded:
             found.setdefault(job.request.name, job)
     return list(found.values())[:_MOST]
 

@@ -11,10 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from soak.core.errors import SoakError
-
-_LOG = logging.getLogger("soak.daemon")
+from soak.daemon.log import say
 
 
 class Problem(BaseModel):
@@ -38,13 +38,16 @@ def problem(
 
 
 Answers = dict[int | str, dict[str, Any]]
+_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+FAULTS: Answers = {500: {"description": HTTPStatus(500).phrase, "content": _CONTENT}}
+"""What any route may answer with, though it should not."""
 
 
 def refusals(*statuses: int, also: Answers | None = None) -> Answers:
     """For the OpenAPI document: the problems that a route may answer with, and what else it may."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     refused: Answers = {
-        s: {"description": HTTPStatus(s).phrase, "content": content} for s in (401, 403, 408, 413, 429, *statuses)
+        s: {"description": HTTPStatus(s).phrase, "content": _CONTENT}
+        for s in (400, 401, 403, 408, 413, 429, 503, *statuses)
     }
     return refused | (also or {})
 
@@ -53,8 +56,11 @@ def install(app: FastAPI) -> None:
     """Have every error of the application end as a problem document."""
 
     @app.exception_handler(HTTPException)
-    async def refused(_request: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = _allowed(app, request)
+        return problem(error.status_code, str(error.detail), headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -70,5 +76,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
-        _LOG.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+        text = f"{request.method} {request.url.path}: {type(error).__name__}: {error}"
+        say("fault", text, level=logging.ERROR)
         return problem(500, "a fault of the daemon itself; its log says more")
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    """The methods of a path: routes know only their own."""
+    here = [r for r in app.routes if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))

@@ -49,15 +49,24 @@ def start_run(scenario: Path, run_file: Path, allowed: Sequence[str], baseline: 
     return _start([*_RUN, str(scenario), "--run-file", str(run_file), "--json", *options], run_file)
 
 
+def resume_run(run_file: Path, allowed: Sequence[str], why: str) -> subprocess.Popen[bytes]:
+    """Go on with a run that was cut off, in its run file; `why` is said in its log. Raises SoakError."""
+    options = [o for host in allowed for o in ("--allow-host", host)]
+    run_file.with_suffix(".html").unlink(missing_ok=True)  # the page of a run that went on is another one
+    return _start([*_RUN, "--resume", str(run_file), "--json", *options], run_file, f"{why}\n")
+
+
 def start_judge(run_file: Path) -> subprocess.Popen[bytes]:
     """Judge what a run left, in a process of its own: a long run needs more memory than the daemon may have."""
     return _start([*_JUDGE, str(run_file), "--json"], run_file)
 
 
-def _start(arguments: Sequence[str], run_file: Path) -> subprocess.Popen[bytes]:
+def _start(arguments: Sequence[str], run_file: Path, before: str = "") -> subprocess.Popen[bytes]:
     try:
         run_file.parent.mkdir(parents=True, exist_ok=True)
         with verdict_path(run_file).open("wb") as out, log_path(run_file).open("ab") as log:
+            log.write(before.encode())
+            log.flush()
             return subprocess.Popen(
                 # -P: a file beside the scenario is never imported in place of a module
                 [sys.executable, "-P", *arguments],

@@ -1,33 +1,39 @@
 """Which job may start next: pure functions of what is queued and what runs.
 
 One run at a time on a target, because two would measure each other; a job whose target is busy lets those behind it
-pass. Among those that may start, the highest priority is first, then the oldest.
+pass. Among those that may start, one that was cut off is first, since its gap grows; then the highest priority, then
+the oldest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from soak.daemon.job import Job
 
 
 def in_order(jobs: Sequence[Job]) -> list[Job]:
     """The queued ones, as they will be looked at."""
-    return sorted((j for j in jobs if j.state == "queued"), key=lambda j: (-j.request.priority, j.id))
+    return sorted(
+        (j for j in jobs if j.state == "queued"), key=lambda j: (j.run_file is None, -j.request.priority, j.id)
+    )
 
 
-def startable(jobs: Sequence[Job], parallel: int) -> list[Job]:
-    """Those that may start now, first things first, with at most `parallel` running afterwards."""
+def startable(jobs: Sequence[Job], parallel: int, pausing: Collection[int] = ()) -> list[Job]:
+    """Those that may start now, first things first, with at most `parallel` running afterwards.
+
+    Those in `pausing` (by number) are not started yet, and keep their place and their targets.
+    """
     running = [j for j in jobs if j.state == "running"]
     busy = {key for j in running for key in j.request.targets}
-    found: list[Job] = []
+    taken: list[Job] = []
     for job in in_order(jobs):
-        if len(running) + len(found) >= parallel:
+        if len(running) + len(taken) >= parallel:
             break
         if busy.isdisjoint(job.request.targets):
-            found.append(job)
+            taken.append(job)
             busy.update(job.request.targets)
-    return found
+    return [job for job in taken if job.id not in pausing]
 
 
 def waiting(jobs: Sequence[Job], parallel: int) -> dict[int, str]:

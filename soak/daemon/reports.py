@@ -1,4 +1,4 @@
-"""Reports of runs, made by `soak report` in a process of its own: a chart of days is no work for the daemon."""
+"""Reports and comparisons of runs, made by `soak` as a process of its own: they are no work for the daemon."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from soak.core.errors import SoakError
+from soak.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_INVALID, EXIT_PASS, SoakError
 
 _MAKING_S = 120.0
 _AT_ONCE = 1
@@ -20,21 +20,33 @@ MEDIA = {
 }
 
 
+def page_of(run_file: Path) -> Path | None:
+    """The page that the run made at its end, if it has ended: a file to be sent piece by piece, as it is taken."""
+    page = run_file.with_suffix(".html")
+    return page if page.is_file() else None
+
+
 class Reports:
-    """Makes reports, one at a time."""
+    """Makes reports and comparisons, one at a time."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def make(self, run_file: Path, view: str) -> bytes:
         """The report of a run file. Raises SoakError when there can be none."""
-        page = run_file.with_suffix(".html")
-        if view == "html" and page.is_file():  # the run made it at its end
-            return await asyncio.to_thread(page.read_bytes)
+        return await self._made(["report", str(run_file), "--format", view], (EXIT_PASS,))
+
+    async def compare(self, candidate: Path, reference: Path) -> bytes:
+        """The comparison of two run files, as JSON. Raises SoakError when they cannot be compared."""
+        answers = (EXIT_PASS, EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_INVALID)
+        words = ["compare", str(candidate), str(reference), "--json", "--runs", str(candidate.parent)]
+        return await self._made(words, answers)
+
+    async def _made(self, words: list[str], answers: tuple[int, ...]) -> bytes:
+        """What `soak WORDS` prints. Raises SoakError where it ends with an exit code that is none of `answers`."""
         async with self._turn:
-            words = ["-P", "-m", "soak.cli", "report", str(run_file), "--format", view]
             process = await asyncio.create_subprocess_exec(
-                "nice", sys.executable, *words, stdin=asyncio.subprocess.DEVNULL,
+                "nice", sys.executable, "-P", "-m", "soak.cli", *words, stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
             try:
@@ -44,8 +56,8 @@ class Reports:
                 process.kill()
                 await process.wait()
                 if isinstance(error, TimeoutError):
-                    raise SoakError(f"the report was not made within {_MAKING_S:g} s") from None
+                    raise SoakError(f"it was not made within {_MAKING_S:g} s") from None
                 raise
-        if process.returncode != 0:
-            raise SoakError(said.decode(errors="replace").strip().removeprefix("soak: ")[-500:] or "no report")
+        if process.returncode not in answers or not out:
+            raise SoakError(said.decode(errors="replace").strip().removeprefix("soak: ")[-500:] or "nothing was made")
         return out

@@ -13,10 +13,10 @@ from soak.daemon.job import Job
 def expired(jobs: Sequence[Job], now: float, keep: float) -> list[Job]:
     """Those of `jobs` that ended more than `keep` (s) ago and that nothing holds."""
     needed = {j.baseline for j in jobs if j.state != "ended"}
-    last: dict[tuple[str, str | None], int] = {}
+    last: dict[tuple[str, str | None, str], int] = {}
     for job in jobs:
         if job.verdict == "pass":
-            key = (job.request.name, job.load)
+            key = (job.request.name, job.load, job.request.scenario if job.request.uploaded else "")
             last[key] = max(last.get(key, 0), job.id)
     held = needed | set(last.values())
     return [

@@ -1,4 +1,7 @@
-"""`soak serve`: one event loop with the supervisor's looks and the API. It ends with SIGTERM or Ctrl-C; runs go on."""
+"""`soak serve`: one event loop with the supervisor's looks and the API.
+
+It ends with SIGTERM or Ctrl-C, and runs go on. With SIGHUP it reads its settings again.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import math
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo
 
 import uvicorn
@@ -19,24 +22,30 @@ from soak.core.errors import SoakError
 from soak.core.listening import Address, addresses_of, bound, check_certificate, is_loopback
 from soak.daemon.api import House, application
 from soak.daemon.calendar import ASKER, due, request_key, still_waits
-from soak.daemon.config import Settings
-from soak.daemon.job import Request
+from soak.daemon.config import FIXED, Settings
+from soak.daemon.door import Door
+from soak.daemon.guard import Guard
+from soak.daemon.job import DAEMON, Request
 from soak.daemon.library import Library
+from soak.daemon.log import say
 from soak.daemon.notify import notify
+from soak.daemon.pages.site import Pages
 from soak.daemon.state import State, alone
 from soak.daemon.supervise import Rules, Supervisor
+from soak.daemon.uploads import Uploads
 
 _LOOK_S = 0.5
 _CLEAR_S = 60.0
 _AT_ONCE = 512
 _GRACE_S = 2
-_LOG = logging.getLogger("soak.daemon")
 
 
-def serve(settings: Settings) -> None:
-    """Serve until it is told to end. Raises SoakError when it cannot begin."""
-    if not settings.scenarios.is_dir():
-        raise SoakError(f"--scenarios {settings.scenarios}: no such folder; only what lies in it can be run")
+def serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
+    """Serve until it is told to end. Raises SoakError when it cannot begin.
+
+    `read_again` gives the settings as they are when SIGHUP comes; it raises SoakError where they are faulty.
+    """
+    refuse_no_folder(settings)
     addresses = addresses_of(*settings.address)
     check_certificate(settings.tls_cert, settings.tls_key)
     with contextlib.ExitStack() as cleanup:
@@ -44,43 +53,71 @@ def serve(settings: Settings) -> None:
         state = cleanup.enter_context(State(settings.state))
         _refuse_open_door(settings, state, addresses)
         doors = [cleanup.enter_context(contextlib.closing(bound(family, at))) for family, at in addresses]
-        asyncio.run(_Daemon(settings, state).run(doors))
+        asyncio.run(_Daemon(settings, state, read_again).run(doors))
 
 
 class _Daemon:
-    def __init__(self, settings: Settings, state: State) -> None:
-        self._settings = settings
-        library = Library(settings.scenarios, settings.allow_hosts)
-        rules = Rules(
-            settings.runs, settings.parallel, settings.allow_hosts, settings.min_free, library.read, settings.keep
-        )
-        self._state, self._library = state, library
-        self._zone = ZoneInfo(settings.time_zone)
+    def __init__(self, settings: Settings, state: State, read_again: Callable[[], Settings]) -> None:
+        self._settings, self._read_again = settings, read_again
+        self._state = state
         self._complained: dict[str, str] = {}
         self._cleared = -math.inf
-        self._supervisor = Supervisor(state, rules, time.time, _LOG.info)
+        library = library_of(settings)
+        self._supervisor = Supervisor(state, rules_of(settings, library), time.time, say)
         self._fault: str | None = None
-        house = House(state, self._supervisor, library, settings.schedules, self._zone, time.time, lambda: self._fault)
-        self._app = application(house, settings.requests, _LOG.warning)
+        zone = ZoneInfo(settings.time_zone)
+        self._house = House(state, self._supervisor, library, settings.schedules, zone, time.time, lambda: self._fault)
+        self._guard = Guard(Pages(application(self._house), self._house), state, settings.requests, say)
 
     async def run(self, doors: list[socket.socket]) -> None:
         """Serve at `doors` until a signal."""
-        server = _server(self._app, self._settings)
+        server = _server(self._guard, self._settings)
+        looking = asyncio.create_task(self._look())
 
         def end() -> None:
+            looking.cancel()  # from now on nothing is started
+            if not server.should_exit:
+                say("ending", "told to end; runs go on")
             server.should_exit = True
 
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, end)
+            loop.add_signal_handler(number, end)
+        loop.add_signal_handler(signal.SIGHUP, self._reload, server)
         self._supervisor.adopt()
-        looking = asyncio.create_task(self._look())
         scheme = "https" if self._settings.tls_cert is not None else "http"
-        _LOG.info("serving %s at %s://%s", self._settings.scenarios, scheme, self._settings.listen)
+        say("serving", f"serving {self._settings.scenarios} at {scheme}://{self._settings.listen}")
         notify("READY=1")
         await server.serve(doors)
         notify("STOPPING=1")
         looking.cancel()
-        _LOG.info("ended; runs that go on are adopted at the next start")
+        say("ended_itself", "ended; runs that go on are adopted at the next start")
+
+    def _reload(self, server: uvicorn.Server) -> None:
+        """Go by the settings as they are now; a fault in them changes nothing."""
+        before = self._settings
+        try:
+            told = self._read_again()
+            refuse_no_folder(told)
+            context = server.config.ssl if server.config.loaded else None
+            if context is not None:  # a certificate that was renewed in its place; who is connected keeps the old one
+                check_certificate(before.tls_cert, before.tls_key)
+                context.load_cert_chain(str(before.tls_cert), str(before.tls_key))
+        except (SoakError, OSError) as error:
+            say("reload_refused", f"the settings stay as they were: {error}", level=logging.ERROR)
+            return
+        fixed = [key for key in FIXED if getattr(told, key) != getattr(before, key)]
+        self._settings = told = told.model_copy(update={key: getattr(before, key) for key in FIXED})
+        changed = [key for key in Settings.model_fields if getattr(told, key) != getattr(before, key)]
+        self._house.library = library = library_of(told)
+        self._house.schedules, self._house.zone = told.schedules, ZoneInfo(told.time_zone)
+        self._supervisor.rules = rules_of(told, library)
+        self._guard.callers.rate = told.requests
+        text = f"the settings were read again; changed: {', '.join(changed) or 'none'}"
+        if fixed:
+            text += f"; these want a restart and stay as they were: {', '.join(fixed)}"
+        say("reloaded", text, level=logging.WARNING if fixed else logging.INFO)
+        self._state.note(time.time(), DAEMON, "", "reload", None, text)
 
     async def _look(self) -> None:
         while True:
@@ -95,7 +132,7 @@ class _Daemon:
             except Exception as error:  # whatever it is (a full disk, a lost mount), the next look may do better
                 fault = f"the supervisor cannot do its work: {type(error).__name__}: {error}"
                 if fault != self._fault:
-                    _LOG.exception("%s", fault)
+                    say("fault", fault, level=logging.ERROR, error=True)
                 self._fault = fault
             await asyncio.sleep(_LOOK_S)
 
@@ -103,17 +140,18 @@ class _Daemon:
         now = time.time()
         for schedule in self._settings.schedules:
             since = self._state.seen_since(schedule.name, schedule.model_dump_json(), now)
-            occurrence = due(schedule, self._zone, since, now)
+            occurrence = due(schedule, self._house.zone, since, now)
             if occurrence is None or still_waits(schedule, self._state.open_jobs()):
                 continue
             key = request_key(schedule, occurrence)
             if self._state.asked(ASKER, key) is not None:
                 continue
             try:
-                chosen = await asyncio.to_thread(self._library.choose, schedule.scenario, schedule.against)
+                chosen = await asyncio.to_thread(self._house.library.choose, schedule.scenario, schedule.against)
             except SoakError as error:
                 if self._complained.get(schedule.name) != key:
-                    _LOG.error("schedule %s: %s", schedule.name, error)
+                    say("schedule_refused", f"schedule {schedule.name}: {error}", level=logging.ERROR)
+                    self._state.note(now, ASKER, "", "refused", None, f"schedule {schedule.name}: {error}")
                 self._complained[schedule.name] = key
                 continue
             wanted = Request(
@@ -121,7 +159,27 @@ class _Daemon:
             )
             job, _ = self._state.add(wanted, now)
             self._state.note(now, ASKER, "", "submit", job.id, schedule.scenario)
-            _LOG.info("run %d: queued by the schedule %s", job.id, schedule.name)
+            say("queued", f"queued by the schedule {schedule.name}", run=job.id)
+
+
+def refuse_no_folder(settings: Settings) -> None:
+    """Raises SoakError where there is nothing to run."""
+    if not settings.scenarios.is_dir():
+        raise SoakError(f"--scenarios {settings.scenarios}: no such folder; only what lies in it can be run")
+
+
+def library_of(settings: Settings) -> Library:
+    """The scenarios that may be run."""
+    uploads = Uploads(settings.uploads, settings.allow_hosts, settings.address) if settings.allow_uploads else None
+    return Library(settings.scenarios, settings.allow_hosts, uploads)
+
+
+def rules_of(settings: Settings, library: Library) -> Rules:
+    """What the supervisor goes by."""
+    return Rules(
+        settings.runs, settings.parallel, settings.allow_hosts, settings.min_free, library.read, settings.keep,
+        settings.resumes,
+    )  # fmt: skip
 
 
 def _server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
@@ -129,7 +187,7 @@ def _server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
             app,
-            http="h11",
+            http=Door,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -166,13 +224,3 @@ def _refuse_open_door(settings: Settings, state: State, addresses: list[Address]
             f"--listen {settings.listen}: others can reach this address, and may read tokens on their way: add "
             "--tls-cert and --tls-key, or --no-tls if the network is private or a proxy before it has TLS"
         )
-
-
-def log_to_stderr() -> None:
-    """The daemon's log: one line for whatever happened, with its time (UTC)."""
-    handler = logging.StreamHandler()
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    _LOG.addHandler(handler)
-    _LOG.setLevel(logging.INFO)

@@ -1,7 +1,8 @@
 """What the daemon must not forget: its jobs, its tokens and who did what. One SQLite file.
 
 Every change is one transaction that is on the disk before it is acknowledged (WAL, synchronous=FULL), so that the file
-is whole whenever the daemon is killed. A job goes one way: queued, running, ended.
+is whole whenever the daemon is killed. A job goes one way: queued, running, ended; back only
+to be resumed in the run file that it has.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from soak.core.errors import SoakError
-from soak.daemon.job import Job, JobState, Process, Request
+from soak.daemon.job import UPLOADED, Job, JobState, Process, Request
 
 APPLICATION_ID = 0x534F4144  # "SOAD" in ASCII: neither a run file nor any SQLite file is taken for it
 MIGRATIONS = (
@@ -50,6 +51,13 @@ MIGRATIONS = (
     ALTER TABLE job ADD COLUMN load TEXT;
     CREATE INDEX job_passed ON job (name, load, id) WHERE verdict = 'pass';
     CREATE TABLE schedule (name TEXT PRIMARY KEY, rule TEXT NOT NULL, seen_at REAL NOT NULL);
+    """,
+    """
+    ALTER TABLE job ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0;
+    """,
+    """
+    CREATE TABLE visit (digest BLOB PRIMARY KEY, token BLOB NOT NULL, until REAL NOT NULL);
     """,
 )
 """Each brings a state of the version before it one further; what is here is never changed, only added to."""
@@ -158,6 +166,23 @@ class State:
         return self._change(number, "running", state="queued", started_at=None, run_file=None, load=None,
                             baseline=None)  # fmt: skip
 
+    def cut_off(self, number: int, why: str) -> bool:
+        """Its process is gone before its time: it is to go on in its run file."""
+        return self._change(number, "running", state="queued", boot=None, pid=None, process_started=None, reason=why)
+
+    def take_up(self, number: int, why: str) -> bool:
+        """One that ended before its time is to go on after all."""
+        return self._change(number, "ended", state="queued", boot=None, pid=None, process_started=None, stop_at=None,
+                            ended_at=None, verdict=None, exit_code=None, resumable=0, reason=why)  # fmt: skip
+
+    def begin_again(self, number: int) -> bool:
+        """It is about to go on in its run file."""
+        changed = self._db.execute(
+            "UPDATE job SET state = 'running', resumed = resumed + 1, reason = NULL WHERE id = ? AND state = 'queued'",
+            (number,),
+        )
+        return changed.rowcount > 0
+
     def note_stop(self, number: int, now: float) -> bool:
         """Somebody asked for its end; False when somebody did before."""
         changed = self._db.execute(
@@ -165,12 +190,14 @@ class State:
         )
         return changed.rowcount > 0
 
-    def end(self, number: int, verdict: str | None, exit_code: int, reason: str, now: float) -> bool:
+    def end(
+        self, number: int, verdict: str | None, exit_code: int, reason: str, now: float, *, resumable: bool = False
+    ) -> bool:
         """It is over; False when it was before."""
         changed = self._db.execute(
-            "UPDATE job SET state = 'ended', verdict = ?, exit_code = ?, reason = ?, ended_at = ? "
+            "UPDATE job SET state = 'ended', verdict = ?, exit_code = ?, reason = ?, ended_at = ?, resumable = ? "
             "WHERE id = ? AND state != 'ended'",
-            (verdict, exit_code, reason, now, number),
+            (verdict, exit_code, reason, now, int(resumable), number),
         )
         return changed.rowcount > 0
 
@@ -178,9 +205,16 @@ class State:
         """Keep its run file whatever retention says, or no longer."""
         self._db.execute("UPDATE job SET pinned = ? WHERE id = ?", (int(pinned), number))
 
-    def passed(self, name: str, load: str) -> list[Job]:
-        """The last runs of a scenario under this load that passed, newest first."""
-        return self._jobs("verdict = 'pass' AND name = ? AND load = ? ORDER BY id DESC LIMIT 20", name, load)
+    def passed(self, request: Request, load: str) -> list[Job]:
+        """The last runs of its scenario under this load that passed, newest first.
+
+        What callers bring along has only its own: else one could make the run that the team's are compared with.
+        """
+        same = ("scenario = ?", request.scenario) if request.uploaded else ("scenario NOT LIKE ?", f"{UPLOADED}%")
+        return self._jobs(
+            f"verdict = 'pass' AND name = ? AND load = ? AND {same[0]} ORDER BY id DESC LIMIT 20",
+            request.name, load, same[1],
+        )  # fmt: skip
 
     def with_files(self) -> list[Job]:
         """Whatever has a run file, oldest first."""
@@ -188,7 +222,7 @@ class State:
 
     def forget_file(self, number: int) -> None:
         """Its run file is no longer there."""
-        self._db.execute("UPDATE job SET run_file = NULL WHERE id = ?", (number,))
+        self._db.execute("UPDATE job SET run_file = NULL, resumable = 0 WHERE id = ?", (number,))
 
     def seen_since(self, name: str, rule: str, now: float) -> float:
         """Since when a schedule is known as it is: what was due before is not made up for."""
@@ -217,6 +251,26 @@ class State:
     def remove_token(self, name: str) -> bool:
         """Let one no longer in; False when there is none of that name."""
         return self._db.execute("DELETE FROM token WHERE name = ?", (name,)).rowcount > 0
+
+    # visits: a browser that showed a token
+
+    def add_visit(self, digest: bytes, token: bytes, until: float, now: float) -> None:
+        """Let a browser in without its token (a digest) until then; those that are over are forgotten."""
+        self._db.execute("DELETE FROM visit WHERE until <= ?", (now,))
+        self._db.execute("INSERT INTO visit VALUES (?, ?, ?)", (digest, token, until))
+
+    def visit(self, digest: bytes, now: float) -> Token | None:
+        """The token that a browser showed, while the visit lasts and the token is there."""
+        row = self._db.execute(
+            "SELECT t.name, t.role, t.digest, t.made_at FROM visit v JOIN token t ON t.digest = v.token "
+            "WHERE v.digest = ? AND v.until > ?",
+            (digest, now),
+        ).fetchone()
+        return Token(*row) if row is not None else None
+
+    def end_visit(self, digest: bytes) -> None:
+        """It is over."""
+        self._db.execute("DELETE FROM visit WHERE digest = ?", (digest,))
 
     # audit
 
@@ -341,4 +395,6 @@ def _job(row: dict[str, Any]) -> Job:
         pinned=bool(row["pinned"]),
         load=row["load"],
         baseline=row["baseline"],
+        resumed=row["resumed"],
+        resumable=bool(row["resumable"]),
     )

@@ -1,22 +1,22 @@
 """The supervisor: starts what may start, notices what has ended, and closes it with its verdict.
 
     queued ──start──▶ running ──run ended──▶ verdict in the run file ──▶ ended
-                         │ run died ──▶ judged by what it left ────────▶ ended
-                         └ nothing was left ──▶ invalid, with the reason ▶ ended
+      ▲                  │ run died ──▶ judged by what it left ────────▶ ended
+      │                  │ nothing was left ──▶ invalid, with the reason ▶ ended
+      └─ after a pause ──┘ run died and may go on: `soak run --resume`, so many times
 
 It never loads, watches or judges anything itself: it is one look over processes and files, every half second.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from signal import Signals
 from time import monotonic
 from typing import Any
 
@@ -28,19 +28,31 @@ from soak.core.errors import (
     EXIT_INVALID,
     EXIT_PASS,
     EXIT_USAGE,
-    RunFileError,
     SoakError,
 )
-from soak.daemon.job import Job
+from soak.daemon import left
+from soak.daemon.job import DAEMON, Job
 from soak.daemon.library import Found
-from soak.daemon.process import alive, find_run, identity, interrupt, log_path, start_judge, start_run, verdict_path
+from soak.daemon.log import Say
+from soak.daemon.process import (
+    alive,
+    boot_id,
+    find_run,
+    identity,
+    interrupt,
+    log_path,
+    resume_run,
+    start_judge,
+    start_run,
+)
 from soak.daemon.queue import startable, waiting
 from soak.daemon.retention import expired
 from soak.daemon.state import State
-from soak.runfile import read_meta
 
 _JUDGING_S = 900.0
 """A run of days is judged in seconds; longer than this is a fault."""
+_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
+"""Before a run goes on: what died with it leaves its ports, and after a boot its target may still be starting."""
 _CODES = {"pass": EXIT_PASS, "fail": EXIT_FAIL, "inconclusive": EXIT_INCONCLUSIVE, "invalid": EXIT_INVALID}
 
 
@@ -56,6 +68,8 @@ class Rules:
     """The scenario of a name; raises SoakError where there is none any more."""
     keep: float | None = None
     """How long run files are kept (s); None: until somebody takes them away."""
+    resumes: int = 3
+    """How often a run that died goes on by itself."""
 
 
 @dataclass(slots=True)
@@ -68,15 +82,16 @@ class _Judging:
 
 
 class Supervisor:
-    """All runs of one state. `say` gets a line for the daemon's log."""
+    """All runs of one state, by `rules`, which may be replaced. `say` gets a line for the daemon's log."""
 
-    def __init__(self, state: State, rules: Rules, clock: Callable[[], float], say: Callable[[str], None]) -> None:
+    def __init__(self, state: State, rules: Rules, clock: Callable[[], float], say: Say) -> None:
         self._state = state
-        self._rules = rules
+        self.rules = rules
         self._clock = clock
         self._say = say
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._judging: dict[int, _Judging] = {}
+        self._pauses: dict[int, float] = {}
         self._waiting: dict[int, str] = {}
         self.held: str | None = None
         """Why no run is started at all, if none is."""
@@ -90,95 +105,131 @@ class Supervisor:
                 continue
             if job.process is None:
                 found = find_run(job.run_file)
-                if found is not None:
-                    self._state.note_process(job.id, found)
-                elif not job.run_file.exists():
-                    self._state.requeue(job.id)
-                    self._say(f"run {job.id}: was never started; it is queued again")
+                if found is None:
+                    if not job.run_file.exists():
+                        self._state.requeue(job.id)
+                        self._say("requeued", "was never started; it is queued again", run=job.id)
                     continue
+                self._state.note_process(job.id, found)
             elif not alive(job.process):
                 continue
-            self._say(f"run {job.id}: goes on; adopted")
+            self._say("adopted", "goes on; adopted", run=job.id)
 
     def tick(self) -> None:
         """Look once at everything."""
         for job in self._state.open_jobs():
-            if job.state == "running":
+            if job.id in self._judging:
+                self._hear_judge(job, self._judging[job.id])
+            elif job.state == "running":
                 self._look_at(job)
+            elif job.stop_at is not None:
+                self._judge(job, "stopped before it went on")
         self._hold()
+        now = monotonic()
+        self._pauses = {number: end for number, end in self._pauses.items() if end > now}
         if self.held is None:
-            for job in startable(self._state.open_jobs(), self._rules.parallel):
-                self._start(job)
-        self._waiting = waiting(self._state.open_jobs(), self._rules.parallel)
+            pausing = self._pauses.keys() | self._judging.keys()
+            for job in startable(self._state.open_jobs(), self.rules.parallel, pausing):
+                self._start(job) if job.run_file is None else self._go_on(job, job.run_file)
+        self._waiting = waiting(self._state.open_jobs(), self.rules.parallel)
         self.looked = self._clock()
 
     def stop(self, job: Job) -> None:
         """Ask for the end of a job: one that is queued is over, one that runs is interrupted, once."""
-        if job.state == "queued":
+        if job.state == "queued" and job.run_file is None:
             self._end(job, None, EXIT_INTERRUPTED, "stopped before it began")
+        elif job.state == "queued" and job.stop_at is None:
+            self._state.note_stop(job.id, self._clock())
         elif job.state == "running" and job.stop_at is None and job.process is not None:
             interrupt(job.process)
             self._state.note_stop(job.id, self._clock())
 
+    def resume(self, job: Job) -> bool:
+        """Have a job go on that ended before its time; False when that cannot be."""
+        if not job.resumable or job.run_file is None or not job.run_file.is_file():
+            return False
+        return self._state.take_up(job.id, "it was asked to go on")
+
     def waits_for(self, job: Job) -> str | None:
         """Why a queued job does not run yet, as of the last look."""
-        return (self.held or self._waiting.get(job.id)) if job.state == "queued" else None
+        if job.state != "queued":
+            return None
+        why = self.held or self._waiting.get(job.id)
+        return why or (f"{job.reason}: it goes on in a moment" if job.run_file is not None else None)
 
     def _hold(self) -> None:
-        free = shutil.disk_usage(_existing(self._rules.runs)).free
+        free = shutil.disk_usage(_existing(self.rules.runs)).free
         held = None
-        if free < self._rules.min_free:
+        if free < self.rules.min_free:
             held = (
-                f"the disk of {self._rules.runs} has {units.size(free)} left, less than the "
-                f"{units.size(self._rules.min_free)} that must be free: no run is started"
+                f"the disk of {self.rules.runs} has {units.size(free)} left, less than the "
+                f"{units.size(self.rules.min_free)} that must be free: no run is started"
             )
         if (held is None) != (self.held is None):
-            self._say(held or "the disk has room again: runs are started")
+            if held is not None:
+                self._say("disk_nearly_full", held, level=logging.ERROR)
+            else:
+                self._say("disk_has_room", "the disk has room again: runs are started")
         self.held = held
 
     def _start(self, job: Job) -> None:
         now = self._clock()
         stamp = datetime.fromtimestamp(now).strftime("%Y%m%d-%H%M%S")
-        run_file = (self._rules.runs / f"{job.request.name}-{stamp}-{job.id}.soak").resolve()
+        run_file = (self.rules.runs / f"{job.request.name}-{stamp}-{job.id}.soak").resolve()
         try:
-            scenario = self._rules.read_scenario(job.request.scenario)
+            scenario = self.rules.read_scenario(job.request.scenario)
             baseline = self._baseline(job, scenario)
             if not self._state.begin(job.id, run_file, now, scenario.load, baseline.id if baseline else None):
                 return
-            child = start_run(scenario.path, run_file, self._rules.allow_hosts, baseline.run_file if baseline else None)
+            child = start_run(scenario.path, run_file, self.rules.allow_hosts, baseline.run_file if baseline else None)
         except SoakError as error:
             self._end(job, None, EXIT_USAGE, str(error))
             return
         self._children[job.id] = child
         if (process := identity(child.pid)) is not None:  # a zombie has its identity until it is waited for
             self._state.note_process(job.id, process)
-        self._say(f"run {job.id}: {job.request.scenario} started, process {child.pid}, {run_file.name}")
+        self._say("started", f"{job.request.scenario} started, process {child.pid}, {run_file.name}", run=job.id)
+
+    def _go_on(self, job: Job, run_file: Path) -> None:
+        """Start a run again that was cut off, in its run file."""
+        why = f"{job.reason}; it goes on, for the {_ordinal(job.resumed + 1)} time"
+        if not self._state.begin_again(job.id):
+            return
+        try:
+            child = resume_run(run_file, self.rules.allow_hosts, why)
+        except SoakError as error:
+            self._judge(job, f"{job.reason}, and cannot go on ({error})")
+            return
+        self._children[job.id] = child
+        if (process := identity(child.pid)) is not None:
+            self._state.note_process(job.id, process)
+        self._say("resumed", f"{why}, process {child.pid}", run=job.id)
+        self._state.note(self._clock(), DAEMON, "", "resume", job.id, why)
 
     def _baseline(self, job: Job, scenario: Found) -> Job | None:
         """The last pass that this run can be compared with, if it was asked for and there is one."""
         if job.request.against is None or scenario.has_reference:
             return None
-        passed = self._state.passed(job.request.name, scenario.load)
+        passed = self._state.passed(job.request, scenario.load)
         found = next((j for j in passed if j.run_file is not None and j.run_file.is_file()), None)
         if found is None:
-            self._say(f"run {job.id}: no run of {job.request.name} under this load has passed yet: nothing to compare")
+            text = f"no run of {job.request.name} under this load has passed yet: nothing to compare"
+            self._say("no_baseline", text, run=job.id)
         return found
 
     def clear(self) -> None:
         """Remove the run files that nobody needs any more, and what lies beside them."""
-        if self._rules.keep is None:
+        if self.rules.keep is None:
             return
-        for job in expired(self._state.with_files(), self._clock(), self._rules.keep):
+        for job in expired(self._state.with_files(), self._clock(), self.rules.keep):
             assert job.run_file is not None
             for suffix in (".soak", ".soak-wal", ".soak-shm", ".log", ".json", ".html"):
                 job.run_file.with_suffix(suffix).unlink(missing_ok=True)
             self._state.forget_file(job.id)
-            self._say(f"run {job.id}: {job.run_file.name} was kept for long enough and is removed")
+            self._say("removed", f"{job.run_file.name} was kept for long enough and is removed", run=job.id)
+            self._state.note(self._clock(), DAEMON, "", "remove", job.id, job.run_file.name)
 
     def _look_at(self, job: Job) -> None:
-        if job.id in self._judging:
-            self._hear_judge(job, self._judging[job.id])
-            return
         child = self._children.get(job.id)
         code: int | None = None
         if child is not None:
@@ -192,19 +243,44 @@ class Supervisor:
     def _close(self, job: Job, code: int | None) -> None:
         """A run is over; `code` is its exit code where this daemon has seen it."""
         assert job.run_file is not None
-        meta = _meta(job.run_file)
-        if meta is None:
+        facts = left.facts(job.run_file)
+        if facts is None:
             self._close_without_file(job, code)
-        elif code is not None and code in (EXIT_INTERRUPTED, _CODES.get(str(meta.get("verdict")))):
-            self._end(job, meta.get("verdict"), code, str(meta.get("headline", "")))
-        elif "verdict" in meta and (left := _document(job.run_file)) is not None:
-            self._end_by(job, left, "")
+            return
+        verdict = facts.get("verdict")
+        if code is not None and code in (EXIT_INTERRUPTED, _CODES.get(str(verdict))):
+            self._end(job, verdict, code, str(facts.get("headline", "")), resumable=code == EXIT_INTERRUPTED)
+        elif verdict and (document := left.document(job.run_file)) is not None:
+            if document["interrupted"] and job.stop_at is None and _rebooted(job):
+                self._cut_off(job, "the machine was shut down")
+            else:
+                self._end_by(job, document, "")
         else:
-            self._judge(job, _how(code))
+            self._close_dead(job, code, readable=bool(facts))
+
+    def _close_dead(self, job: Job, code: int | None, *, readable: bool) -> None:
+        """A run is over without a verdict: it goes on if it may, and is judged by what it left if not."""
+        assert job.run_file is not None
+        refused = job.resumed > 0 and code == EXIT_USAGE
+        if (code is None or refused) and (found := find_run(job.run_file)) is not None:
+            self._state.note_process(job.id, found)  # started by a daemon that was killed before it could say so
+            return
+        why = f"it cannot go on ({left.last_line(log_path(job.run_file))})" if refused else left.how(code)
+        may = code is None or code < 0 or refused
+        if may and readable and job.stop_at is None and job.resumed < self.rules.resumes:
+            self._cut_off(job, "the machine was rebooted" if _rebooted(job) else why)
+        else:
+            self._judge(job, why)
+
+    def _cut_off(self, job: Job, why: str) -> None:
+        pause = min(_LONGEST_PAUSE_S, _PAUSE_S * 5**job.resumed)
+        if self._state.cut_off(job.id, why):
+            self._pauses[job.id] = monotonic() + pause
+            self._say("cut_off", f"{why}; it goes on in {pause:.0f} s", run=job.id, level=logging.WARNING)
 
     def _close_without_file(self, job: Job, code: int | None) -> None:
         assert job.run_file is not None
-        said = _last_line(log_path(job.run_file))
+        said = left.last_line(log_path(job.run_file))
         if job.stop_at is not None:
             self._end(job, None, EXIT_INTERRUPTED, "stopped before it measured anything")
         elif code in (EXIT_USAGE, EXIT_INVALID) or (code is None and said.startswith("soak: ")):
@@ -212,7 +288,7 @@ class Supervisor:
             self._end(job, "invalid" if invalid else None, EXIT_INVALID if invalid else EXIT_USAGE, said)
         else:
             tail = f"; it said last: {said}" if said else ""
-            self._end(job, "invalid", EXIT_INVALID, f"{_how(code)}, and left no run file to judge{tail}")
+            self._end(job, "invalid", EXIT_INVALID, f"{left.how(code)}, and left no run file to judge{tail}")
 
     def _judge(self, job: Job, why: str) -> None:
         assert job.run_file is not None
@@ -228,58 +304,30 @@ class Supervisor:
                 judging.process.kill()
             return
         del self._judging[job.id]
-        found = _document(job.run_file)
+        found = left.document(job.run_file)
         if found is None:
-            said = _last_line(log_path(job.run_file))
+            said = left.last_line(log_path(job.run_file))
             self._end(job, "invalid", EXIT_INVALID, f"{judging.why}, and its run file cannot be judged: {said}")
         else:
             self._end_by(job, found, f"{judging.why}: ")
 
     def _end_by(self, job: Job, verdict: dict[str, Any], before: str) -> None:
         result = str(verdict["verdict"])
-        code = EXIT_INTERRUPTED if verdict["interrupted"] else _CODES.get(result, EXIT_INVALID)
-        self._end(job, result, code, before + str(verdict["headline"]))
+        stopped = verdict["interrupted"] or job.stop_at is not None
+        code = EXIT_INTERRUPTED if stopped else _CODES.get(result, EXIT_INVALID)
+        self._end(job, result, code, before + str(verdict["headline"]), resumable=bool(stopped or before))
 
-    def _end(self, job: Job, verdict: str | None, code: int, reason: str) -> None:
-        self._state.end(job.id, verdict, code, reason, self._clock())
-        self._say(f"run {job.id}: ended, {verdict or 'no verdict'}, exit code {code}: {reason}")
-
-
-def _how(code: int | None) -> str:
-    if code is None:
-        return "the run died while nobody watched it"
-    if code < 0:
-        return f"the run was killed by {Signals(-code).name}"
-    return f"the run broke off with exit code {code}"
+    def _end(self, job: Job, verdict: str | None, code: int, reason: str, *, resumable: bool = False) -> None:
+        self._state.end(job.id, verdict, code, reason, self._clock(), resumable=resumable)
+        self._say("ended", f"ended, {verdict or 'no verdict'}, exit code {code}: {reason}", run=job.id)
 
 
-def _meta(run_file: Path) -> dict[str, Any] | None:
-    """The facts in a run file; without a verdict where it cannot be read, and None where there is none."""
-    if not run_file.is_file():
-        return None
-    try:
-        return read_meta(run_file)
-    except RunFileError:
-        return {}
+def _rebooted(job: Job) -> bool:
+    return job.process is not None and job.process.boot != boot_id()
 
 
-def _document(run_file: Path) -> dict[str, Any] | None:
-    """The verdict that a run or a judge left, if it is whole."""
-    try:
-        found = json.loads(verdict_path(run_file).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and {"verdict", "headline", "interrupted"} <= found.keys() else None
-
-
-def _last_line(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - 4096))
-            lines = file.read().decode(errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1] if lines else ""
+def _ordinal(number: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
 
 
 def _existing(folder: Path) -> Path:

@@ -10,12 +10,13 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from soak.core.errors import SoakError
 from soak.daemon.calendar import ASKER
+from soak.daemon.job import DAEMON
 from soak.daemon.state import State, Token
 
 Role = Literal["read", "run", "admin"]
@@ -24,7 +25,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 LOCAL = "local"
 """Whoever comes from this machine while there is no token at all."""
 _PREFIX = "soak_"
-_TAKEN = (LOCAL, ASKER)
+_TAKEN = (LOCAL, ASKER, DAEMON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,29 @@ def make_token(state: State, name: str, role: Role, now: float) -> str:
     return token
 
 
-def caller_of(shown: str, tokens: Iterable[Token]) -> Caller | None:
-    """Whose token was shown. Each is compared, in constant time: how long it takes tells nothing."""
+def token_of(shown: str, tokens: Iterable[Token]) -> Token | None:
+    """Which token was shown. Each is compared, in constant time: how long it takes tells nothing."""
     digest, found = _digest(shown), None
     for token in tokens:
         if hmac.compare_digest(token.digest, digest):
-            found = Caller(token.name, next(role for role in ROLES if role == token.role))
+            found = token
     return found
+
+
+def still_let_in(caller: Caller, tokens: Collection[Token]) -> bool:
+    """Whether who was let in a while ago would be let in now: a token may have been removed, or the first one made."""
+    return caller.name in {t.name for t in tokens} if tokens else caller.name == LOCAL
+
+
+def role_of(token: Token) -> Role:
+    """What a token allows."""
+    return next(role for role in ROLES if role == token.role)
+
+
+def caller_of(shown: str, tokens: Iterable[Token]) -> Caller | None:
+    """Whose token was shown."""
+    token = token_of(shown, tokens)
+    return Caller(token.name, role_of(token)) if token is not None else None
 
 
 def _digest(token: str) -> bytes:

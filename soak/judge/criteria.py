@@ -121,7 +121,11 @@ def _windowed(criterion: Criterion, side: Side, endpoint: str | None, over: floa
     worst = min(results, key=lambda r: (order[r.result], -sign * (r.value if r.value is not None else 0.0)))
     failed = sum(r.result == "fail" for r in results)
     reason = f"{failed} of {count} windows miss the limit; the worst: {worst.reason}" if failed else worst.reason
-    return result_of(criterion, endpoint, worst.result, worst.value, worst.low, worst.high, worst.limit, reason)
+    result = worst.result
+    if result == "pass" and side.length < over - _SLACK_S:
+        result = "inconclusive"
+        reason += f", but no window of {units.duration(over)} fits into {units.duration(round(side.length))} of soak"
+    return result_of(criterion, endpoint, result, worst.value, worst.low, worst.high, worst.limit, reason)
 
 
 def _against_limit(

@@ -129,6 +129,8 @@ def _judge(
         comparison=answer.comparison,
         notes=(
             *gap_notes(whole),
+            *_untold(whole),
+            *_part(candidate),
             *remarks(candidate),
             *causes_recovery.recovery_notes(candidate),
             *_seen(candidate, result, ended),
@@ -145,6 +147,25 @@ def _interrupted(recording: Recording) -> bool:
     """Whether it was interrupted, and not resumed since."""
     kinds = [e.kind for e in recording.events if e.kind in ("interrupted", "resumed")]
     return kinds[-1:] == ["interrupted"]
+
+
+def _part(side: Side) -> list[str]:
+    """That the soak was only a part of what the scenario wants, and what a part does not show."""
+    phases = side.recording.scenario.phases
+    if phases.whole_s <= phases.soak:
+        return []
+    soak = units.duration(phases.soak)
+    return [
+        f"cut to a budget: {soak} of soak instead of {units.duration(phases.whole_s)}; growth that begins later, and "
+        f"what comes round more seldom than every {soak}, was not seen"
+    ]
+
+
+def _untold(recording: Recording) -> list[str]:
+    """That somebody who should have been told of a finding was not."""
+    lost = [e.text for e in recording.events if e.kind == "alert_lost"]
+    more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+    return [f"an alert could not be delivered: {lost[0]}{more}"] if lost else []
 
 
 def _side_verdict(side: Side) -> SideVerdict:
@@ -262,6 +283,9 @@ def _headline(
     word = result.upper()
     if result == "pass":
         hold = f"all {len(results)} criteria hold" if len(results) > 1 else "the criterion holds"
+        phases = candidate.recording.scenario.phases
+        if phases.whole_s > phases.soak:
+            hold += f" for {units.duration(phases.soak)} of the {units.duration(phases.whole_s)} that are wanted"
         return f"{word}: {hold}; {memory_sight(candidate)}"
     extra = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
     first = next((f for f in side.findings if f.severity == "fail"), None)

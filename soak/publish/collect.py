@@ -66,7 +66,8 @@ def tell_run(page: Page, about: About, state: State, heartbeat: float) -> None:
     page.choose("soak_run_state", [name], STATES, state)
     page.add("soak_run_start_timestamp_seconds", [name], about.started)
     page.add("soak_run_heartbeat_timestamp_seconds", [name], heartbeat)
-    page.choose("soak_run_phase", [name], PHASES, "end" if state == "ended" else None)
+    if state != "running":  # else what was measured tells it
+        page.choose("soak_run_phase", [name], PHASES, "end" if state == "ended" else None)
 
 
 def tell_end(page: Page, scenario: str, ended: float, verdict: str | None, headline: str) -> None:

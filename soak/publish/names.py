@@ -21,8 +21,8 @@ ALL = "(all)"
 """The endpoint that stands for all of them merged: percentiles cannot be summed up by whoever reads them."""
 MORE = "(more endpoints)"
 """The endpoint that those beyond the limit are counted under."""
-QUANTILES: Mapping[str, float] = {"0.5": 50.0, "0.9": 90.0, "0.99": 99.0, "0.999": 99.9, "0.9999": 99.99, "1": 100.0}
-"""The label of a quantile, and its percentile. 1 is the maximum."""
+QUANTILES: Mapping[str, float] = {"0.5": 50.0, "0.9": 90.0, "0.99": 99.0, "0.999": 99.9, "0.9999": 99.99, "1.0": 100.0}
+"""The label of a quantile, and its percentile. 1.0 is the maximum; Prometheus 3 would make 1.0 of 1."""
 STATES = ("running", "ended", "lost")
 PHASES = ("idle_before", "warmup", "soak", "burst", "recovery", "drain", "idle_after", "end")
 RESULTS = ("pass", "fail", "inconclusive", "invalid")

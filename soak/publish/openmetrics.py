@@ -19,28 +19,32 @@ from soak.publish.measured import Measured, Stretch
 from soak.publish.names import FAMILIES
 from soak.publish.page import Page
 
+Labels = tuple[str, ...]
+
 
 def openmetrics(recording: Recording, verdict: Verdict) -> str:
     """The whole run, family by family, with `# EOF` and no newline at its end."""
     reference = "beside" if "reference" in recording.sides else "earlier" if recording.scenario.reference else ""
     told = recording.provenance
-    about = About(
-        recording.scenario.name, recording.run, recording.started, str(told["soak"]), str(told["host"]), reference
-    )
-    pages = list(_measured(recording))
+    version, host = (str(told.get(key, "")) for key in ("soak", "host"))
+    about = About(recording.scenario.name, recording.run, recording.started, version, host, reference)
+    pages = list(_measured(recording)) or [(recording.started, Page())]
     for moment, page in pages:
         tell_run(page, about, "ended" if page is pages[-1][1] else "running", moment)
     end, last = pages[-1]
     tell_end(last, about.scenario, end, verdict.verdict, verdict.headline)
     tell_standing(last, about.scenario, Standing(end, verdict.to_json()))
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[Labels, list[str]]] = {}
     for moment, page in pages:
         for metric in page.metrics():
-            found.setdefault(metric.name, []).extend(_lines(metric, moment))
+            of = found.setdefault(metric.name, {})
+            for labels, line in _lines(metric, moment):
+                of.setdefault(labels, []).append(line)
     text = []
     for family in FAMILIES.values():
         if family.name in found:
-            text += [f"# TYPE {family.name} {family.kind}", f"# HELP {family.name} {family.help}", *found[family.name]]
+            text += [f"# TYPE {family.name} {family.kind}", f"# HELP {family.name} {family.help}"]
+            text += [line for lines in found[family.name].values() for line in lines]
     return "\n".join([*text, "# EOF"])
 
 
@@ -67,7 +71,9 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"')  # a page has no label with a line break
 
 
-def _lines(metric: Metric, moment: float) -> Iterator[str]:
+def _lines(metric: Metric, moment: float) -> Iterator[tuple[Labels, str]]:
+    """A line for each sample, and the labels of the point that it is of: all quantiles, or all buckets, are one."""
     for sample in metric.samples:
         labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels.items())
-        yield f"{sample.name}{{{labels}}} {sample.value:.10g} {moment:.3f}"
+        point = tuple(value for key, value in sample.labels.items() if key not in ("quantile", "le"))
+        yield point, f"{sample.name}{{{labels}}} {sample.value:.10g} {moment:.3f}"

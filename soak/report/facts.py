@@ -12,7 +12,7 @@ from soak.core import units
 from soak.core.inspection import OFTEN, Function, Look, Window, is_own, looks, requests_in
 from soak.core.records import Recording, Series, SideRecording
 from soak.core.units import Dimension
-from soak.core.verdict import Change, Finding, Percentiles, Severity, SideVerdict, Verdict
+from soak.core.verdict import Change, Comparison, Finding, Percentiles, Severity, SideVerdict, Verdict
 from soak.report import phrases
 
 QUANTILE_LABELS = ("p50", "p90", "p99", "p99.9", "p99.99", "max")
@@ -176,19 +176,20 @@ def latency_rows(verdict: Verdict) -> Iterator[LatencyRow]:
 
 def comparison_rows(verdict: Verdict) -> list[ComparisonRow]:
     """The candidate against the reference, what is worse first."""
-    ordered = sorted(verdict.comparison, key=lambda c: _CHANGES.index(c.change))
-    return [
-        ComparisonRow(
-            phrases.clean(f"{c.metric} of {c.endpoint}" if c.endpoint else c.metric),
-            phrases.quantity(c.candidate, c.unit),
-            phrases.quantity(c.reference, c.unit),
-            phrases.quantity(c.ratio, "ratio"),
-            phrases.interval(c.low, c.high, "ratio") if c.ratio is not None else "",
-            c.change,
-            phrases.clean(c.reason),
-        )
-        for c in ordered
-    ]
+    return [comparison_row(c) for c in sorted(verdict.comparison, key=lambda c: _CHANGES.index(c.change))]
+
+
+def comparison_row(c: Comparison) -> ComparisonRow:
+    """One metric of the candidate against the reference's."""
+    return ComparisonRow(
+        phrases.clean(f"{c.metric} of {c.endpoint}" if c.endpoint else c.metric),
+        phrases.quantity(c.candidate, c.unit),
+        phrases.quantity(c.reference, c.unit),
+        phrases.quantity(c.ratio, "ratio"),
+        phrases.interval(c.low, c.high, "ratio") if c.ratio is not None else "",
+        c.change,
+        phrases.clean(c.reason),
+    )
 
 
 def failure_rows(recording: Recording) -> list[FailureRow]:
@@ -390,7 +391,7 @@ def phases(recording: Recording) -> list[tuple[str, str]]:
 
 def summary(recording: Recording, verdict: Verdict) -> str:
     """Run, start and length in one line."""
-    planned = recording.scenario.phases.soak
+    planned = recording.scenario.phases.whole_s
     soaked = f"soaked {units.duration(verdict.soak_s)}"
     if verdict.soak_s < planned - 1:
         soaked += f" of {units.duration(planned)}"

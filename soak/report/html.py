@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -19,6 +20,7 @@ import plotly.offline
 from markupsafe import Markup, escape
 
 from soak.core import units
+from soak.core.comparison import RunsCompared
 from soak.core.records import Event, Recording
 from soak.core.verdict import Verdict
 from soak.report import facts, phrases
@@ -65,56 +67,103 @@ _ICONS = {
 
 def render(recording: Recording, verdict: Verdict) -> str:
     """The page."""
-    found = facts.findings(verdict)
     drawn = charts(recording)
-    start, end = recording.soak_span or (0.0, recording.duration)
-    events = [e for e in recording.events if e.kind not in _QUIET]
-    names = endpoints(recording)
-    picked = _picked(found, names)
     js, style = _asset("page.js"), _asset("page.css")
     plotly_js = _plotly() if drawn else ""
-    return _template().render(
-        csp=_policy(js, *([plotly_js] if drawn else [])),
-        css=Markup(style),
-        js=Markup(js),
-        plotly=Markup(plotly_js),
-        data=Markup(_script_json(_data(recording, verdict, drawn, names))),
-        verdict=verdict,
-        scenario=verdict.scenario,
-        word=facts.word(verdict),
-        headline=facts.headline(verdict),
-        next_step=facts.next_step(verdict),
-        reasons=facts.further_reasons(verdict),
-        summary=facts.summary(recording, verdict),
-        phases=facts.phases(recording),
-        findings=found,
-        severity_words=_SEVERITY_WORDS,
-        beside=verdict.reference is not None,
-        criteria=criterion_rows(recording, verdict),
-        comparison=facts.comparison_rows(verdict),
-        latency=list(facts.latency_rows(verdict)),
-        failures=facts.failure_rows(recording),
-        quantiles=facts.QUANTILE_LABELS,
-        resources=list(facts.resource_rows(recording)),
-        hot=facts.hot_rows(recording),
-        sites=facts.site_rows(recording),
-        measurement=[
-            (name, side, facts.account(side), facts.instrument(recording, name, side))
-            for name, side in facts.sides(verdict).items()
-        ],
-        events=[(_moment(recording, e), e) for e in events[:_MOST_EVENTS]],
-        more_events=max(0, len(events) - _MOST_EVENTS),
-        provenance=_provenance(recording),
-        scenario_text=recording.provenance.get("scenario_text"),
-        charts=[(chart, chart.summary(start, end)) for chart in drawn],
-        endpoints=names,
-        picked=picked,
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            csp=_policy(js, *([plotly_js] if drawn else [])),
+            css=Markup(style),
+            js=Markup(js),
+            plotly=Markup(plotly_js),
+            data=Markup(_script_json(_data(recording, verdict, drawn))),
+            **_shown(recording, verdict, drawn),
+        )
     )
 
 
+def part(recording: Recording, verdict: Verdict, *, going_on: bool) -> dict[str, Any]:
+    """What is between the banner and the foot, for a page that has the style and the scripts: `html` and chart `data`.
+
+    Of a run that is going on it is what is known so far.
+    """
+    drawn = charts(recording)
+    shown = _shown(recording, verdict, drawn)
+    if going_on:
+        shown |= _so_far(recording, verdict)
+    return {
+        "word": facts.word(verdict),
+        "verdict": verdict.verdict,
+        "html": "".join(_templates().get_template(name).render(**shown) for name in ("sections.html", "view.html")),
+        "data": _data(recording, verdict, drawn),
+    }
+
+
+def _so_far(recording: Recording, verdict: Verdict) -> dict[str, Any]:
+    """What is said otherwise of a run that goes on: it has not ended too early, and nothing is to be done of that."""
+    soaked, planned = units.duration(round(verdict.soak_s)), units.duration(recording.scenario.phases.soak)
+    if verdict.verdict in ("fail", "invalid"):
+        return {"going_on": True, "headline": f"So far: {facts.headline(verdict)}"}
+    headline = f"So far nothing fails: {soaked} of {planned} are soaked."
+    return {"going_on": True, "headline": headline, "next_step": "", "reasons": []}
+
+
+def compared_part(found: RunsCompared) -> str:
+    """Runs against runs, as what `part` gives of one run."""
+    rows = [
+        (facts.comparison_row(c), units.percent(seen - 1) if seen is not None and math.isfinite(seen) else "")
+        for c, seen in zip(found.comparison, found.visible, strict=True)
+    ]
+    headline = found.headline.removeprefix(f"{phrases.WORDS[found.verdict]}:").strip()
+    return _templates().get_template("compared.html").render(found=found, rows=rows, headline=headline)
+
+
+def _shown(recording: Recording, verdict: Verdict, drawn: list[Chart]) -> dict[str, Any]:
+    found = facts.findings(verdict)
+    start, end = recording.soak_span or (0.0, recording.duration)
+    events = [e for e in recording.events if e.kind not in _QUIET]
+    names = endpoints(recording)
+    return {
+        "going_on": False,
+        "verdict": verdict,
+        "scenario": verdict.scenario,
+        "word": facts.word(verdict),
+        "headline": facts.headline(verdict),
+        "next_step": facts.next_step(verdict),
+        "reasons": facts.further_reasons(verdict),
+        "summary": facts.summary(recording, verdict),
+        "phases": facts.phases(recording),
+        "findings": found,
+        "severity_words": _SEVERITY_WORDS,
+        "beside": verdict.reference is not None,
+        "criteria": criterion_rows(recording, verdict),
+        "comparison": facts.comparison_rows(verdict),
+        "latency": list(facts.latency_rows(verdict)),
+        "failures": facts.failure_rows(recording),
+        "quantiles": facts.QUANTILE_LABELS,
+        "resources": list(facts.resource_rows(recording)),
+        "hot": facts.hot_rows(recording),
+        "sites": facts.site_rows(recording),
+        "measurement": [
+            (name, side, facts.account(side), facts.instrument(recording, name, side))
+            for name, side in facts.sides(verdict).items()
+        ],
+        "events": [(_moment(recording, e), e) for e in events[:_MOST_EVENTS]],
+        "more_events": max(0, len(events) - _MOST_EVENTS),
+        "provenance": _provenance(recording),
+        "scenario_text": recording.provenance.get("scenario_text"),
+        "charts": [(chart, chart.summary(start, end)) for chart in drawn],
+        "endpoints": names,
+        "picked": _picked(found, names),
+    }
+
+
 @cache
-def _template() -> jinja2.Template:
+def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -123,7 +172,7 @@ def _template() -> jinja2.Template:
         finalize=lambda value: value if isinstance(value, Markup) else phrases.clean("" if value is None else value),
     )
     environment.globals.update(advised=_advised, icon=_icon, block=_block, phrases=phrases)
-    return environment.from_string(_asset("page.html"))
+    return environment
 
 
 def _advised(text: str) -> Markup:
@@ -203,14 +252,14 @@ def _marks(chart: Chart, found: list[facts.NumberedFinding]) -> list[int]:
     ]
 
 
-def _data(recording: Recording, verdict: Verdict, drawn: list[Chart], names: list[str]) -> dict[str, Any]:
+def _data(recording: Recording, verdict: Verdict, drawn: list[Chart]) -> dict[str, Any]:
     found = facts.findings(verdict)
     return {
         "started": recording.started,
         "gaps": [[gap.end, gap.away] for gap in recording.gaps],
         "duration": max(recording.duration, 1.0),
         "sides": list(recording.sides),
-        "endpoints": names,
+        "endpoints": endpoints(recording),
         "phases": [
             {
                 "name": p.name.replace("_", "-"),

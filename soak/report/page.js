@@ -1,13 +1,13 @@
 "use strict";
 (() => {
   const root = document.documentElement;
-  const data = JSON.parse(document.getElementById("data").textContent);
+  let data = null;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const escaped = (s) => s.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const color = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
 
   // time since the start of the run, in the unit that suits its length
-  const [unit, seconds] = data.duration <= 300 ? ["s", 1] : data.duration <= 10800 ? ["min", 60] : ["h", 3600];
+  let unit = "s", seconds = 1;
   const away = (t) => data.gaps.reduce((sum, [end, seconds]) => sum + (t >= end ? seconds : 0), 0);
   const clock = (t) => new Date((data.started + t + away(t)) * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC";
   const short = (v) =>
@@ -157,13 +157,14 @@
     };
   }
 
-  const picker = document.getElementById("endpoint");
   const picked = () => {
+    const picker = document.getElementById("endpoint");
     if (picker) return picker.value === "" ? "" : data.endpoints[picker.value - 1];
     return data.endpoints.length ? data.endpoints[0] : "";
   };
 
   function draw() {
+    if (data === null) return;
     for (const chart of data.charts) {
       const place = document.getElementById("plot-" + chart.id);
       const drawn = traces(chart, picked());
@@ -185,7 +186,7 @@
     draw();
   });
   dark.addEventListener("change", draw);
-  if (picker) picker.addEventListener("change", draw);
+  document.addEventListener("change", (event) => { if (event.target.id === "endpoint") draw(); });
 
   let before;
   addEventListener("beforeprint", () => {
@@ -201,15 +202,29 @@
     draw();
   });
 
-  const grid = document.querySelector(".grid");
-  let width = grid ? grid.clientWidth : 0, waiting = 0;
-  if (grid) {
-    new ResizeObserver(() => {
-      if (grid.clientWidth === width || root.classList.contains("printing")) return;
-      width = grid.clientWidth;
-      clearTimeout(waiting);
-      waiting = setTimeout(draw, 100);
-    }).observe(grid);
+  let watched = null, width = 0, waiting = 0;
+  const resized = new ResizeObserver(() => {
+    if (watched.clientWidth === width || root.classList.contains("printing")) return;
+    width = watched.clientWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(draw, 100);
+  });
+
+  // draws the charts of `fresh`; again and again where a run goes on
+  function show(fresh) {
+    data = fresh;
+    [unit, seconds] = data.duration <= 300 ? ["s", 1] : data.duration <= 10800 ? ["min", 60] : ["h", 3600];
+    const grid = document.querySelector(".grid");
+    if (grid !== watched) {
+      resized.disconnect();
+      watched = grid;
+      width = grid ? grid.clientWidth : 0;
+      if (grid) resized.observe(grid);
+    }
+    draw();
   }
-  draw();
+
+  const inside = document.getElementById("data");
+  if (inside) show(JSON.parse(inside.textContent));
+  else globalThis.soakCharts = { show };
 })();

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import tempfile
 import time
@@ -25,13 +26,15 @@ from types import FrameType
 from typing import Any
 
 from soak.core import units
+from soak.core.budget import Budget
 from soak.core.errors import LoadError
 from soak.core.records import Event, PhaseName
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, Verdict
-from soak.judge import EARLIER, Certain, Look, judge, judge_live, planned, settled_s
+from soak.judge import EARLIER, HARD, Certain, Look, judge, judge_live, planned, settled_s
 from soak.load import Fleet, Listen, Plan, digests
 from soak.probe import HostProbe
+from soak.publish import Alerts, Told
 from soak.run.account import close_account
 from soak.run.artefact import size_of
 from soak.run.clocks import Clocks
@@ -53,6 +56,7 @@ _LOOK_SHARE = 50  # a live look may cost one part in fifty of the time between t
 _DRAIN_GRACE_S = 3.0
 _LOOKS_GRACE_S = 120.0
 _OBSERVER_GRACE_S = 30.0
+_BUDGET_GRACE_S = 5.0
 _SAY_AFTER_S = 2.0
 _QUIET = ("phase", "schedule", "process_started", "process_exit", "interrupted", "agent", "inspection", "trim")
 """Events that are written down and not said aloud."""
@@ -73,6 +77,8 @@ class Order:
     """Where workers from elsewhere may join the candidate (the reference: one port further on), and what they show."""
     past: Past | None = None
     """Of a run that is resumed: where it stood."""
+    budget: Budget | None = None
+    """The time that it has, all in all."""
 
 
 def conduct(order: Order, view: View) -> Verdict:
@@ -124,11 +130,19 @@ class _Conductor:
         """Seconds since the start of the run."""
         return monotonic() - self.zero
 
+    @property
+    def latest(self) -> float:
+        """When the last phase has to end (s since the start of the run)."""
+        budget = self.order.budget
+        return budget.all_until(self.scenario) - self.zero if budget is not None else math.inf
+
     def run(self) -> Verdict:
         scenario = self.scenario
         self.cleanup.enter_context(self._interruptible())
         self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
         self.earlier = earlier_runs(scenario, self.order.folder, self.order.run_file.parent)
+        self.alerts = Alerts(scenario, self.order.run_file, HARD, os.environ)
+        self.cleanup.callback(self.alerts.close)
         past = self.past
         if past is not None:
             self.writer = past.writer
@@ -162,7 +176,7 @@ class _Conductor:
             begin = round(max(rest + scenario.phases.idle_before, self.now() + _LEAD_S), 3)
             self._until(begin - _LEAD_S)
         until = begin + self.since if self.stopped is not None else self._load(begin)
-        self._let("idle_after", self.now(), self.now() + scenario.phases.idle_after)
+        self._let("idle_after", self.now(), min(self.now() + scenario.phases.idle_after, self.latest))
         self._finish_looks()
         self._event(Event(self.now(), "phase", None, "end", {"name": "end"}))
         self._hear_observers()
@@ -300,6 +314,8 @@ class _Conductor:
             self._event(Event(now, "interrupted", None, "interrupted by the user"))
             self.view.say("stopping: in-flight requests are drained, then what there is is judged")
             self._stop(now)
+        if self.stopped is None and now < self.load_end and self._spent():
+            self._stop(now)
         for fleet in self.fleets:
             for loss in fleet.poll():
                 text = f"the load {loss.name} of the {fleet.side} ended with code {loss.code}"
@@ -321,9 +337,19 @@ class _Conductor:
             self._show(now)
         self.looks.tick(now, self.phase, self.findings)
         self._live_look(now)
+        self._tell_alerts(self.alerts.told(), now)
         if self.certain is not None and self.stopped is None and now >= self.certain[1]:
             self._stop_early(now, self.certain[0])
         time.sleep(_TICK_S)
+
+    def _spent(self) -> bool:
+        """Whether the load has to end for the rest to be over in time; says so."""
+        budget = self.order.budget
+        if budget is None or monotonic() < budget.load_until(self.scenario):
+            return False
+        text = f"the budget of {units.duration(budget.seconds)} is used up"
+        self._event(Event(self.now(), "budget", None, text))
+        return True
 
     def _sample(self, now: float) -> None:
         samples = [self.host.sample(now)]
@@ -342,7 +368,8 @@ class _Conductor:
 
     def _hear_observers(self) -> None:
         """Have what observers saw until now, though one may be cut off and need a while to be back."""
-        moment, deadline = monotonic(), monotonic() + _OBSERVER_GRACE_S
+        moment = monotonic()
+        deadline = min(moment + _OBSERVER_GRACE_S, self.zero + self.latest + _BUDGET_GRACE_S)
         waited = False
         while not all(w.complete(moment) for w in self.watches) and self.interrupts < 2 and monotonic() < deadline:
             if not waited and monotonic() > moment + _SAY_AFTER_S:
@@ -404,6 +431,7 @@ class _Conductor:
 
     def _heed(self, now: float, verdict: Verdict, sure: Certain | None) -> None:
         self.findings = verdict.candidate.findings
+        self.alerts.look(verdict)
         self._stand(verdict)
         if sure is not None and self.stopped is None:
             self.certain = sure, now + (self.looks.conclude(now) if sure.rule == "fail" else 0.0)
@@ -423,7 +451,7 @@ class _Conductor:
 
     def _finish_looks(self) -> None:
         """Wait for a look that is still under way, or being read; and see what malloc_trim gives back."""
-        deadline = self.now() + _LOOKS_GRACE_S
+        deadline = min(self.now() + _LOOKS_GRACE_S, self.latest + _BUDGET_GRACE_S)
         if self.scenario.probe.trim and self.stopped is None:
             self.looks.trim()
         while any(w.agent.busy for w in self.watches) and self.now() < deadline and self.interrupts < 2:
@@ -432,6 +460,7 @@ class _Conductor:
             self._sample(self.now())
 
     def _close(self, begin: float, until: float) -> Verdict:
+        over = self.now()
         for fleet in self.fleets:
             close_account(self.writer, self.order.run_file, self.scenario, self.order.folder, fleet, begin, until)
             fleet.close()
@@ -447,12 +476,23 @@ class _Conductor:
         self.writer.set_meta("finished", True)
         verdict = judge(read(self.order.run_file))
         self._stand(verdict)
+        told = self.alerts.end(verdict)
+        self._tell_alerts(told, over)
+        if any(t.kind == "alert_lost" for t in told):
+            verdict = judge(read(self.order.run_file))  # which tells of it, whenever it is asked
         self.writer.set_meta("verdict", verdict.verdict)
         self.writer.set_meta("headline", verdict.headline)
         self.writer.set_meta("soak_s", verdict.soak_s)
         self.looker.shutdown(cancel_futures=True)
         self.writer.finish()
         return verdict
+
+    def _tell_alerts(self, told: list[Told], at: float) -> None:
+        """Write down what became of alerts; what is told after the end belongs to the end."""
+        for one in told:
+            a = one.alert
+            data = {"receiver": one.receiver, "fingerprint": a.fingerprint, "status": a.status, "tries": one.tries}
+            self._event(Event(at, one.kind, a.labels.get("side"), one.text, data))
 
     def _phase(self, name: PhaseName, at: float, end: float = math.inf) -> None:
         self.phase = name

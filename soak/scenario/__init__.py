@@ -1,5 +1,6 @@
 """YAML to Scenario, with errors that name file, line, column and key."""
 
+from soak.scenario.budget import cut_in_words, fitted
 from soak.scenario.data import refuse_unset
 from soak.scenario.explain import explain
 from soak.scenario.flags import from_flags
@@ -12,7 +13,9 @@ from soak.scenario.template import template
 __all__ = [
     "Loaded",
     "compared_with",
+    "cut_in_words",
     "explain",
+    "fitted",
     "from_access_logs",
     "from_flags",
     "from_har",

@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 
+from soak.core.alerting import address_fault
 from soak.core.errors import Problem, ScenarioError
 from soak.core.feedfile import cell, read_rows
 from soak.core.pattern import read_trace
@@ -50,13 +51,18 @@ def unusable(scenario: Scenario, document: Document, folder: Path) -> list[Probl
 
 
 def refuse_unset(scenario: Scenario, name: str) -> None:
-    """Raises ScenarioError when an environment variable is not set that the requests, an observer or a door want."""
+    """Raises ScenarioError when an environment variable is not set that something wants, or holds no address."""
     wanted = [p.name for p in scenario.load.placeholders if p.kind == "env"]
     wanted += [t.observer.variable for t in scenario.sides.values() if t.observer is not None and t.observer.token]
     wanted += [t.scrape.variable for t in scenario.sides.values() if t.scrape is not None and t.scrape.variable]
+    wanted += [v for to in scenario.alerts for v in to.variables.values()]
     missing = sorted(name for name in wanted if name not in os.environ)
     if missing:
         raise ScenarioError(name, [Problem(f"the environment variable {v} is not set") for v in dict.fromkeys(missing)])
+    addresses = [v for to in scenario.alerts for k, v in to.variables.items() if k in ("alertmanager", "webhook")]
+    for variable in dict.fromkeys(addresses):  # what it holds is never shown: who knows a webhook may post there
+        if fault := address_fault(os.environ[variable], base=False):
+            raise ScenarioError(name, [Problem(f"the environment variable {variable}: {fault}")])
 
 
 def _check_feed(feed: Feed, columns: set[str], folder: Path) -> None:

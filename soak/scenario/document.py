@@ -39,9 +39,10 @@ _KINDS: dict[type[Node], str] = {MappingNode: "map", SequenceNode: "seq"}
 class _Loader(yaml.SafeLoader):
     """Resolves only null, booleans and decimal numbers; stops at a file that is too large or deep."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, aliases: bool) -> None:
         self._nodes = 0
         self._depth = 0
+        self._aliases = aliases
         super().__init__(text)
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
@@ -50,6 +51,8 @@ class _Loader(yaml.SafeLoader):
         if self._nodes > MAX_NODES or self._depth > MAX_DEPTH:
             what = "nested too deeply" if self._depth > MAX_DEPTH else "too large"
             raise yaml.MarkedYAMLError(problem=f"{what} to be a scenario", problem_mark=self.get_mark())
+        if not self._aliases and self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="an alias may not be in it", problem_mark=self.get_mark())
         node: Node | None = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -100,13 +103,16 @@ class Document:
         return found
 
 
-def parse(text: str, name: str) -> Document:
-    """Read one YAML document. Raises ScenarioError with line and column."""
+def parse(text: str, name: str, *, aliases: bool = True) -> Document:
+    """Read one YAML document. Raises ScenarioError with line and column.
+
+    Without `aliases`, reading takes no longer than the text is long: each of them may stand for most of it.
+    """
     if len(text) > MAX_BYTES:
         raise ScenarioError(name, [Problem("larger than 1 MiB: not a scenario")])
     loader = None
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, aliases=aliases)
         node = loader.get_single_node()
     except ReaderError as error:
         before = text[: int(error.position)]

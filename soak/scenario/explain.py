@@ -44,6 +44,9 @@ def _targets(scenario: Scenario) -> str:
         lines.append(_wrap(text, "  "))
     if any(t.process is not None and t.process.agent for t in scenario.sides.values()):
         lines.append(_wrap(_inside(scenario), "  "))
+    if scenario.alerts:
+        names = ", ".join(to.name for to in scenario.alerts)
+        lines.append(_wrap(f"Findings that hold, and how the run ends, are told to: {names}.", "  "))
     if any(t.observer is not None for t in scenario.sides.values()):
         lines.append(_wrap(_THROUGH_OBSERVER, "  "))
     return "\n".join(lines)
@@ -80,7 +83,7 @@ def _time(scenario: Scenario) -> str:
     rows = [
         ("idle before", p.idle_before, "no load: the process at rest"),
         ("warm-up", p.warmup_s, "load, not judged"),
-        ("soak", p.soak, "load, judged"),
+        ("soak", p.soak, "load, judged" if p.whole is None else f"load, judged; a part of {units.duration(p.whole)}"),
         *_burst(scenario),
         ("drain", scenario.drain_s, "at most: requests in flight come back"),
         ("idle after", p.idle_after, "no load: what comes back by itself"),

@@ -15,9 +15,6 @@ from soak.scenario.document import Document, Path, dotted
 
 _SUBKEY = re.compile(r"^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*): (.*)$", re.DOTALL)
 _PART = re.compile(r"([a-z_]+)|\[(\d+)\]")
-_LATER = "not supported yet"
-_LATER_KEYS = {"allocator", "allocations", "alerts"}
-"""Refused with that message when they are used; no hint should lead there."""
 
 _EXPECTED: Mapping[str, str] = {
     "string_type": "text",
@@ -34,6 +31,7 @@ _EXPECTED: Mapping[str, str] = {
     "string_too_short": "text that is not empty",
     "string_too_long": "at most {max_length} characters",
     "too_short": "at least one entry",
+    "too_long": "at most {max_length} entries",
     "literal_error": "{expected}",
 }
 """By pydantic's error type (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
@@ -54,13 +52,7 @@ _MISSING: Mapping[str, str] = {
 def problems_of(error: ValidationError, document: Document) -> list[Problem]:
     """Every fault that the models found, each with the mark and path of its key."""
     found = [p for details in error.errors(include_url=False) for p in _problems(dict(details), document)]
-    later = {path[:-1] for path, message in found if message == _LATER}
-    return [
-        place(path, document, message, of_key=message == _LATER or message.startswith("unknown key"))
-        for path, message in found
-        # `reference: {run: FILE}` needs no url, so do not ask for one beside "not supported yet"
-        if not (message.startswith("is missing") and path[:-1] in later)
-    ]
+    return [place(path, document, message, of_key=message.startswith("unknown key")) for path, message in found]
 
 
 def place(path: Path, document: Document, message: str, *, of_key: bool = False) -> Problem:
@@ -104,7 +96,7 @@ def _split(path: Path, message: str) -> tuple[Path, str]:
 
 
 def _unknown(path: Path) -> str:
-    known = sorted(_fields(path[:-1]) - _LATER_KEYS)
+    known = sorted(_fields(path[:-1]))
     near = difflib.get_close_matches(str(path[-1])[:100], known, 1)
     return f"unknown key; did you mean `{near[0]}`?" if near else f"unknown key; known are {', '.join(known)}"
 

@@ -50,6 +50,7 @@ def json_schema() -> dict[str, Any]:
     _one_of(models["Feed"], "csv", "jsonl", "choose", "random", "sequence", "uuid")
     _one_of(models["Auth"], "bearer", "basic")
     _one_of(models["Scrape"], "redis", "prometheus")
+    _one_of(models["AlertTo"], "alertmanager", "webhook")
     _short(models["Step"], "think")
     for side in ("Target", "Reference"):
         _short(models[side], "observer")

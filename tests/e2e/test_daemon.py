@@ -132,7 +132,7 @@ def test_ctrl_c_of_a_ci_job_stops_its_run_and_brings_the_verdict_home(house: Dae
     assert "Traceback" not in err
 
 
-def test_a_run_that_is_killed_is_closed_with_what_it_measured_and_leaves_no_orphan(house: Daemon) -> None:
+def test_a_run_that_is_killed_goes_on_and_leaves_no_orphan(house: Daemon) -> None:
     house.ask("POST", "/v1/runs", {"scenario": "healthy.yaml"})
     house.ask("POST", "/v1/runs", {"scenario": "healthy.yaml"})
     path = wait_until_soaking(house)
@@ -140,17 +140,33 @@ def test_a_run_that_is_killed_is_closed_with_what_it_measured_and_leaves_no_orph
     running = process_of(path)
     children = running.children(recursive=True)
     assert len(children) >= 3  # target, master, worker
+    killed(house)  # both die, as in a reboot
     os.kill(running.pid, signal.SIGKILL)
+    _, left = psutil.wait_procs(children, timeout=15)
+    assert not left
+    house = restarted(house)
     run = wait_for(house, "ended")
-    assert run["verdict"] in ("inconclusive", "invalid")
+    assert run["resumed"] == 1, run
+    assert run["verdict"] in ("inconclusive", "invalid")  # no life of the target had the whole soak
     assert run["exit_code"] in (3, 4)
-    assert run["reason"].startswith("the run was killed by SIGKILL: ")
-    assert house.ask("GET", "/v1/runs/1/verdict").json["verdict"] == run["verdict"]
-    _, alive = psutil.wait_procs(children, timeout=15)
-    assert not alive
+    document = house.ask("GET", "/v1/runs/1/verdict").json
+    assert document["validity"]["balanced"]
+    assert any("cut off" in note for note in document["notes"])
+    (gap,) = runfile.read(path).gaps
+    assert gap.away > 0
+    shown = house.ask("GET", "/v1/runs/1/events").body.decode()
+    assert "data: the run died while nobody watched it; it goes on, for the first time" in shown
+    assert ("daemon", "resume", 1) in [
+        (e["who"], e["action"], e["run"]) for e in house.ask("GET", "/v1/audit").json["entries"]
+    ]
     assert wait_for(house, "running", 2)["started_at"] >= run["ended_at"] - 1  # the next one has the target
+    assert house.ask("GET", "/v1/compare?candidate=2&reference=1").status == 409
     house.ask("POST", "/v1/runs/2/stop")
-    wait_for(house, "ended", 2)
+    stopped = wait_for(house, "ended", 2)
+    assert (stopped["exit_code"], stopped["resumed"]) == (130, 0)
+    compared = house.ask("GET", "/v1/compare?candidate=1&reference=1")
+    assert compared.status == 200, compared.body
+    assert compared.json["schema"] == "soak.comparison/1"
 
 
 def test_a_run_that_ended_while_no_daemon_was_there_has_its_own_exit_code(house: Daemon) -> None:

@@ -17,6 +17,25 @@ def request(name: str = "shop", *targets: str, by: str = "ci", priority: int = 0
     return Request(f"{name}.yaml", name, targets or ("localhost:8000",), by, priority, key)
 
 
+class Said(list[str]):
+    """A log: the lines that were said."""
+
+    def __call__(self, event: str, text: str, **_: object) -> None:
+        self.append(f"{event}: {text}")
+
+
+def resumes_of(program: str) -> Callable[[Path, Sequence[str], str], subprocess.Popen[bytes]]:
+    """In place of `soak run --resume`: a Python program that gets the run file as its argument."""
+    start = runs_of(program)
+
+    def resume(run_file: Path, allowed: Sequence[str], why: str) -> subprocess.Popen[bytes]:
+        with log_path(run_file).open("a") as log:
+            log.write(f"{why}\n")
+        return start(run_file, run_file, allowed, None)
+
+    return resume
+
+
 def runs_of(program: str) -> Callable[[Path, Path, Sequence[str], Path | None], subprocess.Popen[bytes]]:
     """In place of `soak run`: a Python program that gets the run file as its argument."""
 

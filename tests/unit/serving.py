@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +91,19 @@ def serving(folder: Path, *options: str) -> Iterator[Daemon]:
     finally:
         daemon.process.terminate()
         daemon.process.communicate(timeout=30)
+
+
+def unread(daemon: Daemon) -> Daemon:
+    """A daemon whose log nobody wants: it is taken from the pipe, which would else be full in time and make it wait."""
+
+    def take(pipe: int) -> None:
+        with contextlib.suppress(OSError):
+            while os.read(pipe, 65536):
+                pass
+
+    assert daemon.process.stderr is not None
+    threading.Thread(target=take, args=(daemon.process.stderr.fileno(),), daemon=True).start()
+    return daemon
 
 
 def refused(folder: Path, *options: str) -> tuple[int, str]:

@@ -161,15 +161,6 @@ def test_a_target_of_another_protocol_needs_a_locustfile():
         scenario(target={"url": "tcp://127.0.0.1:6379"})
 
 
-@pytest.mark.parametrize(
-    "document",
-    [{"alerts": []}],
-)
-def test_what_comes_later_is_refused_not_ignored(document):
-    with pytest.raises(ValidationError, match="not supported yet"):
-        scenario(**document)
-
-
 def test_sides_and_times():
     spec = scenario(reference={"url": "http://127.0.0.1:8001"})
     assert list(spec.sides) == ["candidate", "reference"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import SOAK, environment, free_port
-from tests.unit.serving import Daemon, library, refused, serving
+from tests.unit.serving import SCENARIO, Daemon, launch, library, refused, serving
 
 HELD = ("--min-free", "900000 TiB", "--requests", "1000/s")
 
@@ -114,6 +116,12 @@ def test_the_folder_is_listed_without_what_leads_out_of_it(daemon: Daemon) -> No
         ("GET", "/v1/runs/99999999999999999999999", None, 422),
         ("GET", "/v1/runs/1/verdict", None, 409),
         ("GET", "/v1/runs/1/report?format=html", None, 404),
+        ("GET", "/v1/compare?candidate=1&reference=1", None, 409),
+        ("GET", "/v1/compare?candidate=1&reference=999999", None, 409),
+        ("GET", "/v1/compare?candidate=999999&reference=1", None, 404),
+        ("GET", "/v1/compare?candidate=1", None, 422),
+        ("POST", "/v1/runs/999999/resume", None, 404),
+        ("POST", "/v1/scenarios", b"name: shop", 403),
         ("GET", "/v1/runs/1/report?format=pdf", None, 422),
         ("DELETE", "/v1/runs", None, 405),
         ("GET", "/nowhere", None, 404),
@@ -140,6 +148,16 @@ def test_a_queued_run_is_stopped_and_says_so_to_whoever_watches(daemon: Daemon) 
     assert (gone.status, "stopped before it began" in gone.json["detail"]) == (404, True)
 
 
+def test_a_run_that_never_began_cannot_go_on(daemon: Daemon) -> None:
+    number = daemon.ask("POST", "/v1/runs", {"scenario": "shop.yaml"}).json["id"]
+    waiting = daemon.ask("POST", f"/v1/runs/{number}/resume")
+    assert (waiting.status, waiting.json["state"], waiting.json["resumed"]) == (202, "queued", 0)
+    daemon.ask("POST", f"/v1/runs/{number}/stop")
+    ended = daemon.ask("POST", f"/v1/runs/{number}/resume")
+    assert (ended.status, "no run file" in ended.json["detail"]) == (409, True)
+    assert not daemon.ask("GET", f"/v1/runs/{number}").json["resumable"]
+
+
 def test_a_pin_holds_until_it_is_taken_away(daemon: Daemon) -> None:
     number = daemon.ask("POST", "/v1/runs", {"scenario": "shop.yaml"}).json["id"]
     assert daemon.ask("PUT", f"/v1/runs/{number}/pin").json["pinned"]
@@ -153,6 +171,17 @@ def test_who_did_what_is_written_down(daemon: Daemon) -> None:
     daemon.ask("POST", f"/v1/runs/{number}/stop")
     entries = [e for e in daemon.ask("GET", "/v1/audit").json["entries"] if e["run"] == number]
     assert [(e["who"], e["action"]) for e in entries] == [("local", "stop"), ("local", "submit")]
+
+
+def test_what_was_refused_is_written_down(daemon: Daemon) -> None:
+    daemon.ask("POST", "/v1/runs", {"scenario": "foreign.yaml"})
+    daemon.ask("DELETE", "/v1/runs/1/pin", Origin="http://evil.example")
+    newest = daemon.ask("GET", "/v1/audit?limit=2").json["entries"]
+    assert [(e["who"], e["action"], e["detail"]) for e in newest] == [
+        ("local", "refused", "403 DELETE /v1/runs/1/pin"),
+        ("local", "refused", "422 POST /v1/runs"),
+    ]
+    assert {e["address"] for e in newest} == {"127.0.0.1"}
 
 
 def test_a_page_in_a_browser_gets_nothing(daemon: Daemon) -> None:
@@ -214,11 +243,16 @@ def test_the_role_decides_and_no_token_is_kept_in_clear(tmp_path: Path) -> None:
             "/x",
         ):
             wrong = daemon.ask("GET", path, token=tokens["run"][:-1])
-            assert wrong.status in (401, 429), path
+            assert wrong.status == 401, path
             assert wrong.headers["content-type"] == "application/problem+json"
         assert status("GET", "/healthz", None) == 200
+        refusals = daemon.ask("GET", "/v1/audit", token=tokens["admin"]).json["entries"]
+        assert {("the-read", "403 POST /v1/runs"), ("", "401 GET /v1/runs")} <= {
+            (e["who"], e["detail"]) for e in refusals
+        }
+        assert ("add token", "the-run, role run") in {(e["action"], e["detail"]) for e in refusals}
         assert refused(tmp_path, "--remove-token", "the-run")[0] == 0  # while it serves
-        assert status("GET", "/v1/runs", tokens["run"]) in (401, 429)
+        assert status("GET", "/v1/runs", tokens["run"]) == 401
 
 
 def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
@@ -273,6 +307,88 @@ def test_only_one_daemon_has_a_state(tmp_path: Path) -> None:
     with serving(tmp_path):
         code, text = refused(tmp_path, "--listen", "127.0.0.1:9646")
     assert (code, "another `soak serve`" in text) == (2, True)
+
+
+def events(daemon: Daemon) -> Iterator[dict[str, object]]:
+    """The lines of its log, which are JSON."""
+    assert daemon.process.stderr is not None
+    for line in daemon.process.stderr:
+        yield json.loads(line)
+
+
+def test_sighup_reads_the_settings_again_and_says_what_it_cannot_change(tmp_path: Path) -> None:
+    library(tmp_path, shop=8000)
+    config = tmp_path / "serve.toml"
+    config.write_text('scenarios = "scenarios"\nruns = "runs"\nmin_free = "900000 TiB"\nlog = "json"\n')
+    foreign = SCENARIO.format(name="far", port=80).replace("127.0.0.1", "192.0.2.1").encode()
+    with serving(tmp_path, "--config", str(config)) as daemon:
+        log = events(daemon)
+
+        def reloaded(text: str) -> dict[str, object]:
+            config.write_text(text)
+            daemon.process.send_signal(signal.SIGHUP)
+            return next(line for line in log if str(line["event"]).startswith("reload"))
+
+        assert daemon.ask("POST", "/v1/scenarios", foreign).status == 403
+        text = config.read_text() + 'allow_uploads = true\nallow_hosts = ["192.0.2.1"]\nparallel = 3\n'
+        said = reloaded(text + '[[schedules]]\nname = "n"\ncron = "0 2 * * *"\nscenario = "shop.yaml"\n')
+        assert (said["event"], said["level"], said["run"]) == ("reloaded", "info", None)
+        assert "changed: parallel, allow_hosts, allow_uploads, schedules" in str(said["message"])
+        answer = daemon.ask("POST", "/v1/scenarios", foreign)
+        assert (answer.status, answer.json["targets"]) == (201, ["192.0.2.1:80"]), answer.body
+        assert [s["name"] for s in daemon.ask("GET", "/v1/calendar").json["schedules"]] == ["n"]
+        assert reloaded(text + "paralel = 2\n")["event"] == "reload_refused"
+        assert len(daemon.ask("GET", "/v1/calendar").json["schedules"]) == 1
+        fixed = reloaded(text + f'listen = "127.0.0.1:{free_port()}"\n')
+        assert fixed["level"] == "info"  # the flag of the command line goes first
+        moved = reloaded(text.replace('runs = "runs"', 'runs = "elsewhere"'))
+        assert (moved["level"], "want a restart and stay as they were: runs" in str(moved["message"])) == (
+            "warning",
+            True,
+        )
+        assert daemon.ask("GET", "/v1/runs").status == 200
+
+
+def test_an_uploaded_scenario_is_run_by_its_name_and_its_harm_is_refused(tmp_path: Path) -> None:
+    library(tmp_path)
+    plain = SCENARIO.format(name="mine", port=8000)
+    with serving(tmp_path, *HELD, "--allow-uploads") as daemon:
+        kept = daemon.ask("POST", "/v1/scenarios", plain.encode(), Content_Type="application/yaml")
+        assert (kept.status, kept.json["name"], kept.json["targets"]) == (201, "mine", ["localhost:8000"])
+        run = daemon.ask("POST", "/v1/runs", {"scenario": kept.json["scenario"]})
+        assert (run.status, run.json["name"]) == (201, "mine")
+        assert daemon.ask("POST", "/v1/runs", {"scenario": "sha256:" + "0" * 64}).status == 422
+        for harm in (
+            plain.replace("target: {", 'target: {process: {command: "id"}, '),
+            plain.replace("127.0.0.1", "192.0.2.1"),
+            plain.replace("get: /", "get: '/${HOME}'"),
+            plain.replace(":8000", f":{daemon.port}"),
+        ):
+            refusal = daemon.ask("POST", "/v1/scenarios", harm.encode())
+            assert (refusal.status, refusal.headers["content-type"]) == (422, "application/problem+json")
+            assert "the uploaded scenario" in refusal.json["detail"]
+        actions = [e["action"] for e in daemon.ask("GET", "/v1/audit").json["entries"]]
+        assert actions == ["refused"] * 5 + ["submit", "upload"]
+        assert daemon.ask("POST", "/v1/scenarios", b"x" * 70_000).status == 413
+    assert not list((tmp_path / "scenarios").iterdir())
+
+
+def test_it_ends_in_peace_and_its_log_is_for_programs(tmp_path: Path) -> None:
+    library(tmp_path, shop=8000)
+    daemon = launch(tmp_path, *HELD, "--log", "json")
+    daemon.ask("POST", "/v1/runs", {"scenario": "shop.yaml"})
+    daemon.process.terminate()
+    assert daemon.process.stderr is not None
+    lines = [json.loads(line) for line in [*daemon.said, *daemon.process.stderr]]
+    assert daemon.process.wait(30) == 0
+    assert {"time", "level", "event", "run", "message"} == set().union(*lines)
+    events = [line["event"] for line in lines]
+    assert events[0] == "serving"
+    assert events[-2:] == ["ending", "ended_itself"]
+    asked = next(line for line in lines if line["event"] == "submit")
+    assert (asked["run"], asked["message"]) == (1, "submit by local at 127.0.0.1: shop.yaml")
+    alert = next(line for line in lines if line["event"] == "disk_nearly_full")
+    assert (alert["level"], "must be free" in alert["message"]) == ("error", True)
 
 
 def test_a_file_beside_it_is_never_imported(tmp_path: Path) -> None:

@@ -132,3 +132,15 @@ def test_a_daemon_that_stays_away_is_given_up(stub: Any, monkeypatch: pytest.Mon
     made.replies = [submitted(), *[None] * 50]
     with pytest.raises(TargetError, match="goes on without a watcher"):
         make().run(WANTED)
+
+
+def test_a_run_is_asked_for_and_left_and_a_report_is_fetched_later(stub: Any) -> None:
+    made, make, said = stub
+    made.replies = [submitted(), (200, {}, b"<testsuites/>")]
+    assert make().submit(WANTED) == 7
+    assert make().report(7, "junit") == "<testsuites/>"
+    assert [(method, path) for method, path, _ in made.asked] == [
+        ("POST", "/v1/runs"), ("GET", "/v1/runs/7/report?format=junit"),
+    ]  # fmt: skip
+    assert made.asked[0][2]["Idempotency-Key"] == "a-key"
+    assert said[0].startswith("run 7 on http://127.0.0.1")

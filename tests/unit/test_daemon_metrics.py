@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -106,3 +107,9 @@ def test_runs_that_go_on_and_that_ended_are_on_one_page(tmp_path: Path) -> None:
     assert 'run_id="b",scenario="shop"' in text
     assert 'soak_run_verdict{result="invalid",scenario="till"} 1.0' in text
     assert 'soak_last_verdict{result="invalid",scenario="till"} 1.0' in text
+
+
+def test_what_was_uploaded_takes_no_place_of_a_scenario_that_is_watched() -> None:
+    ours = Job(1, "ended", request(), START, verdict="fail")
+    theirs = Job(2, "ended", replace(request(), scenario="sha256:" + "0" * 64), START, verdict="pass")
+    assert last_of_each([theirs, ours]) == [ours]

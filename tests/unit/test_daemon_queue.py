@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from soak.core.scenario import Target
 from soak.daemon.job import Job, target_key
@@ -35,6 +36,14 @@ def test_what_runs_counts_against_what_may_run_in_parallel() -> None:
     jobs = [job(1, "a:1", running=True), job(2, "b:1", running=True), job(3, "c:1")]
     assert ids(jobs, parallel=2) == []
     assert ids(jobs, parallel=3) == [3]
+
+
+def test_one_that_is_to_go_on_is_first_and_holds_its_target_while_it_pauses() -> None:
+    cut_off = replace(job(1, "a:1", priority=-5), run_file=Path("1.soak"))
+    jobs = [cut_off, job(2, "a:1", priority=9), job(3, "b:1")]
+    assert ids(jobs) == [1, 3]
+    assert [j.id for j in startable(jobs, 8, {1})] == [3]
+    assert startable(jobs, 1, {1}) == []
 
 
 def test_what_has_ended_keeps_nobody_waiting() -> None:

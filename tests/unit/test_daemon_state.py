@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from soak.core.errors import SoakError
 from soak.daemon import state as module
 from soak.daemon.job import Process
+from soak.daemon.retention import expired
 from soak.daemon.state import SameKeyError, State, Token, alone
 from tests.unit.daemoning import START, request
 
@@ -190,3 +192,38 @@ def test_whatever_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
             assert len(state.open_jobs()) <= attempt + 1  # the one that a kill came upon
     with contextlib.closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_somebody_uploaded_is_no_baseline_of_the_folders_scenarios(tmp_path: Path) -> None:
+    ours, theirs = request(), replace(request(), scenario="sha256:" + "1" * 64)
+    others = replace(request(), scenario="sha256:" + "2" * 64)
+    with State(tmp_path / "s") as state:
+        for number, asked in enumerate((ours, theirs, others), 1):  # one name, one load
+            state.add(asked, START)
+            state.begin(number, tmp_path / f"{number}.soak", START, "a load")
+            state.end(number, "pass", 0, "fine", START)
+        found = [[job.id for job in state.passed(asked, "a load")] for asked in (ours, theirs, others)]
+        assert found == [[1], [2], [3]]
+        kept = expired(state.with_files(), START + 100, 10)
+    assert kept == []  # each is the last pass of its own
+
+
+def test_a_job_that_was_cut_off_keeps_its_file_and_goes_on(tmp_path: Path) -> None:
+    with State(tmp_path / "s") as state:
+        state.add(request(), START)
+        assert not state.cut_off(1, "died")
+        state.begin(1, tmp_path / "1.soak", START)
+        state.note_process(1, Process("boot", 7, 99))
+        assert state.cut_off(1, "died")
+        job = state.job(1)
+        assert job is not None
+        assert (job.state, job.run_file, job.process, job.reason) == ("queued", tmp_path / "1.soak", None, "died")
+        assert state.begin_again(1)
+        assert not state.begin_again(1)
+        assert not state.take_up(1, "asked")
+        state.note_stop(1, START)
+        state.end(1, "inconclusive", 130, "stopped", START, resumable=True)
+        assert state.take_up(1, "asked")
+        job = state.job(1)
+        assert job is not None
+        assert (job.state, job.resumed, job.stop_at, job.ended_at, job.verdict) == ("queued", 1, None, None, None)

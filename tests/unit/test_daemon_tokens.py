@@ -73,5 +73,5 @@ def test_a_state_that_cannot_be_read_lets_nobody_in(tmp_path: Path) -> None:
         return {"type": "http.request", "body": b""}
 
     scope = {"type": "http", "method": "GET", "path": "/v1/runs", "headers": [], "client": ("127.0.0.1", 1)}
-    asyncio.run(Guard(inner, state, 50.0, lambda _: None)(scope, receive, send))
+    asyncio.run(Guard(inner, state, 50.0, lambda *_, **__: None)(scope, receive, send))
     assert sent[0]["status"] == 503

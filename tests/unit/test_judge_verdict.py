@@ -77,3 +77,32 @@ def test_noise_that_remembers_fails_no_healthy_run(rho: float, sd: float, allowe
         made = memory(lambda t, s=sway: 60 + s[: len(t)], seed)  # type: ignore[misc]
         alarms += bool(failing(judged(latency=slow, series=made, seed=seed)))
     assert alarms <= allowed
+
+
+def test_a_part_of_a_soak_passes_for_what_it_saw_and_says_so() -> None:
+    phases = {"warmup": "10s", "soak": "120s", "whole": "8h"}
+    criteria = [{"metric": "errors.ratio", "below": "1%"}]
+    spec = scenario(criteria=criteria, phases=phases)
+    verdict = judge(recording(spec, side(spec, series=memory(lambda t: 50 + 0 * t))))
+    assert verdict.verdict == "pass"
+    assert "for 2 min of the 8 h that are wanted" in verdict.headline
+    assert any("growth that begins later" in note for note in verdict.notes)
+
+
+def test_a_window_that_did_not_fit_into_a_part_is_no_pass() -> None:
+    phases = {"warmup": "10s", "soak": "120s", "whole": "8h"}
+    spec = scenario(criteria=[{"metric": "latency.p99", "below": "1s", "over": "30m"}], phases=phases)
+    verdict = judge(recording(spec, side(spec, series=memory(lambda t: 50 + 0 * t))))
+    assert verdict.verdict == "inconclusive"
+    assert "no window of 30 min fits into 2 min of soak" in verdict.criteria[0].reason
+    slow = scenario(criteria=[{"metric": "latency.p99", "below": "1ms", "over": "30m"}], phases=phases)
+    assert judge(recording(slow, side(slow))).verdict == "fail"
+
+
+def test_what_nobody_was_told_is_a_note() -> None:
+    spec = scenario(criteria=LOOSE)
+    lost = Event(60.0, "alert_lost", "candidate", "webhook ${HOOK}: it answered with status 404; it was never told")
+    verdict = judge(recording(spec, side(spec), events=(lost, lost)))
+    assert [n for n in verdict.notes if "alert" in n] == [
+        "an alert could not be delivered: webhook ${HOOK}: it answered with status 404; it was never told (and 1 more)"
+    ]

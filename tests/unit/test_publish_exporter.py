@@ -50,7 +50,7 @@ def test_a_live_run_is_measured_and_stands_as_of_its_last_look(tmp_path: Path) -
     assert found["soak_run_info"] == {("made", "a", "1", "", ""): 1.0}
     assert found["soak_run_state"]["made", "running"] == 1
     assert found["soak_memory_rss_bytes"]["made", "candidate"] == 4096
-    assert found["soak_latency_seconds"]["made", "candidate", "browse", "1"] == pytest.approx(0.01, rel=0.01)
+    assert found["soak_latency_seconds"]["made", "candidate", "browse", "1.0"] == pytest.approx(0.01, rel=0.01)
     assert found["soak_judged_timestamp_seconds"]["made",] == NOW - 20
     assert set(found["soak_run_verdict"].values()) == {0.0}
     assert "soak_run_headline_info" not in found

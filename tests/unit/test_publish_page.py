@@ -61,7 +61,7 @@ def test_both_formats_are_parsed_with_the_kinds_of_the_list() -> None:
 
 
 def test_a_quantile_that_is_read_from_buckets_is_nearly_the_true_one() -> None:
-    """As histogram_quantile() reads it: linearly within the bucket; the client's own buckets are 78 % off at p999."""
+    """As histogram_quantile() reads it: linearly within the bucket."""
     values = 0.045 * np.exp(0.5 * np.random.default_rng(3).standard_normal(50_000))
     found = buckets(recorded(values))
     counts = np.array([count for _, count in found])
@@ -77,6 +77,6 @@ def test_a_quantile_that_is_read_from_buckets_is_nearly_the_true_one() -> None:
 
 def test_what_is_slower_than_the_last_bucket_is_counted_all_the_same() -> None:
     found = dict(buckets(recorded(np.array([0.00001, 1.0, 100.0]))))
-    assert found[f"{BOUNDS[0]:.6g}"] == 1
-    assert found[f"{BOUNDS[-1]:.6g}"] == 2
+    assert found["0.00012207"] == 1
+    assert found["64.0"] == 2
     assert found["+Inf"] == 3

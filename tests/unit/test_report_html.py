@@ -60,6 +60,18 @@ class Page(HTMLParser):
 PARSED = Page(PAGE)
 
 
+def test_a_part_is_the_page_between_banner_and_foot_and_says_what_is_only_so_far() -> None:
+    ended = html.part(RECORDING, made.verdict(), going_on=False)
+    assert ended["html"].partition("</nav>")[2].strip() in PAGE
+    assert ended["data"]["charts"]
+    assert Page(ended["html"]).errors == []
+    going_on = html.part(RECORDING, made.verdict(), going_on=True)["html"]
+    assert "So far: " in going_on
+    assert "may go away again" in going_on
+    assert "may go away again" not in PAGE
+    assert "So far nothing fails" in html.part(made.alone(), made.passed(), going_on=True)["html"]
+
+
 def test_every_element_is_closed() -> None:
     assert PARSED.errors == []
     assert PARSED.open == []

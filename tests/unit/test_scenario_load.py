@@ -116,16 +116,6 @@ def test_criteria_must_be_given():
 
 
 @pytest.mark.parametrize(
-    "old, new, shown",
-    [
-        ("name: shop", "name: shop\nalerts: []", "f.yaml:2:1: alerts: not supported yet"),
-    ],
-)
-def test_a_key_of_later_is_refused_at_the_key_itself(old, new, shown):
-    assert [p.render("f.yaml") for p in problems(changed(old, new))] == [shown]
-
-
-@pytest.mark.parametrize(
     "reference, shown",
     [
         ("{run: x.soak}", "f.yaml:2:18: reference.run: no such run file: x.soak"),

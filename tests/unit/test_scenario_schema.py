@@ -60,7 +60,8 @@ def test_the_template_explains_every_key_that_is_supported():
     for model in (
         models.Scenario, models.Command, models.Target, models.Tls, models.Observer, models.Load, models.Phases,
         models.BurstPhase, models.Probe, models.Allocations, Scrape,
-        models.Criterion, models.Cost, traffic.Request, traffic.Journey, traffic.Step, traffic.Capture, traffic.Think,
+        models.Criterion, models.Cost, models.AlertTo, traffic.Request, traffic.Journey, traffic.Step,
+        traffic.Capture, traffic.Think,
         traffic.Lognormal, traffic.Feed, traffic.Auth, traffic.Basic, traffic.FilePart, Pattern, RateStep,
     ):  # fmt: skip
         for key in keys(model):
@@ -76,7 +77,7 @@ def test_the_template_explains_every_key_that_is_supported():
         ("memory.rss", "memory.rs"),
         ("growth_below: 10%", "growth_below: 10%, below: 5ms"),
         ("get: ", "post: /, get: "),
-        ("probe:\n", "alerts:\n"),
+        ("probe:\n", "alerts: 5\nprobe:\n"),
         ("seed: 1 ", "seed: one "),
     ],
 )

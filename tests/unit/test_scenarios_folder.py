@@ -19,8 +19,8 @@ def read(path: Path) -> Scenario:
     return Scenario.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
-def test_there_is_one_for_each_specimen_and_the_demo() -> None:
-    assert {p.stem for p in FILES} == {*SPECIMENS, "demo"}
+def test_there_is_one_for_each_specimen_the_demo_and_the_daemon() -> None:
+    assert {p.stem for p in FILES} == {*SPECIMENS, "demo", "daemon"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
@@ -30,6 +30,9 @@ def test_it_is_a_scenario_of_its_name_that_watches_what_it_starts(path: Path) ->
     for target in scenario.sides.values():
         assert target.process is not None
         assert target.host == "127.0.0.1"
+        if path.stem == "daemon":
+            assert f"soak.cli serve --listen 127.0.0.1:{target.tcp_port} " in target.process.command
+            continue
         name = re.fullmatch(r"\{python\} -m soak\.specimens (\w+)( --reference)? --port (\d+)", target.process.command)
         assert name is not None
         assert name[1] in SPECIMENS
@@ -71,3 +74,11 @@ def test_no_two_sides_share_a_port() -> None:
     ports = [side.tcp_port for path in FILES for side in read(path).sides.values()]
     assert len(ports) == len(set(ports))
     assert all(18710 <= p <= 18799 for p in ports)
+
+
+def test_the_daemons_own_asks_often_enough_for_each_criterion_to_be_decided() -> None:
+    scenario = read(ROOT / "scenarios" / "daemon.yaml")
+    assert scenario.load.rate is not None
+    weights = [each.weight for each in (*scenario.load.requests, *scenario.load.journeys)]
+    rarest = scenario.load.rate * scenario.phases.soak * min(weights) / sum(weights)
+    assert rarest > 1.3 * 381  # 381 without a failure show a ratio below 1 %, and 368 bound a p99

@@ -12,7 +12,7 @@ _LATENCY = (
     lines(
         "Latency from the intended start", "Exact percentiles of each window. A target that stands still shows here at "
         "once: requests that were due meanwhile have waited.", "s",
-        (f'soak_latency_seconds{{$of,{_ENDPOINTS},quantile=~"0.5|0.99|0.999|1"}}', "{{endpoint}} q{{quantile}}"),
+        (f'soak_latency_seconds{{$of,{_ENDPOINTS},quantile=~"0.5|0.99|0.999|1.0"}}', "{{endpoint}} q{{quantile}}"),
     ),
     lines(
         "Service time beside it", "p99 from the actual send. Where latency is far above, requests waited for a slot: "

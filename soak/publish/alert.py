@@ -1,0 +1,143 @@
+"""An alert: one finding of one scenario, in the words that somebody on call needs, with the next step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from soak.core import wording
+from soak.core.alerting import RUN, AlertTo
+from soak.core.verdict import Finding, Verdict
+
+Status = Literal["firing", "resolved", "ended"]
+"""`ended`: the run is over and the fault was there to its end, or nobody knows. That is no all-clear."""
+
+FINDING, RUN_ENDED = "SoakFinding", "SoakRunEnded"
+RUNBOOK = "docs/alerts.md"
+LINGER_S = 3600.0
+"""How long an Alertmanager is told that a run ended badly: nobody is left to say when that is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What is told. `labels` say which alert it is, and nothing that changes while it goes on; times in s since 1970.
+
+    `facts` are what, where, how fast and how long, as pairs of a name and a text; `until` is when it lapses by itself,
+    `ended` when it was over, and `note` how.
+    """
+
+    fingerprint: str
+    name: str
+    labels: Mapping[str, str]
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    advice: str
+    cause: str
+    run: str
+    page: str
+    """The report of the run: a file of the machine that it runs on."""
+    started: float
+    status: Status = "firing"
+    ended: float | None = None
+    until: float | None = None
+    note: str = ""
+
+    def over(self, status: Status, at: float, note: str) -> Alert:
+        """The same alert when it is over."""
+        return replace(self, status=status, ended=max(at, self.started), note=note)
+
+    @property
+    def severity(self) -> str:
+        """`critical` of a candidate's fault, `warning` of a reference's."""
+        return self.labels["severity"]
+
+    @property
+    def subject(self) -> str:
+        """What it is in a few words, for a phone that shows no more."""
+        word = {"firing": "ALERT", "resolved": "RESOLVED", "ended": "RUN ENDED, NOT RESOLVED"}[self.status]
+        if self.name == RUN_ENDED:
+            return f"{word} {self.labels['scenario']}: the soak ended, {self.labels['verdict'].upper()}"
+        left = next((f", {text.partition(' (')[0]} left" for name, text in self.facts if name == "Time left"), "")
+        return f"{word} {self.labels['scenario']}: {self.cause}{left}"
+
+    def links(self, to: AlertTo) -> tuple[str, str]:
+        """Where its runbook and its report are: addresses if the receiver has them, else paths."""
+        report = to.report.replace(RUN, self.run) if to.report is not None else self.page
+        return f"{to.runbook or RUNBOOK}#{self.cause}", report
+
+
+def fingerprint(scenario: str, cause: str, metric: str, endpoint: str | None, side: str) -> str:
+    """The same for the same trouble of the same scenario, in every run of it."""
+    return hashlib.sha256("\0".join((scenario, cause, metric, endpoint or "", side)).encode()).hexdigest()[:16]
+
+
+def of_finding(finding: Finding, side: str, scenario: str, run: str, page: str, at: float) -> Alert:
+    """The alert of a finding that fails its side, told first at `at`."""
+    number = fingerprint(scenario, finding.cause, finding.metric, finding.endpoint, side)
+    where = f"{wording.where(finding)} of the {side}"
+    facts = (
+        ("Cause", finding.cause),
+        ("Where", f"{where}, {wording.clean(finding.location)}" if finding.location else where),
+        ("How fast", wording.growth(finding)),
+        ("Time left", wording.time_left(finding)),
+        ("Cost", wording.clean(finding.cost or "")),
+        ("Evidence", wording.clean(finding.evidence[0]) if finding.evidence else ""),
+        ("Run", run),
+    )
+    labels = {
+        "scenario": scenario,
+        "cause": finding.cause,
+        "metric": finding.metric,
+        "endpoint": wording.clean(finding.endpoint or ""),
+        "side": side,
+        "severity": "critical" if side == "candidate" else "warning",
+        "fingerprint": number,
+    }
+    return Alert(
+        fingerprint=number,
+        name=FINDING,
+        labels={key: value for key, value in labels.items() if value},
+        title=wording.clean(finding.title),
+        facts=tuple((key, value) for key, value in facts if value),
+        advice=wording.clean(finding.advice) or "Look at its chart in the report.",
+        cause=finding.cause,
+        run=run,
+        page=page,
+        started=at,
+    )
+
+
+def of_run(verdict: Verdict, page: str, at: float) -> Alert:
+    """The alert of a run that ended badly: it stays for an hour, so that what it had found is not taken for mended."""
+    failing = [f for f in verdict.candidate.findings if f.severity == "fail"]
+    advice = next((f.advice for f in failing if f.advice), "") or _STEPS[verdict.verdict]
+    reasons = tuple(("Reason", wording.clean(reason)) for reason in verdict.reasons[:5])
+    number = fingerprint(verdict.scenario, "run_ended", "", None, "candidate")
+    return Alert(
+        fingerprint=number,
+        name=RUN_ENDED,
+        labels={
+            "scenario": verdict.scenario,
+            "severity": "critical" if verdict.verdict == "fail" else "warning",
+            "verdict": verdict.verdict,
+            "fingerprint": number,
+        },
+        title=wording.clean(verdict.headline),
+        facts=(*reasons, ("Run", verdict.run)),
+        advice=wording.clean(advice),
+        cause=failing[0].cause if failing else f"run_{verdict.verdict}",
+        run=verdict.run,
+        page=page,
+        started=at,
+        until=at + LINGER_S,
+    )
+
+
+_STEPS = {
+    "fail": "Look at the criteria that failed, and at their charts in the report.",
+    "invalid": "Mend the measurement first: the reasons are in the report. Then soak again.",
+    "inconclusive": "Soak again, longer or with more load: what would settle it is in the report.",
+    "pass": "",
+}

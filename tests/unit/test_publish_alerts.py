@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from soak.core.scenario import Scenario
+from soak.core.verdict import Finding, Verdict
+from soak.judge.advice import ADVICE
+from soak.publish import Alerts
+from soak.publish.alert import RUNBOOK, fingerprint, of_run
+from tests.unit.alerting import Listener, listener
+from tests.unit.report_making import MEMORY, verdict
+
+ROOT = Path(__file__).parents[2]
+NO_CAUSES = ("run_fail", "run_invalid", "run_inconclusive", "run_lost", "daemon_silent")
+ENVIRON = {"SECRET": "k"}
+
+
+def alerts(hook: Listener, tmp_path: Path) -> Alerts:
+    told = Scenario.model_validate(
+        {
+            "name": "checkout",
+            "target": {"url": "http://127.0.0.1:8000"},
+            "load": {"rate": "1/s", "requests": [{"get": "/"}]},
+            "phases": {"soak": "60s"},
+            "criteria": [{"metric": "errors.ratio", "below": "1%"}],
+            "alerts": [{"webhook": "${HOOK}", "secret": "${SECRET}"}],
+        }
+    )
+    return Alerts(told, tmp_path / "r.soak", ("hang",), ENVIRON | {"HOOK": hook.url})
+
+
+def found(*findings: Finding, result: str = "fail", soaked: float = 0.0) -> Verdict:
+    base = verdict()
+    side = replace(base.candidate, findings=findings)
+    return replace(base, candidate=side, reference=None, verdict=result, soak_s=soaked)  # type: ignore[arg-type]
+
+
+def looks(told: Alerts, *findings: Finding, start: float = 10.0, count: int = 3) -> None:
+    for i in range(count):
+        told.look(found(*findings, soaked=start + 15 * i))
+
+
+def messages(hook: Listener) -> list[tuple[str, str, str]]:
+    payloads = [p.body["metadata"]["event_payload"] for p in hook.posts]
+    return [(p["status"], p["labels"].get("cause", p["alertname"]), p["note"]) for p in payloads]
+
+
+def test_once_a_finding_and_the_end_says_that_it_is_still_there(tmp_path) -> None:
+    with listener(200) as hook:
+        told = alerts(hook, tmp_path)
+        looks(told, MEMORY, count=6)
+        told.end(found(MEMORY))
+    assert [m[:2] for m in messages(hook)] == [
+        ("firing", "memory_growth"), ("ended", "memory_growth"), ("firing", "SoakRunEnded"),
+    ]  # fmt: skip
+    assert "no all-clear" in messages(hook)[1][2]
+
+
+def test_one_that_went_away_is_resolved_while_the_run_goes_on(tmp_path) -> None:
+    with listener(200) as hook:
+        told = alerts(hook, tmp_path)
+        looks(told, MEMORY)
+        looks(told, start=55.0)
+        told.end(found(result="pass"))
+    assert [m[:2] for m in messages(hook)] == [("firing", "memory_growth"), ("resolved", "memory_growth")]
+
+
+def test_a_pass_resolves_what_the_whole_run_does_not_show(tmp_path) -> None:
+    with listener(200) as hook:
+        told = alerts(hook, tmp_path)
+        looks(told, MEMORY)
+        told.end(found(result="pass"))
+    assert [m[0] for m in messages(hook)] == ["firing", "resolved"]
+
+
+def test_a_run_that_failed_for_another_reason_resolves_nothing(tmp_path) -> None:
+    with listener(200) as hook:
+        told = alerts(hook, tmp_path)
+        looks(told, MEMORY)
+        told.end(found(replace(MEMORY, cause="crash", metric="target")))
+    assert ("ended", "memory_growth") in [m[:2] for m in messages(hook)]
+    assert not any(status == "resolved" for status, _, _ in messages(hook))
+
+
+@pytest.mark.parametrize("result", ["inconclusive", "invalid"])
+def test_a_run_that_settled_nothing_resolves_nothing(result, tmp_path) -> None:
+    with listener(200) as hook:
+        told = alerts(hook, tmp_path)
+        looks(told, MEMORY)
+        told.end(found(result=result))
+    assert [m[:2] for m in messages(hook)] == [
+        ("firing", "memory_growth"), ("ended", "memory_growth"), ("firing", "SoakRunEnded"),
+    ]  # fmt: skip
+    assert "not known" in messages(hook)[1][2]
+
+
+def test_a_cause_that_is_known_better_later_is_no_all_clear(tmp_path) -> None:
+    leak = replace(MEMORY, cause="object_leak")
+    with listener(200) as hook:
+        told = alerts(hook, tmp_path)
+        looks(told, MEMORY)
+        looks(told, leak, start=55.0)
+        told.end(found(leak))
+    assert [m[:2] for m in messages(hook)[:3]] == [
+        ("firing", "memory_growth"), ("firing", "object_leak"), ("resolved", "memory_growth"),
+    ]  # fmt: skip
+    assert messages(hook)[2][2].startswith("It goes on, as object_leak")
+
+
+def test_what_only_the_verdict_finds_is_told_at_the_end(tmp_path) -> None:
+    with listener(200) as hook:
+        alerts(hook, tmp_path).end(found(MEMORY))
+    assert [m[:2] for m in messages(hook)] == [("ended", "memory_growth"), ("firing", "SoakRunEnded")]
+
+
+def test_what_is_not_delivered_is_told(tmp_path) -> None:
+    with listener(410) as hook:
+        told = alerts(hook, tmp_path).end(found(MEMORY))
+    assert [t.kind for t in told] == ["alert_lost", "alert_lost"]
+    assert all(t.receiver == "webhook ${HOOK}" and "s3cr3t" not in t.text for t in told)
+
+
+def test_a_fingerprint_is_of_scenario_cause_metric_endpoint_and_side() -> None:
+    base = ("shop", "latency_drift", "latency.p99", "buy", "candidate")
+    others = {fingerprint(*base[:i], "x", *base[i + 1 :]) for i in range(5)}
+    assert len(others | {fingerprint(*base)}) == 6
+    assert fingerprint(*base) == fingerprint(*base)
+
+
+def test_the_run_alert_lapses_after_an_hour_and_says_what_to_do() -> None:
+    run = of_run(found(MEMORY), "/r.html", 100.0)
+    assert run.until == 3700.0
+    assert run.advice == MEMORY.advice
+
+
+def test_every_cause_has_its_place_in_the_runbook() -> None:
+    anchors = re.findall(r"^### ([a-z_]+)$", (ROOT / RUNBOOK).read_text(), re.M)
+    assert sorted(anchors) == sorted([*ADVICE, *NO_CAUSES])
