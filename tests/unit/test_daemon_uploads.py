@@ -186,7 +186,7 @@ NEVER = {
     "load.locustfile", "load.pattern.file", "load.feeds.*.csv", "load.feeds.*.jsonl", "probe.attach", "probe.trim",
     "reference.run", "phases.whole",
     *(f"alerts[].{key}" for key in (
-        "alertmanager", "webhook", "secret", "token", "labels", "labels.*", "report", "runbook",
+        "alertmanager", "webhook", "secret", "token", "labels", "report", "runbook",
     )),
     *(f"{side}.{key}" for side in ("target", "reference") for key in (
         "pid", "name", "artefact", "tls.ca", "tls.cert", "tls.key", "observer.token", "observer.ca", "scrape.password",

@@ -2,7 +2,8 @@
 
 However many look, at most one such process is at work. A view of a run that goes on is shared by all who look, and is
 made anew when it is older than five seconds and than nine times the CPU time that making it took: a run of days, which
-takes long to read, costs at most a tenth of a core, and nothing while nobody looks. A view of a run that has ended is made once.
+takes long to read, costs at most a tenth of a core, and nothing while nobody looks. A view of a run that has ended is
+made once.
 """
 
 from __future__ import annotations
