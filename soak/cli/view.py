@@ -1,4 +1,4 @@
-"""What the daemon's pages show of runs, made in a process of its own, as JSON on standard output.
+"""What the daemon's pages show of runs, made in a process of its own: its CPU time (s), and a line of JSON.
 
     python -m soak.cli.view run FILE        {"word", "verdict", "html", "data"}: a run that has ended
     python -m soak.cli.view going-on FILE   the same of a run that goes on, as it is now
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 from soak import runfile
@@ -35,7 +36,8 @@ def main(words: list[str]) -> int:
     except SoakError as error:
         print(f"soak: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE
-    json.dump(shown, sys.stdout, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(shown, allow_nan=False, separators=(",", ":"))
+    sys.stdout.write(f"{process_time():.3f}\n{text}")
     return 0
 
 

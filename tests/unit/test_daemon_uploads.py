@@ -184,7 +184,10 @@ def test_the_oldest_that_nobody_uses_make_room(kept: Uploads, tmp_path: Path, mo
 
 NEVER = {
     "load.locustfile", "load.pattern.file", "load.feeds.*.csv", "load.feeds.*.jsonl", "probe.attach", "probe.trim",
-    "reference.run", "alerts",
+    "reference.run", "phases.whole",
+    *(f"alerts[].{key}" for key in (
+        "alertmanager", "webhook", "secret", "token", "labels", "report", "runbook",
+    )),
     *(f"{side}.{key}" for side in ("target", "reference") for key in (
         "pid", "name", "artefact", "tls.ca", "tls.cert", "tls.key", "observer.token", "observer.ca", "scrape.password",
         *(f"process.{key}" for key in ("command", "cwd", "env", "ready", "agent")),

@@ -1,8 +1,9 @@
 """What pages show of runs, made by a process of its own: judging days is no work for the daemon.
 
 However many look, at most one such process is at work. A view of a run that goes on is shared by all who look, and is
-made anew when it is older than five seconds and than nine times what making it took: a run of days, which takes long to
-read, costs at most a tenth of a core, and nothing while nobody looks. A view of a run that has ended is made once.
+made anew when it is older than five seconds and than nine times the CPU time that making it took: a run of days, which
+takes long to read, costs at most a tenth of a core, and nothing while nobody looks. A view of a run that has ended is
+made once.
 """
 
 from __future__ import annotations
@@ -70,22 +71,22 @@ class Views:
 
     async def _make(self, words: tuple[str, ...], key: tuple[str, ...]) -> View:
         async with self._turn:
-            began = monotonic()
             try:
-                content, error = await _made(words), None
+                (content, took), error = await _made(words), None
             except SoakError as failed:
-                content, error = b"", str(failed)
+                content, took, error = b"", 0.0, str(failed)
             now = monotonic()
             packed = await asyncio.to_thread(gzip.compress, content, 6)
             version = hashlib.sha256(content).hexdigest()[:20]
-            self._kept[key] = View(packed, version, now, max(_FRESH_S, _REST * (now - began)), error)
+            self._kept[key] = View(packed, version, now, max(_FRESH_S, _REST * took), error)
             self._kept.move_to_end(key)
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
             return self._kept[key]
 
 
-async def _made(words: tuple[str, ...]) -> bytes:
+async def _made(words: tuple[str, ...]) -> tuple[bytes, float]:
+    """What is shown, and the CPU time (s) that it took."""
     try:
         process = await asyncio.create_subprocess_exec(
             "nice", sys.executable, "-P", "-m", "soak.cli.view", *words,
@@ -104,7 +105,8 @@ async def _made(words: tuple[str, ...]) -> bytes:
         raise
     if process.returncode != 0:
         raise SoakError(said.decode(errors="replace").strip().removeprefix("soak: ")[-500:] or "no view")
-    return out
+    took, _, content = out.partition(b"\n")
+    return content, float(took)
 
 
 def _stamps(files: tuple[str, ...]) -> tuple[str, ...]:

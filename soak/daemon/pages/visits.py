@@ -32,7 +32,7 @@ _SECRET = secrets.token_bytes(32)
 
 def is_page(path: str) -> bool:
     """Whether a path is that of a page, and not of the API."""
-    return path == "/" or path.split("/")[1] in PAGES
+    return path == "/" or (path.startswith("/") and path.split("/")[1] in PAGES)
 
 
 def is_open(path: str) -> bool:
