@@ -125,7 +125,8 @@ def test_a_target_that_lived_on_is_one_life_with_a_hole_and_may_pass(tmp_path: P
     recording = runfile.read(path)
     (gap,) = recording.gaps
     assert not gap.anew, outcome.show()
-    assert outcome.verdict["soak_s"] > 0.95 * 40
+    # the clock stood still while nobody conducted: missing is only what the dead run had not written yet
+    assert 0.85 * 40 < outcome.verdict["soak_s"] < 40
     assert not any("started anew" in reason for reason in outcome.verdict["reasons"])
     balanced(outcome, 50, 44)
     assert outcome.verdict["validity"]["lost"] > 0
