@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 PEERS  := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test accuracy accuracy-causes stories bench-judge bench-load bench-probe check format lint types imports schema goldens clean
+.PHONY: help install demo test accuracy accuracy-causes stories bench-judge bench-load bench-probe field check format lint types imports schema goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench-probe: $(STAMP) ## Measure what watching costs (six minutes; see docs/perf
 
 bench-judge: $(STAMP) ## Measure the judge on long run files (two minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.judge
+
+field: $(STAMP) ## Soak well-known releases with documented faults beside the mended ones (half an hour; see docs/field.md)
+	$(BIN)/python -m benchmarks.field
 
 check: format lint types imports test ## All that CI checks
 
