@@ -1,1 +1,1 @@
-"""Well-known releases with a documented fault, soaked beside the release that mended it: `python -m benchmarks.field`."""
+"""Releases with a documented fault, soaked beside the release that mended it: `python -m benchmarks.field`."""
