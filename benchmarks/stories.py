@@ -47,10 +47,15 @@ def scenario(name: str, soak: str, itself: bool) -> str:
     text = (ROOT / "scenarios" / f"{name}.yaml").read_text(encoding="utf-8")
     text = re.sub(r"\bsoak: \w+", f"soak: {soak}", text)
     for port in sorted(set(re.findall(r"\b187\d\d\b", text))):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            text = text.replace(port, str(free.getsockname()[1]))
+        text = text.replace(port, str(free_port()))
     return text.replace(f"specimens {name} --port", f"specimens {name} --reference --port") if itself else text
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def told(name: str, soak: str, itself: bool = False) -> Told:
