@@ -126,6 +126,9 @@ class Courier:
                     self._tell(Told("alert_delayed", self.name, alert, tries, str(error)))
                 self._pause(max(error.after, min(_FIRST_WAIT_S * 2 ** (tries - 1), _LONGEST_WAIT_S)))
                 continue
+            except Exception as error:  # no receiver takes what cannot be written; the next alert may be another
+                why = f"it could not be written ({type(error).__name__})"
+                self._done(alert, Told("alert_lost", self.name, alert, tries, why))
             else:
                 self._done(alert, Told("alert_sent", self.name, alert, tries))
             tries, self._why = 0, ""
@@ -144,7 +147,7 @@ class Courier:
                 self._changed.wait(renew_at - now if renew_at is not None else None)
 
     def _renew(self) -> None:
-        with contextlib.suppress(RefusedError, UnreachableError):  # it was told, and will be again in a minute
+        with contextlib.suppress(Exception):  # it was told, and will be again in a minute
             self._receiver.renew(list(self._open.values()), time.time())
 
     def _done(self, alert: Alert, told: Told) -> None:
