@@ -53,7 +53,7 @@ class SignIn(AuthBase):
         if self._token is not None:
             request.headers["Authorization"] = f"Bearer {self._token.strip()}"
         elif self._user[0]:
-            return HTTPBasicAuth(*self._user)(request)
+            HTTPBasicAuth(*self._user)(request)
         return request
 
 

@@ -16,7 +16,7 @@ from soak.core.listening import addresses_of, is_loopback
 from soak.publish.exporter import Exporter, Shown, encode
 
 _FRESH_S = 1.0
-_LONGEST_WAIT_S = 60.0
+LONGEST_WAIT_S = 60.0
 
 
 class Serving:
@@ -60,8 +60,9 @@ class Serving:
             self._scraped.notify_all()
         return found
 
-    def wait_until_seen(self) -> bool:
-        """Whether a scraper has seen the end: whoever came before is waited for, for two of its rounds at most."""
+    def wait_until_seen(self, patience: float = LONGEST_WAIT_S) -> bool:
+        """Whether a scraper has seen the end: whoever came before is waited for, until two of its rounds are over
+        since then, and for `patience` s at most."""
         with self._lock:
             self._made = None
         ended = monotonic()
@@ -69,8 +70,8 @@ class Serving:
             if not self._scrapes:
                 return False
             gaps = [b - a for a, b in zip(self._scrapes, self._scrapes[1:], strict=False)]
-            wait = min(_LONGEST_WAIT_S, 2 * max(gaps, default=_LONGEST_WAIT_S) + 1)
-            return self._scraped.wait_for(lambda: self._scrapes[-1] >= ended, wait)
+            due = self._scrapes[-1] + 2 * max(gaps, default=LONGEST_WAIT_S) + 1  # past that, it is gone
+            return self._scraped.wait_for(lambda: self._scrapes[-1] >= ended, min(patience, due - ended))
         return False
 
     def close(self) -> None:

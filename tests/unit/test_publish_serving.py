@@ -90,3 +90,19 @@ def test_whoever_came_before_is_waited_for(tmp_path: Path) -> None:
     waiting.join(30)
     assert seen == [True]
     serving.close()
+
+
+def test_no_longer_than_there_is_time_and_not_for_one_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = free_port()
+    serving = Serving("127.0.0.1", at, run(tmp_path, "a"), None)
+    get(at)
+    assert not serving.wait_until_seen(patience=0.0)
+    hour_later = time.monotonic() + 3600.0
+    monkeypatch.setattr("soak.publish.serving.monotonic", lambda: hour_later)
+    waiting = threading.Thread(target=serving.wait_until_seen)
+    waiting.start()
+    waiting.join(30)
+    assert not waiting.is_alive(), "a look by hand, an hour ago, is no scraper"
+    serving.close()
