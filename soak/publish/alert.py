@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from soak.core import wording
 from soak.core.alerting import RUN, AlertTo
@@ -47,6 +47,11 @@ class Alert:
     def over(self, status: Status, at: float, note: str) -> Alert:
         """The same alert when it is over."""
         return replace(self, status=status, ended=max(at, self.started), note=note)
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> Alert:
+        """The alert that `asdict` made plain data of."""
+        return cls(**{**data, "facts": tuple((str(name), str(text)) for name, text in data["facts"])})
 
     @property
     def severity(self) -> str:

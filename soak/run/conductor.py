@@ -141,9 +141,10 @@ class _Conductor:
         self.cleanup.enter_context(self._interruptible())
         self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
         self.earlier = earlier_runs(scenario, self.order.folder, self.order.run_file.parent)
-        self.alerts = Alerts(scenario, self.order.run_file, HARD, os.environ)
-        self.cleanup.callback(self.alerts.close)
         past = self.past
+        told = past.events if past is not None else ()
+        self.alerts = Alerts(scenario, self.order.run_file, HARD, os.environ, told)
+        self.cleanup.callback(self.alerts.close)
         if past is not None:
             self.writer = past.writer
             self.cleanup.callback(self.writer.close)
@@ -490,9 +491,7 @@ class _Conductor:
     def _tell_alerts(self, told: list[Told], at: float) -> None:
         """Write down what became of alerts; what is told after the end belongs to the end."""
         for one in told:
-            a = one.alert
-            data = {"receiver": one.receiver, "fingerprint": a.fingerprint, "status": a.status, "tries": one.tries}
-            self._event(Event(at, one.kind, a.labels.get("side"), one.text, data))
+            self._event(Event(at, one.kind, one.alert.labels.get("side"), one.text, one.data))
 
     def _phase(self, name: PhaseName, at: float, end: float = math.inf) -> None:
         self.phase = name

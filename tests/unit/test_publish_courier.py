@@ -92,3 +92,13 @@ def test_an_alertmanager_is_told_again_while_an_alert_goes_on(monkeypatch) -> No
         assert len(manager.posts) == count, "what is over is not told again"
     assert manager.posts[0].path == "/hook/s3cr3t/api/v2/alerts"
     assert [t.kind for t in told] == ["alert_sent", "alert_sent"]
+
+
+def test_what_an_earlier_life_of_the_run_told_is_renewed_at_once_and_not_told_again() -> None:
+    with listener() as there:
+        courier = Courier("am", Alertmanager(AlertTo(alertmanager=there.url), there.url, None))
+        courier.hold(ALERT)
+        until(lambda: there.posts)
+        told = leave(courier, 5)
+    assert [a["labels"]["fingerprint"] for a in there.posts[0].body] == [ALERT.fingerprint]
+    assert told == []
