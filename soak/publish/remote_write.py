@@ -99,14 +99,17 @@ class Pushing:
 
 
 def latencies(recording: Recording, whole: bool) -> Labelled:
-    """All answers and timeouts of the run so far, or of the whole of it, by sorted labels."""
-    end = recording.duration
+    """All answers and timeouts of the run so far, or of the whole of it, by sorted labels.
+
+    `instance` is the host that the run goes on at: without it, two runs of one scenario would be one series that jumps.
+    """
+    end, host = recording.duration, str(recording.provenance.get("host") or "unknown")
     page = Page()
     Measured(recording).tell(page, Stretch(end, end, end, 0.0) if whole else present(recording))
     return {
         (
-            ("__name__", "soak_request_seconds"), ("endpoint", endpoint), ("job", "soak"), ("scenario", scenario),
-            ("side", side),
+            ("__name__", "soak_request_seconds"), ("endpoint", endpoint), ("instance", host), ("job", "soak"),
+            ("scenario", scenario), ("side", side),
         ): found
         for (scenario, side, endpoint), found in page.histograms().items()
     }  # fmt: skip

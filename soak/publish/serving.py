@@ -89,6 +89,9 @@ class _Server(ThreadingHTTPServer):
         self.address_family = family
         super().__init__(address, _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever went away in the middle of it, or came with what is no HTTP, is no news."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
@@ -102,7 +105,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.partition("?")[0] != "/metrics":
             self._answer(HTTPStatus.NOT_FOUND, b"metrics are at /metrics\n", "text/plain")
         else:
-            self._answer(HTTPStatus.OK, *serving.page(self.headers.get("Accept", "")))
+            try:
+                body, kind = serving.page(self.headers.get("Accept", ""))
+            except Exception as error:  # a scraper is told by its status; the run goes on
+                text = f"the page cannot be made ({type(error).__name__})\n"
+                self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, text.encode(), "text/plain")
+            else:
+                self._answer(HTTPStatus.OK, body, kind)
 
     def _answer(self, status: HTTPStatus, body: bytes, kind: str, more: dict[str, str] | None = None) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):

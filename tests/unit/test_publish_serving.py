@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 import time
 import urllib.error
@@ -50,6 +52,23 @@ def test_before_the_run_has_a_file_there_is_a_page_all_the_same(tmp_path: Path) 
     serving.close()
     assert status == 200
     assert "soak_run_info" not in text
+
+
+def test_who_goes_away_in_the_middle_of_a_request_is_no_news(port: int, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as there:
+        there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # so that closing it is a reset
+        there.send(b"GET")
+    assert get(port)[0] == 200
+    time.sleep(0.2)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_page_that_cannot_be_made_is_a_status_and_no_traceback(
+    port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("soak.publish.serving.encode", lambda *_: 1 / 0)
+    assert get(port) == (500, "the page cannot be made (ZeroDivisionError)\n")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_token_is_asked_for(tmp_path: Path) -> None:
