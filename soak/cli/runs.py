@@ -330,28 +330,38 @@ def _soak(
         if told is not None and told.metrics is not None:
             serving = Serving(*told.metrics, run_file, told.token)
             cleanup.callback(serving.close)
-        if told is not None and told.remote_write is not None:
-            token = os.environ.get("SOAK_REMOTE_WRITE_TOKEN")
-            pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
-            cleanup.callback(lambda: pushing.close(rest(PATIENCE_S)))
-        verdict = conduct(order, view_for(sys.stderr))
-        _tell(verdict, run_file, as_json, reports)
+        with contextlib.ExitStack() as pushed:  # all of it, before a scraper is waited for
+            if told is not None and told.remote_write is not None:
+                token = os.environ.get("SOAK_REMOTE_WRITE_TOKEN")
+                pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
+                pushed.callback(lambda: pushing.close(rest(PATIENCE_S)))
+            verdict = conduct(order, view_for(sys.stderr))
+            tell(verdict, run_file, as_json, reports)
         if serving is not None:
             serving.wait_until_seen(rest(LONGEST_WAIT_S))
     return verdict
 
 
-def _tell(verdict: Verdict, run_file: Path, as_json: bool, reports: Mapping[Path, str]) -> None:
-    """Print the report, and leave the page beside the run file, and whatever else was asked for."""
+def tell(verdict: Verdict, run_file: Path, as_json: bool, reports: Mapping[Path, str]) -> None:
+    """Print the report, and leave the page beside the run file, and whatever else was asked for.
+
+    Raises SoakError for a report that cannot be written, when all others were.
+    """
     recording = runfile.read(run_file)
     click.echo(render(recording, verdict, "text"), err=as_json)
     click.echo(
         f"report: {page_beside(run_file, render(recording, verdict, 'html'))}\nrun file: {run_file}", err=as_json
     )
+    fault = None
     for path, view in reports.items():
-        _written(path, render(recording, verdict, view))
+        try:
+            _written(path, render(recording, verdict, view))
+        except SoakError as error:
+            fault = error
     if as_json:
         click.echo(render(recording, verdict, "json"))
+    if fault is not None:
+        raise fault
 
 
 def page_beside(run_file: Path, html: str) -> str:
