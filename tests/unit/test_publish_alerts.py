@@ -189,3 +189,12 @@ def test_the_run_alert_lapses_after_an_hour_and_says_what_to_do() -> None:
 def test_every_cause_has_its_place_in_the_runbook() -> None:
     anchors = re.findall(r"^### ([a-z_]+)$", (ROOT / RUNBOOK).read_text(), re.M)
     assert sorted(anchors) == sorted([*ADVICE, *NO_CAUSES])
+
+
+def test_the_end_of_a_run_tells_of_its_most_urgent_finding_all_that_is_needed() -> None:
+    told = of_run(found(MEMORY), "/r.html", 0.0)
+    facts = dict(told.facts)
+    assert {"Cause", "Where", "How fast", "Time left", "Run"} <= facts.keys()
+    assert told.advice == MEMORY.advice
+    assert re.fullmatch(r"ALERT checkout: the soak ended, FAIL: memory_growth, .+ left", told.subject)
+    assert not any(text in told.title for name, text in told.facts if name == "Reason"), "once is enough"
