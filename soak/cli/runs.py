@@ -23,7 +23,8 @@ from soak.cli.app import address, allow_host, quantity, runs_folder_option, verb
 from soak.cli.grafana import annotated
 from soak.core.budget import Budget, whole
 from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
-from soak.core.scenario import Scenario, Target
+from soak.core.scenario import Scenario
+from soak.core.target import Target
 from soak.core.token import read_token
 from soak.core.verdict import Verdict
 from soak.daemon import Client, Wanted
