@@ -84,7 +84,9 @@ def known(events: Iterable[Event]) -> list[tuple[Alert, set[str]]]:
                 found.setdefault(number, (Alert.of_json(data), set()))[1].add(receiver)
             case _ if number in found:  # it was over, for this one
                 found[number][1].discard(receiver)
-    return [(alert, receivers) for alert, receivers in found.values() if receivers]
+                if not found[number][1]:
+                    del found[number]
+    return list(found.values())
 
 
 class Courier:
