@@ -9,13 +9,15 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import AddressFamily
-from time import monotonic
+from time import monotonic, thread_time
 
 from soak.core.errors import SoakError
 from soak.core.listening import addresses_of, is_loopback
 from soak.publish.exporter import Exporter, Shown, encode
 
 _FRESH_S = 1.0
+_COST_SHARE = 20
+"""Making pages takes one part in twenty of the time at most: a page of a run of days takes half a second of CPU."""
 LONGEST_WAIT_S = 60.0
 
 
@@ -36,6 +38,7 @@ class Serving:
         self._scraped = threading.Condition()
         self._scrapes: list[float] = []
         self._made: tuple[float, str, tuple[bytes, str]] | None = None
+        """Until when (s, monotonic) a page is fresh, for which `Accept` it was made, and the page."""
         try:
             self._server = _Server(*address, self)
         except OSError as error:
@@ -48,12 +51,14 @@ class Serving:
         return self._token is None or hmac.compare_digest(shown.encode(), f"Bearer {self._token}".encode())
 
     def page(self, accept: str) -> tuple[bytes, str]:
-        """The page as bytes and its content type; made at most once a second."""
+        """The page as bytes and its content type; made at most once a second, more seldom when that is dear."""
         asked = monotonic()
         with self._lock:
-            if self._made is None or self._made[1] != accept or asked - self._made[0] > _FRESH_S:
+            if self._made is None or self._made[1] != accept or asked > self._made[0]:
                 runs = [self._shown] if self._shown.path is not None and self._shown.path.is_file() else []
-                self._made = asked, accept, encode(self._exporter.page(runs), accept)
+                began = thread_time()
+                made = encode(self._exporter.page(runs), accept)
+                self._made = asked + max(_FRESH_S, _COST_SHARE * (thread_time() - began)), accept, made
             found = self._made[2]
         with self._scraped:
             self._scrapes = [*self._scrapes[-2:], asked]

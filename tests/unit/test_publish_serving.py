@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from soak.core.errors import SoakError
+from soak.publish.exporter import encode
+from soak.publish.page import Page
 from soak.publish.serving import Serving
 from tests.e2e.harness import free_port
 from tests.unit.test_publish_exporter import run
@@ -69,6 +71,23 @@ def test_a_page_that_cannot_be_made_is_a_status_and_no_traceback(
     monkeypatch.setattr("soak.publish.serving.encode", lambda *_: 1 / 0)
     assert get(port) == (500, "the page cannot be made (ZeroDivisionError)\n")
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_page_that_is_dear_is_made_more_seldom(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def dear(page: Page, accept: str) -> tuple[bytes, str]:
+        until = time.thread_time() + 1.5
+        while time.thread_time() < until:
+            pass
+        made.append(accept)
+        return encode(page, accept)
+
+    monkeypatch.setattr("soak.publish.serving.encode", dear)
+    get(port)
+    time.sleep(1.2)
+    get(port)
+    assert len(made) == 1, "twenty times as long it is good enough"
 
 
 def test_a_token_is_asked_for(tmp_path: Path) -> None:
