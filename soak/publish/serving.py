@@ -17,7 +17,7 @@ from soak.publish.exporter import Exporter, Shown, encode
 
 _FRESH_S = 1.0
 _COST_SHARE = 20
-"""Making pages takes one part in twenty of the time at most: a page of a run of days takes half a second of CPU."""
+"""Making pages takes one part in twenty of the time at most: that of a run of days is dear."""
 LONGEST_WAIT_S = 60.0
 
 
