@@ -25,8 +25,8 @@ from benchmarks.load import machine
 from benchmarks.processes import NGINX, MissingError, await_port, cpu_seconds, end, free_port, nginx, soak
 from benchmarks.rows import Row, table
 from soak import runfile
-from soak.core.scenario import Target
 from soak.core.scrape import Scrape
+from soak.core.target import Target
 from soak.probe import Watch
 from soak.probe.scrape_redis import read_redis
 from soak.probe.stacks import ThreadStacks

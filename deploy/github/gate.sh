@@ -4,6 +4,8 @@ set -uo pipefail
 
 reports=soak-reports
 mkdir -p "$reports"
+# what an earlier soak of the same job left is not told as this one's
+rm -f "$reports"/junit.xml "$reports"/report.html "$reports"/summary.md "$reports"/verdict.json
 arguments=("$SOAK_SCENARIO")
 [ -n "${SOAK_BUDGET:-}" ] && arguments+=(--budget "$SOAK_BUDGET")
 [ -n "${SOAK_ON:-}" ] && arguments+=(--on "$SOAK_ON")

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +16,7 @@ import click
 
 from soak import __version__, runfile
 from soak.cli.app import main, quantity, runs_folder_option, verb
+from soak.core.budget import whole
 from soak.core.errors import PublishError, RunFileError, SoakError
 from soak.judge import judge
 from soak.publish.grafana.annotations import deployed, marks, write
@@ -41,6 +42,8 @@ _TURN_S = 10.0
 """How often a run that goes on is looked at for something to annotate."""
 _SILENT_S = 900.0
 """A run of which nothing was heard for so long was killed."""
+_ORPHANED_S = 60.0
+"""The same, when whoever began this is gone too: a run that is resumed brings its own."""
 _GRACE_S = 10.0
 """How long `soak run` waits, after its end, for the last annotations."""
 
@@ -182,14 +185,14 @@ def _awaited(run_ref: str, folder: Path) -> Path:
 def _follow(there: Grafana, path: Path) -> None:
     """Annotate what is known of a run until it has ended. A Grafana that is away is tried again the next time."""
     reader = runfile.LiveReader(path)
-    upto, heard = -1.0, time.monotonic()
+    parent, upto, heard = os.getppid(), -1.0, time.monotonic()
     while True:
         recording = reader.recording()
         if recording.finished:
             return
         if recording.duration > upto:
             upto, heard = recording.duration, time.monotonic()
-        elif time.monotonic() - heard > _SILENT_S:
+        elif time.monotonic() - heard > (_SILENT_S if os.getppid() == parent else _ORPHANED_S):
             click.echo("the run has been silent for a long time: it is taken as it is", err=True)
             return
         try:
@@ -200,8 +203,10 @@ def _follow(there: Grafana, path: Path) -> None:
 
 
 @contextmanager
-def annotated(url: str | None, run_file: Path) -> Iterator[None]:
+def annotated(url: str | None, run_file: Path, rest: Callable[[float], float] = whole) -> Iterator[None]:
     """While a run goes on in here, and a little longer, a process of its own annotates it.
+
+    `rest` says how much of so many seconds there is still time for.
 
     It may fail, hang or be killed: the run does not notice. What it says is kept beside the run file when it failed.
     Raises PublishError when the address or the token cannot be right.
@@ -223,7 +228,7 @@ def annotated(url: str | None, run_file: Path) -> Iterator[None]:
         if not run_file.exists():  # nothing was measured: there is nothing to annotate
             follower.kill()
         try:
-            failed = follower.wait(_GRACE_S) != 0
+            failed = follower.wait(rest(_GRACE_S)) != 0
         except subprocess.TimeoutExpired:  # it goes on by itself
             failed = True
         if failed and run_file.exists():

@@ -21,14 +21,17 @@ import click
 from soak import runfile
 from soak.cli.app import address, allow_host, quantity, runs_folder_option, verb
 from soak.cli.grafana import annotated
-from soak.core.budget import Budget
+from soak.core.budget import Budget, whole
 from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
-from soak.core.scenario import Scenario, Target
+from soak.core.scenario import Scenario
+from soak.core.target import Target
 from soak.core.token import read_token
 from soak.core.verdict import Verdict
 from soak.daemon import Client, Wanted
 from soak.load import Invitation, Listen
 from soak.publish import Pushing, Serving
+from soak.publish.remote_write import PATIENCE_S
+from soak.publish.serving import LONGEST_WAIT_S
 from soak.report import FORMATS, render
 from soak.run import (
     Order,
@@ -321,34 +324,45 @@ def _soak(
         raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
     listen, token = joining or (None, None)
     order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past, budget)
+    rest = budget.rest if budget is not None else whole
     with contextlib.ExitStack() as cleanup:
-        cleanup.enter_context(annotated(annotate, run_file))
+        cleanup.enter_context(annotated(annotate, run_file, rest))
         serving = None
         if told is not None and told.metrics is not None:
             serving = Serving(*told.metrics, run_file, told.token)
             cleanup.callback(serving.close)
-        if told is not None and told.remote_write is not None:
-            token = os.environ.get("SOAK_REMOTE_WRITE_TOKEN")
-            pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
-            cleanup.callback(pushing.close)
-        verdict = conduct(order, view_for(sys.stderr))
-        _tell(verdict, run_file, as_json, reports)
+        with contextlib.ExitStack() as pushed:  # all of it, before a scraper is waited for
+            if told is not None and told.remote_write is not None:
+                token = os.environ.get("SOAK_REMOTE_WRITE_TOKEN")
+                pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
+                pushed.callback(lambda: pushing.close(rest(PATIENCE_S)))
+            verdict = conduct(order, view_for(sys.stderr))
+            tell(verdict, run_file, as_json, reports)
         if serving is not None:
-            serving.wait_until_seen()
+            serving.wait_until_seen(rest(LONGEST_WAIT_S))
     return verdict
 
 
-def _tell(verdict: Verdict, run_file: Path, as_json: bool, reports: Mapping[Path, str]) -> None:
-    """Print the report, and leave the page beside the run file, and whatever else was asked for."""
+def tell(verdict: Verdict, run_file: Path, as_json: bool, reports: Mapping[Path, str]) -> None:
+    """Print the report, and leave the page beside the run file, and whatever else was asked for.
+
+    Raises SoakError for a report that cannot be written, when all others were.
+    """
     recording = runfile.read(run_file)
     click.echo(render(recording, verdict, "text"), err=as_json)
     click.echo(
         f"report: {page_beside(run_file, render(recording, verdict, 'html'))}\nrun file: {run_file}", err=as_json
     )
+    fault = None
     for path, view in reports.items():
-        _written(path, render(recording, verdict, view))
+        try:
+            _written(path, render(recording, verdict, view))
+        except SoakError as error:
+            fault = error
     if as_json:
         click.echo(render(recording, verdict, "json"))
+    if fault is not None:
+        raise fault
 
 
 def page_beside(run_file: Path, html: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import monotonic
 
 from soak.core.scenario import Scenario
 
@@ -35,6 +36,15 @@ class Budget:
         """When the load has to end, on the same clock."""
         return self.deadline - closing_s(scenario)
 
+    def rest(self, most: float) -> float:
+        """What is left of it, in seconds, or `most` if that is less."""
+        return max(0.0, min(most, self.deadline - monotonic()))
+
     def all_until(self, scenario: Scenario) -> float:
         """When the last phase has to end."""
         return self.deadline - ending_s(scenario)
+
+
+def whole(most: float) -> float:
+    """What is left to a run without a budget: all that is wanted."""
+    return most

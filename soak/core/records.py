@@ -110,7 +110,7 @@ class Event:
     in s that was left out); agent
     (one has answered), attach (a debugger, before and after), inspection (a close look: what it found, and `from` and
     `to` in s), trim (`before` and `after` in bytes); alert_sent, alert_delayed and alert_lost (what became of an alert
-    at a receiver: `receiver`, `fingerprint`, `status`, `tries`).
+    at a receiver: `receiver`, `fingerprint`, `status`, `tries`, and all of an `alert` that goes on).
     """
 
     t: float

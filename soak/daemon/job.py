@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from soak.core.scenario import Target
+from soak.core.target import Target
 
 JobState = Literal["queued", "running", "ended"]
 MIN_PRIORITY, MAX_PRIORITY = -100, 100

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from soak.core.checkup import Check, expect
 from soak.core.errors import TargetError
-from soak.core.scenario import Target
+from soak.core.target import Target
 from soak.probe import find, readable, socket_of
 
 _PATIENCE_S = 3.0

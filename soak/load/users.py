@@ -24,7 +24,8 @@ from locust.exception import CatchResponseError
 
 from soak.core.errors import LoadError
 from soak.core.records import Outcome
-from soak.core.scenario import Scenario, Tls
+from soak.core.scenario import Scenario
+from soak.core.target import Tls
 from soak.load.calls import Ready
 from soak.load.dispatch import Dispatcher
 from soak.load.engine import Arrival, Engine

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
+from soak.core.probing import Debugger
 from soak.core.records import Event
-from soak.core.scenario import Debugger
 from soak.probe import procfs
 from soak.probe.agent import AgentError, AgentSense, ask, socket_of
 from soak.probe.procfs import GoneError, Stat

@@ -20,7 +20,7 @@ from urllib3.exceptions import (
 )
 
 from soak.core.errors import TargetError
-from soak.core.scenario import Observer
+from soak.core.target import Observer
 from soak.probe.message import Answer
 
 PATIENCE_S = 5.0

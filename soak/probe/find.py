@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psutil
 
 from soak.core.errors import TargetError
-from soak.core.scenario import Target
+from soak.core.target import Target
 from soak.probe import procfs
 from soak.probe.procfs import GoneError, Stat
 

@@ -19,7 +19,7 @@ import psutil
 from soak import __version__
 from soak.core.errors import TargetError
 from soak.core.records import Event
-from soak.core.scenario import Target
+from soak.core.target import Target
 from soak.probe.agent import AgentSense
 from soak.probe.host import HostProbe
 from soak.probe.message import TARGET, Look

@@ -18,7 +18,7 @@ from soak.core import units
 from soak.core.clock import RemoteClock
 from soak.core.errors import TargetError
 from soak.core.records import Event, Sample
-from soak.core.scenario import Observer
+from soak.core.target import Observer
 from soak.probe.door import Door, DoorError
 from soak.probe.message import TARGET, Answer, Look
 from soak.probe.watch import gone

@@ -12,7 +12,7 @@ import psutil
 
 from soak.core.errors import TargetError
 from soak.core.records import Event, Sample
-from soak.core.scenario import Target
+from soak.core.target import Target
 from soak.probe import procfs
 from soak.probe.budget import Meter, Pace
 from soak.probe.cgroup import Cgroup, PidsGroup, cgroup_of, pids_of

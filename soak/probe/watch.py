@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 
 from soak.core.records import Event, Sample
-from soak.core.scenario import Target
+from soak.core.target import Target
 from soak.probe.agent import AgentSense
 from soak.probe.find import Root, find
 from soak.probe.sense import Sense

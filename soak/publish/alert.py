@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from soak.core import wording
 from soak.core.alerting import RUN, AlertTo
@@ -48,6 +48,11 @@ class Alert:
         """The same alert when it is over."""
         return replace(self, status=status, ended=max(at, self.started), note=note)
 
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> Alert:
+        """The alert that `asdict` made plain data of."""
+        return cls(**{**data, "facts": tuple((str(name), str(text)) for name, text in data["facts"])})
+
     @property
     def severity(self) -> str:
         """`critical` of a candidate's fault, `warning` of a reference's."""
@@ -57,9 +62,10 @@ class Alert:
     def subject(self) -> str:
         """What it is in a few words, for a phone that shows no more."""
         word = {"firing": "ALERT", "resolved": "RESOLVED", "ended": "RUN ENDED, NOT RESOLVED"}[self.status]
-        if self.name == RUN_ENDED:
-            return f"{word} {self.labels['scenario']}: the soak ended, {self.labels['verdict'].upper()}"
         left = next((f", {text.partition(' (')[0]} left" for name, text in self.facts if name == "Time left"), "")
+        if self.name == RUN_ENDED:
+            found = f": {self.cause}{left}" if any(name == "Cause" for name, _ in self.facts) else ""
+            return f"{word} {self.labels['scenario']}: the soak ended, {self.labels['verdict'].upper()}{found}"
         return f"{word} {self.labels['scenario']}: {self.cause}{left}"
 
     def links(self, to: AlertTo) -> tuple[str, str]:
@@ -76,13 +82,8 @@ def fingerprint(scenario: str, cause: str, metric: str, endpoint: str | None, si
 def of_finding(finding: Finding, side: str, scenario: str, run: str, page: str, at: float) -> Alert:
     """The alert of a finding that fails its side, told first at `at`."""
     number = fingerprint(scenario, finding.cause, finding.metric, finding.endpoint, side)
-    where = f"{wording.where(finding)} of the {side}"
     facts = (
-        ("Cause", finding.cause),
-        ("Where", f"{where}, {wording.clean(finding.location)}" if finding.location else where),
-        ("How fast", wording.growth(finding)),
-        ("Time left", wording.time_left(finding)),
-        ("Cost", wording.clean(finding.cost or "")),
+        *_what(finding, side),
         ("Evidence", wording.clean(finding.evidence[0]) if finding.evidence else ""),
         ("Run", run),
     )
@@ -100,7 +101,7 @@ def of_finding(finding: Finding, side: str, scenario: str, run: str, page: str, 
         name=FINDING,
         labels={key: value for key, value in labels.items() if value},
         title=wording.clean(finding.title),
-        facts=tuple((key, value) for key, value in facts if value),
+        facts=_told(facts),
         advice=wording.clean(finding.advice) or "Look at its chart in the report.",
         cause=finding.cause,
         run=run,
@@ -109,11 +110,31 @@ def of_finding(finding: Finding, side: str, scenario: str, run: str, page: str, 
     )
 
 
+def _what(finding: Finding, side: str) -> tuple[tuple[str, str], ...]:
+    """What, where, how fast, how long and how dear; some may be empty."""
+    where = f"{wording.where(finding)} of the {side}"
+    return (
+        ("Cause", finding.cause),
+        ("Where", f"{where}, {wording.clean(finding.location)}" if finding.location else where),
+        ("How fast", wording.growth(finding)),
+        ("Time left", wording.time_left(finding)),
+        ("Cost", wording.clean(finding.cost or "")),
+    )
+
+
+def _told(facts: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, text) for name, text in facts if text)
+
+
 def of_run(verdict: Verdict, page: str, at: float) -> Alert:
-    """The alert of a run that ended badly: it stays for an hour, so that what it had found is not taken for mended."""
+    """The alert of a run that ended badly: it stays for an hour, so that what it had found is not taken for mended.
+
+    It may be all that somebody hears of the run, so it tells of the most urgent finding as if that were alone.
+    """
     failing = [f for f in verdict.candidate.findings if f.severity == "fail"]
     advice = next((f.advice for f in failing if f.advice), "") or _STEPS[verdict.verdict]
-    reasons = tuple(("Reason", wording.clean(reason)) for reason in verdict.reasons[:5])
+    worst = _what(failing[0], "candidate") if failing else ()
+    reasons = (("Reason", wording.clean(r)) for r in verdict.reasons[:5] if r not in verdict.headline)
     number = fingerprint(verdict.scenario, "run_ended", "", None, "candidate")
     return Alert(
         fingerprint=number,
@@ -125,7 +146,7 @@ def of_run(verdict: Verdict, page: str, at: float) -> Alert:
             "fingerprint": number,
         },
         title=wording.clean(verdict.headline),
-        facts=(*reasons, ("Run", verdict.run)),
+        facts=_told((*reasons, *worst, ("Run", verdict.run))),
         advice=wording.clean(advice),
         cause=failing[0].cause if failing else f"run_{verdict.verdict}",
         run=verdict.run,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -11,11 +11,12 @@ from time import monotonic
 from soak.core import wording
 from soak.core.alerting import AlertTo
 from soak.core.budget import ALERTS_S
+from soak.core.records import Event
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, SideVerdict, Verdict
 from soak.publish.alert import Alert, of_finding, of_run
 from soak.publish.alertmanager import Alertmanager
-from soak.publish.courier import Courier, Receiver, Told
+from soak.publish.courier import Courier, Receiver, Told, known
 from soak.publish.holding import Holding, Key, key_of
 from soak.publish.webhook import Webhook
 
@@ -23,7 +24,8 @@ from soak.publish.webhook import Webhook
 class Alerts:
     """Tells the receivers of a scenario what a run finds. Without any it does nothing.
 
-    `facts` are the causes that wait for nothing; addresses and secrets come from `environ`.
+    `facts` are the causes that wait for nothing; addresses and secrets come from `environ`. `events` are those of the
+    run so far, if it is resumed: what was told and goes on is not told again.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Alerts:
         run_file: Path,
         facts: Collection[str],
         environ: Mapping[str, str],
+        events: Iterable[Event] = (),
     ) -> None:
         self._scenario = scenario
         self._run = run_file.stem
@@ -39,6 +42,12 @@ class Alerts:
         self._holding = Holding(scenario.phases.soak, facts)
         self._open: dict[Key, Alert] = {}
         self._couriers = [Courier(to.name, _receiver(to, environ)) for to in scenario.alerts]
+        for alert, receivers in known(events):
+            key = _key_in(alert)
+            self._open[key] = alert
+            self._holding.restore(key)
+            for courier in self._couriers:
+                (courier.hold if courier.name in receivers else courier.post)(alert)
 
     def look(self, verdict: Verdict) -> None:
         """What a look at the live run found."""
@@ -120,6 +129,11 @@ def _failing(verdict: Verdict) -> dict[Key, Finding]:
         for finding in side.findings
         if finding.severity == "fail"
     }
+
+
+def _key_in(alert: Alert) -> Key:
+    labels = alert.labels
+    return labels["side"], labels["cause"], labels["metric"], labels.get("endpoint", "")
 
 
 def _successor(key: Key, found: Mapping[Key, Finding]) -> Finding | None:

@@ -6,15 +6,17 @@ What cannot be delivered is tried again, later and later, in order, until the ru
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from threading import Condition, Thread
 from time import monotonic
 from typing import Literal, Protocol
 
+from soak.core.records import Event
 from soak.publish.alert import Alert
 from soak.publish.http import RefusedError, UnreachableError
 
@@ -58,6 +60,34 @@ class Told:
             return f"{self.receiver}: {self.why}; it will be tried again until the run ends ({what})"
         return f"{self.receiver}: {self.why}; it was never told: {what}"
 
+    @property
+    def data(self) -> dict[str, object]:
+        """The event for programs; with all of an alert that goes on, for a run that is resumed."""
+        told = {"receiver": self.receiver, "fingerprint": self.alert.fingerprint, "status": self.alert.status}
+        return {**told, "tries": self.tries, **({"alert": asdict(self.alert)} if self.goes_on else {})}
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the receiver knows now of something that somebody has to say the end of."""
+        return self.kind == "alert_sent" and self.alert.status == "firing" and self.alert.until is None
+
+
+def known(events: Iterable[Event]) -> list[tuple[Alert, set[str]]]:
+    """The alerts that go on by the events of a run so far, and which receivers know of each."""
+    found: dict[str, tuple[Alert, set[str]]] = {}
+    for event in events:
+        if event.kind != "alert_sent":
+            continue
+        number, receiver = str(event.data["fingerprint"]), str(event.data["receiver"])
+        match event.data.get("alert"):
+            case dict(data):
+                found.setdefault(number, (Alert.of_json(data), set()))[1].add(receiver)
+            case _ if number in found:  # it was over, for this one
+                found[number][1].discard(receiver)
+                if not found[number][1]:
+                    del found[number]
+    return list(found.values())
+
 
 class Courier:
     """Delivers to one receiver, called `name` wherever it can be read."""
@@ -70,6 +100,7 @@ class Courier:
         self._told: deque[Told] = deque()
         self._changed = Condition()
         self._leaving: float | None = None
+        self._renewed = monotonic()
         self._thread = Thread(target=self._deliver, name=f"soak-alerts {name}", daemon=True)
         self._thread.start()
 
@@ -80,6 +111,13 @@ class Courier:
                 self._told.append(Told("alert_lost", self.name, alert, 0, f"{MOST} others wait already"))
                 return
             self._waiting.append(alert)
+            self._changed.notify()
+
+    def hold(self, alert: Alert) -> None:
+        """Take over an alert that the receiver was told of already: it is not told again, only renewed."""
+        with self._changed:
+            self._open[alert.fingerprint] = alert
+            self._renewed = -math.inf
             self._changed.notify()
 
     def told(self) -> list[Told]:
@@ -109,10 +147,9 @@ class Courier:
     def _deliver(self) -> None:
         tries = 0
         renew = self._receiver.renew_s
-        renewed = monotonic()
-        while (alert := self._next(renewed + renew if renew is not None and self._open else None)) is not _GONE:
+        while (alert := self._next(renew)) is not _GONE:
             if alert is None:
-                renewed = monotonic()
+                self._renewed = monotonic()
                 self._renew()
                 continue
             tries += 1
@@ -126,11 +163,14 @@ class Courier:
                     self._tell(Told("alert_delayed", self.name, alert, tries, str(error)))
                 self._pause(max(error.after, min(_FIRST_WAIT_S * 2 ** (tries - 1), _LONGEST_WAIT_S)))
                 continue
+            except Exception as error:  # no receiver takes what cannot be written; the next alert may be another
+                why = f"it could not be written ({type(error).__name__})"
+                self._done(alert, Told("alert_lost", self.name, alert, tries, why))
             else:
                 self._done(alert, Told("alert_sent", self.name, alert, tries))
             tries, self._why = 0, ""
 
-    def _next(self, renew_at: float | None) -> Alert | None:
+    def _next(self, renew: float | None) -> Alert | None:
         """What is to be sent; None when it is time to renew, `_GONE` when it is time to leave."""
         with self._changed:
             while True:
@@ -139,19 +179,20 @@ class Courier:
                     return self._waiting[0]
                 if self._leaving is not None:
                     return _GONE
+                renew_at = self._renewed + renew if renew is not None and self._open else None
                 if renew_at is not None and now >= renew_at:
                     return None
                 self._changed.wait(renew_at - now if renew_at is not None else None)
 
     def _renew(self) -> None:
-        with contextlib.suppress(RefusedError, UnreachableError):  # it was told, and will be again in a minute
+        with contextlib.suppress(Exception):  # it was told, and will be again in a minute
             self._receiver.renew(list(self._open.values()), time.time())
 
     def _done(self, alert: Alert, told: Told) -> None:
         with self._changed:
             if self._waiting and self._waiting[0] is alert:
                 self._waiting.popleft()
-            if alert.status == "firing" and alert.until is None and told.kind == "alert_sent":
+            if told.goes_on:
                 self._open[alert.fingerprint] = alert
             else:
                 self._open.pop(alert.fingerprint, None)

@@ -54,6 +54,10 @@ class Holding:
         self._missing: dict[Key, _Since] = {}
         self._raised: set[Key] = set()
 
+    def restore(self, key: Key) -> None:
+        """Go on with one that is an alert already."""
+        self._raised.add(key)
+
     def look(self, findings: Mapping[Key, Finding], soaked: float) -> Changes:
         """What a look after `soaked` seconds of soak changes; `findings` are those that fail their side."""
         raised, gone = [], []

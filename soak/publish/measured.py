@@ -5,7 +5,7 @@ A live page is this at the present moment; a run that is told in hindsight is th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -86,8 +86,9 @@ class _Side:
         self.side, self.recording = side, recording
         self.labels = [recording.scenario.name, name]
         self.name = name
-        self.endpoints = _by_first_seen(side)
-        self.journeys = side.journeys[:MOST_JOURNEYS]
+        named = {name: i for i, name in enumerate(recording.scenario.load.per_arrival)}
+        self.endpoints = _in_order(side, named, journeys=False)
+        self.journeys = _in_order(side, named, journeys=True)[:MOST_JOURNEYS]
         self._shown = {e: e for e in self.endpoints[:MOST_ENDPOINTS]}
         tallies = sorted(side.tallies, key=lambda y: y.start)
         self._tallies = tallies
@@ -211,13 +212,17 @@ class _Side:
         page.add("soak_generator_free_slots", self.labels, min(y.free_slots for y in found))
 
 
-def _by_first_seen(side: SideRecording) -> list[str]:
-    """Endpoints by when they were first answered: those that are shown stay the same ones while a run goes on."""
+def _in_order(side: SideRecording, named: Mapping[str, int], journeys: bool) -> list[str]:
+    """Endpoints, or journeys: first those that are `named`, then the others by when they were first answered.
+
+    So those that are shown stay the same ones while a run goes on. When alone would not do: once the first seconds are
+    rolled up to one window, all in it were first answered at once.
+    """
     first: dict[str, float] = {}
-    for (endpoint, _, clock), windows in side.windows.items():
-        if clock != "journey" and windows:
-            first[endpoint] = min(first.get(endpoint, windows[0].start), windows[0].start)
-    return sorted(first, key=lambda e: (first[e], e))
+    for (name, _, clock), windows in side.windows.items():
+        if (clock == "journey") == journeys and windows:
+            first[name] = min(first.get(name, windows[0].start), windows[0].start)
+    return sorted(first, key=lambda e: (named.get(e, len(named)), first[e], e))
 
 
 def _add_quantiles(page: Page, family: str, labels: Sequence[str], parts: Iterable[Histogram]) -> None:

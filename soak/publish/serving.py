@@ -9,14 +9,16 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import AddressFamily
-from time import monotonic
+from time import monotonic, thread_time
 
 from soak.core.errors import SoakError
 from soak.core.listening import addresses_of, is_loopback
 from soak.publish.exporter import Exporter, Shown, encode
 
 _FRESH_S = 1.0
-_LONGEST_WAIT_S = 60.0
+_COST_SHARE = 20
+"""Making pages takes one part in twenty of the time at most: that of a run of days is dear."""
+LONGEST_WAIT_S = 60.0
 
 
 class Serving:
@@ -36,6 +38,7 @@ class Serving:
         self._scraped = threading.Condition()
         self._scrapes: list[float] = []
         self._made: tuple[float, str, tuple[bytes, str]] | None = None
+        """Until when (s, monotonic) a page is fresh, for which `Accept` it was made, and the page."""
         try:
             self._server = _Server(*address, self)
         except OSError as error:
@@ -48,20 +51,23 @@ class Serving:
         return self._token is None or hmac.compare_digest(shown.encode(), f"Bearer {self._token}".encode())
 
     def page(self, accept: str) -> tuple[bytes, str]:
-        """The page as bytes and its content type; made at most once a second."""
+        """The page as bytes and its content type; made at most once a second, more seldom when that is dear."""
         asked = monotonic()
         with self._lock:
-            if self._made is None or self._made[1] != accept or asked - self._made[0] > _FRESH_S:
+            if self._made is None or self._made[1] != accept or asked > self._made[0]:
                 runs = [self._shown] if self._shown.path is not None and self._shown.path.is_file() else []
-                self._made = asked, accept, encode(self._exporter.page(runs), accept)
+                began = thread_time()
+                made = encode(self._exporter.page(runs), accept)
+                self._made = asked + max(_FRESH_S, _COST_SHARE * (thread_time() - began)), accept, made
             found = self._made[2]
         with self._scraped:
             self._scrapes = [*self._scrapes[-2:], asked]
             self._scraped.notify_all()
         return found
 
-    def wait_until_seen(self) -> bool:
-        """Whether a scraper has seen the end: whoever came before is waited for, for two of its rounds at most."""
+    def wait_until_seen(self, patience: float = LONGEST_WAIT_S) -> bool:
+        """Whether a scraper has seen the end: whoever came before is waited for, until two of its rounds are over
+        since then, and for `patience` s at most."""
         with self._lock:
             self._made = None
         ended = monotonic()
@@ -69,8 +75,8 @@ class Serving:
             if not self._scrapes:
                 return False
             gaps = [b - a for a, b in zip(self._scrapes, self._scrapes[1:], strict=False)]
-            wait = min(_LONGEST_WAIT_S, 2 * max(gaps, default=_LONGEST_WAIT_S) + 1)
-            return self._scraped.wait_for(lambda: self._scrapes[-1] >= ended, wait)
+            due = self._scrapes[-1] + 2 * max(gaps, default=LONGEST_WAIT_S) + 1  # past that, it is gone
+            return self._scraped.wait_for(lambda: self._scrapes[-1] >= ended, min(patience, due - ended))
         return False
 
     def close(self) -> None:
@@ -88,6 +94,9 @@ class _Server(ThreadingHTTPServer):
         self.address_family = family
         super().__init__(address, _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever went away in the middle of it, or came with what is no HTTP, is no news."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
@@ -101,7 +110,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.partition("?")[0] != "/metrics":
             self._answer(HTTPStatus.NOT_FOUND, b"metrics are at /metrics\n", "text/plain")
         else:
-            self._answer(HTTPStatus.OK, *serving.page(self.headers.get("Accept", "")))
+            try:
+                body, kind = serving.page(self.headers.get("Accept", ""))
+            except Exception as error:  # a scraper is told by its status; the run goes on
+                text = f"the page cannot be made ({type(error).__name__})\n"
+                self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, text.encode(), "text/plain")
+            else:
+                self._answer(HTTPStatus.OK, body, kind)
 
     def _answer(self, status: HTTPStatus, body: bytes, kind: str, more: dict[str, str] | None = None) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):

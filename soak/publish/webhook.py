@@ -36,9 +36,12 @@ class Webhook:
     """A message is told once."""
 
     def send(self, alert: Alert, now: float) -> None:
-        """Tell of an alert at `now` (s since 1970), with the same id each time; raises what `post` raises."""
+        """Tell of an alert at `now` (s since 1970), with the same id each time; raises what `post` raises.
+
+        One that comes back after it was over is another message, so that when it began is part of the id.
+        """
         body = json.dumps(document(alert, self._to)).encode()
-        number = f"{alert.run}:{alert.fingerprint}:{alert.status}"
+        number = f"{alert.run}:{alert.fingerprint}:{int(alert.started)}:{alert.status}"
         headers = {"webhook-id": number, "webhook-timestamp": str(int(now))}
         if self._secret is not None:
             headers["webhook-signature"] = signature(self._secret, number, int(now), body)

@@ -1,7 +1,8 @@
 """One soak: target, phases, load, probe, verdict."""
 
-from soak.run.conductor import Order, conduct
+from soak.run.conductor import conduct
 from soak.run.earlier import known_noise, noise_path, summary_of
+from soak.run.order import Order
 from soak.run.pairs import alone, soak_pairs
 from soak.run.progress import view_for
 from soak.run.resume import Past, scenario_of, take_up

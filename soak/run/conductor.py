@@ -13,46 +13,33 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
-from secrets import token_hex
+from dataclasses import replace
 from time import monotonic
-from types import FrameType
 from typing import Any
 
 from soak.core import units
-from soak.core.budget import Budget
 from soak.core.errors import LoadError
 from soak.core.records import Event, PhaseName
-from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, Verdict
-from soak.judge import EARLIER, HARD, Certain, Look, judge, judge_live, planned, settled_s
-from soak.load import Fleet, Listen, Plan, digests
-from soak.probe import HostProbe
+from soak.judge import EARLIER, HARD, Certain, judge
+from soak.load import Fleet
 from soak.publish import Alerts, Told
 from soak.run.account import close_account
-from soak.run.artefact import size_of
-from soak.run.clocks import Clocks
 from soak.run.earlier import earlier_runs
+from soak.run.interrupts import Interrupts
+from soak.run.judging import Judging
 from soak.run.looks import Looks
+from soak.run.opening import artefacts, fleets, scratch, watched_targets
+from soak.run.order import Order
 from soak.run.progress import SideStatus, Status, View
-from soak.run.provenance import provenance
-from soak.run.resume import STOP_LEAD_S, Past, close, identity, write_gap
-from soak.run.sensing import SideWatch
-from soak.run.target import StartedTarget
-from soak.runfile import STANDING, LiveReader, RunWriter, read, read_recent, window_length
+from soak.run.resume import STOP_LEAD_S, Past, close, write_gap
+from soak.run.watching import Watching
+from soak.runfile import STANDING, RunWriter, read, read_recent, window_length
 
 _TICK_S = 0.1
 _LEAD_S = 1.5  # the slots are spawned and in place before the first arrival is due
 _RECENT_S = 20.0
-_FRESH_S = 90.0  # of intervals stay as they are: what is told of the last minute is taken of them
-_LOOK_S = 15.0
-_LOOK_SHARE = 50  # a live look may cost one part in fifty of the time between two of them
 _DRAIN_GRACE_S = 3.0
 _LOOKS_GRACE_S = 120.0
 _OBSERVER_GRACE_S = 30.0
@@ -60,25 +47,6 @@ _BUDGET_GRACE_S = 5.0
 _SAY_AFTER_S = 2.0
 _QUIET = ("phase", "schedule", "process_started", "process_exit", "interrupted", "agent", "inspection", "trim")
 """Events that are written down and not said aloud."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to run: the scenario as model, plain data and text, and where its paths and its file are."""
-
-    scenario: Scenario
-    raw: dict[str, Any]
-    text: str
-    path: str
-    folder: Path
-    run_file: Path
-    listen: Listen | None = None
-    token: str | None = None
-    """Where workers from elsewhere may join the candidate (the reference: one port further on), and what they show."""
-    past: Past | None = None
-    """Of a run that is resumed: where it stood."""
-    budget: Budget | None = None
-    """The time that it has, all in all."""
 
 
 def conduct(order: Order, view: View) -> Verdict:
@@ -101,28 +69,18 @@ class _Conductor:
         self.cleanup = cleanup
         self.zero = monotonic()
         self.started = time.time()
-        self.interrupts = 0
-        self.measuring = False
+        self.interrupts = Interrupts()
         self.stopped: float | None = None
         self.packed_until = math.inf
         self.phase: PhaseName = "idle_before"
         self.fleets: list[Fleet] = []
-        self.watches: list[SideWatch] = []
-        self.artefacts: list[Event] = []
-        # "host" is where the candidate runs; with an observer that is elsewhere
-        self.host = HostProbe("host" if self.scenario.target.observer is None else "host.load")
-        self.clocks = Clocks()
-        self.rss: dict[str, float] = {}
+        self.watching = Watching(self.scenario)
         self.findings: tuple[Finding, ...] = ()
-        self.looker = ThreadPoolExecutor(1, "soak-look")
-        self.look: Future[tuple[Verdict, Certain | None]] | None = None
-        self.reader = LiveReader(order.run_file)
-        self.ahead: list[Look] = []
+        self.judging = Judging(self.scenario, order.run_file, self.now)
         self.certain: tuple[Certain, float] | None = None
         """What ended the run early, and when the load may end (s)."""
         self.load_end = math.inf
         self.next_sample = 0.0
-        self.next_look = _LOOK_S
         p = self.scenario.phases
         self.total = p.idle_before + self.scenario.load_s + p.idle_after
 
@@ -138,31 +96,34 @@ class _Conductor:
 
     def run(self) -> Verdict:
         scenario = self.scenario
-        self.cleanup.enter_context(self._interruptible())
-        self.cleanup.callback(self.looker.shutdown, cancel_futures=True)
+        self.cleanup.enter_context(self.interrupts.counted())
+        self.cleanup.callback(self.judging.close)
         self.earlier = earlier_runs(scenario, self.order.folder, self.order.run_file.parent)
-        self.alerts = Alerts(scenario, self.order.run_file, HARD, os.environ)
-        self.cleanup.callback(self.alerts.close)
         past = self.past
+        told = past.events if past is not None else ()
+        self.alerts = Alerts(scenario, self.order.run_file, HARD, os.environ, told)
+        self.cleanup.callback(self.alerts.close)
         if past is not None:
             self.writer = past.writer
             self.cleanup.callback(self.writer.close)
             if past.over:
                 return self._only_close(past)
-        self._start_targets()
+        found = list(artefacts(self.order))
+        folder = scratch(self.cleanup)
+        self.watching.sides = list(watched_targets(self.order, folder, self.view, self.cleanup))
+        self.looks = Looks(scenario, [w.agent for w in self.watching.sides], folder)
         self.zero = monotonic() - (past.stood if past is not None else 0.0)
-        self.started, self.clocks = (past.started if past is not None else time.time()), Clocks()
-        for watch in self.watches:
-            watch.begin(self.zero, monotonic())
+        self.started = past.started if past is not None else time.time()
+        self.watching.begin(self.zero)
         if past is None:
-            self.writer = RunWriter.create(self.order.run_file, self._meta())
+            self.writer = RunWriter.create(self.order.run_file, self._head())
             self.cleanup.callback(self.writer.close)
-            for event in self.artefacts:
+            for event in found:
                 self.writer.add_event(event)
         else:
             self.writer.live()
         self._start_fleets()
-        self.measuring = True
+        self.interrupts.measuring = True
         self.cleanup.callback(self.view.end)
         self.view.begin(scenario.name)
         if past is not None and past.begin is not None:
@@ -194,7 +155,7 @@ class _Conductor:
         return begin
 
     def _tell_gap(self, past: Past, at: float) -> float:
-        anew = [w.side for w in self.watches if not w.goes_on(past.known[w.side])]
+        anew = [w.side for w in self.watching.sides if not w.goes_on(past.known[w.side])]
         return write_gap(past, anew, at)
 
     def _only_close(self, past: Past) -> Verdict:
@@ -218,7 +179,7 @@ class _Conductor:
         soaked = self.scenario.soak_ends(begin)
         end = self.load_end = begin + self.scenario.load_s
         if self.scenario.stop_early is not None and self.past is None:  # its looks are of one soak without a gap
-            self.ahead = planned(steady, self.scenario.phases.soak, window_length(self.scenario))
+            self.judging.plan(steady)
         self._let("warmup", goes_on, steady)
         self._let("soak", max(goes_on, steady), soaked)
         if (burst := self.scenario.phases.burst) is not None:
@@ -230,64 +191,18 @@ class _Conductor:
         self._drain(until)
         return until
 
-    def _start_targets(self) -> None:
-        scratch = Path(
-            self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True))
-        )
-        for side, target in self.scenario.sides.items():
-            if target.artefact is not None:
-                size, files = size_of(self.order.folder / target.artefact)
-                text = f"{target.artefact}: {size} bytes in {files} files"
-                self.artefacts.append(Event(0.0, "artefact", side, text, {"bytes": size, "files": files}))
-            started = None
-            if target.process is not None:
-                self.view.say(f"starting {side}: {target.process.command}")
-                started = StartedTarget(side, target, target.process, self.order.folder, scratch)
-                self.cleanup.callback(started.stop)
-            watch = SideWatch(side, target, started, self.scenario, self.order.folder, scratch)
-            self.cleanup.callback(watch.close)
-            self.watches.append(watch)
-        self.looks = Looks(self.scenario, [w.agent for w in self.watches], scratch)
-
     def _start_fleets(self) -> None:
-        at, folder = self.order.listen, self.order.folder.resolve()
-        listen = {s: replace(at, port=at.port + i) for i, s in enumerate(self.scenario.sides)} if at else {}
-        logs = Path(self.cleanup.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
         try:
-            for side in self.scenario.sides:
-                plan = Plan(
-                    run=self.order.run_file.stem,
-                    side=side,
-                    zero=self.zero,
-                    scenario=self.order.raw,
-                    folder=str(folder),
-                    digests=digests(self.scenario, folder),
-                    ports={s: at.port for s, at in listen.items()},
-                    since=self.since,
-                )
-                token = self.order.token or token_hex(16)
-                workers, run_file = self.scenario.load.workers, self.order.run_file.resolve()
-                life = self.past.number if self.past is not None else 0
-                fleet = Fleet(plan, token, workers, run_file, logs, listen.get(side), life)
-                self.cleanup.callback(fleet.close)
-                self.fleets.append(fleet)
-                fleet.start(self.view.say)
+            self.fleets = list(fleets(self.order, self.zero, self.view, self.cleanup))
         except (LoadError, KeyboardInterrupt):
             if self.past is None:
                 self.order.run_file.unlink()  # nothing was measured
             raise
 
-    def _meta(self) -> dict[str, Any]:
-        order = self.order
-        return {
-            "run": order.run_file.stem,
-            "started": self.started,
-            "scenario": order.raw,
-            **identity(order.scenario, order.folder),
-            "provenance": provenance(order.scenario, order.text, order.path, order.folder)
-            | ({EARLIER: self.earlier} if self.earlier is not None else {})
-            | {"observers": {w.side: w.observer for w in self.watches if w.observer is not None}},
-        }
+    def _head(self) -> dict[str, Any]:
+        earlier = {EARLIER: self.earlier} if self.earlier is not None else {}
+        observers = {w.side: w.observer for w in self.watching.sides if w.observer is not None}
+        return self.order.head(self.started, {**earlier, "observers": observers})
 
     def _let(self, name: PhaseName, start: float, end: float) -> None:
         """Have a phase from `start` to `end`, unless it is empty or the run was stopped before it."""
@@ -303,14 +218,14 @@ class _Conductor:
     def _drain(self, until: float) -> None:
         """Wait for every answer that is still to come."""
         deadline = until + self.scenario.drain_s + _DRAIN_GRACE_S
-        while not all(f.drained for f in self.fleets) and self.now() < deadline and self.interrupts < 2:
+        while not all(f.drained for f in self.fleets) and self.now() < deadline and self.interrupts.count < 2:
             if not any(f.alive for f in self.fleets):
                 break
             self._tick()
 
     def _tick(self) -> None:
         now = self.now()
-        if self.interrupts and self.stopped is None:
+        if self.interrupts.count and self.stopped is None:
             self._event(Event(now, "interrupted", None, "interrupted by the user"))
             self.view.say("stopping: in-flight requests are drained, then what there is is judged")
             self._stop(now)
@@ -328,7 +243,7 @@ class _Conductor:
                 if kind != "split":
                     self.view.say(f"{kind.replace('_', ' ')}: {text}")
             fleet.told.clear()
-        for event in self.clocks.look(now):
+        for event in self.watching.clocks(now):
             self._event(event)
         if now >= self.next_sample:
             self._sample(now)
@@ -352,31 +267,30 @@ class _Conductor:
         return True
 
     def _sample(self, now: float) -> None:
-        samples = [self.host.sample(now)]
-        for watch in self.watches:
-            was_gone = watch.gone
-            seen, events = watch.look(now)
-            samples += seen
-            self.rss.update({s.source: s.values["memory.rss"] for s in seen if "memory.rss" in s.values})
-            for event in events:
-                self._event(event)
-            for artifact in watch.agent.artifacts():
-                self.writer.add_artifact(*artifact)
-            if watch.gone and not was_gone and watch.side == "candidate":
-                self._stop(now)
-        self.writer.add_samples(samples)
+        seen = self.watching.look(now)
+        for event in seen.events:
+            self._event(event)
+        for artifact in seen.artifacts:
+            self.writer.add_artifact(*artifact)
+        if self.watching.lost:
+            self._stop(now)
+        self.writer.add_samples(seen.samples)
 
     def _hear_observers(self) -> None:
         """Have what observers saw until now, though one may be cut off and need a while to be back."""
         moment = monotonic()
         deadline = min(moment + _OBSERVER_GRACE_S, self.zero + self.latest + _BUDGET_GRACE_S)
         waited = False
-        while not all(w.complete(moment) for w in self.watches) and self.interrupts < 2 and monotonic() < deadline:
+        while (
+            not all(w.complete(moment) for w in self.watching.sides)
+            and self.interrupts.count < 2
+            and monotonic() < deadline
+        ):
             if not waited and monotonic() > moment + _SAY_AFTER_S:
                 self.view.say(f"waiting up to {_OBSERVER_GRACE_S:.0f} s for what an observer saw")
                 waited = True
             time.sleep(_TICK_S)
-        for watch in self.watches:
+        for watch in self.watching.sides:
             if watch.observer is not None:
                 samples, events = watch.look(self.now())
                 self.writer.add_samples(samples)
@@ -397,37 +311,17 @@ class _Conductor:
             recent = read_recent(self.order.run_file, side, now - _RECENT_S)
             p50, p99, p999 = recent.latency.percentiles([50, 99, 99.9])
             seconds = recent.seconds or math.nan
-            sides[side] = SideStatus(recent.done / seconds, recent.failed / seconds, p50, p99, p999, self.rss.get(side))
+            sides[side] = SideStatus(
+                recent.done / seconds, recent.failed / seconds, p50, p99, p999, self.watching.rss.get(side)
+            )
         self.view.show(Status(self.phase, now, self.total, sides, self.findings))
 
     def _live_look(self, now: float) -> None:
-        """Judge what there is so far, beside the run, and never for more than a small share of the time.
-
-        What is shown is a hint. Only what is certain at one of the looks that are corrected for may end the run.
-        """
-        if self.look is not None and self.look.done():
-            if self.look.exception() is None:  # a look that fails must not end the run; the verdict will tell
-                self._heed(now, *self.look.result())
-            self.look = None
-        if self.look is not None or self.phase != "soak" or self.certain is not None:
-            return
-        settled = now - settled_s(self.scenario.interval_s)
-        due = [look for look in self.ahead if look.upto <= settled]
-        if due or now >= self.next_look:
-            self.ahead = self.ahead[len(due) :]
-            look = due[-1] if due else None
-            upto = max(now - _FRESH_S, look.upto if look is not None else 0.0)
-            self.writer.roll_up(upto, window_length(self.scenario))
-            self.next_look = now + _LOOK_S
-
-            def judged() -> tuple[Verdict, Certain | None]:
-                began = monotonic()
-                # a look that may end the run reads all there is: the verdict must find the same in the file
-                found = judge_live(read(self.order.run_file) if look is not None else self.reader.recording(), look)
-                self.next_look = self.now() + max(_LOOK_S, _LOOK_SHARE * (monotonic() - began))
-                return found
-
-            self.look = self.looker.submit(judged)
+        """Heed what a look found, and have the next one when it is due."""
+        if (found := self.judging.found()) is not None:
+            self._heed(now, *found)
+        if self.phase == "soak" and self.certain is None:
+            self.judging.begin(now, self.writer)
 
     def _heed(self, now: float, verdict: Verdict, sure: Certain | None) -> None:
         self.findings = verdict.candidate.findings
@@ -454,9 +348,9 @@ class _Conductor:
         deadline = min(self.now() + _LOOKS_GRACE_S, self.latest + _BUDGET_GRACE_S)
         if self.scenario.probe.trim and self.stopped is None:
             self.looks.trim()
-        while any(w.agent.busy for w in self.watches) and self.now() < deadline and self.interrupts < 2:
+        while any(w.agent.busy for w in self.watching.sides) and self.now() < deadline and self.interrupts.count < 2:
             self._tick()
-        if any(w.agent.present for w in self.watches):
+        if any(w.agent.present for w in self.watching.sides):
             self._sample(self.now())
 
     def _close(self, begin: float, until: float) -> Verdict:
@@ -464,13 +358,12 @@ class _Conductor:
         for fleet in self.fleets:
             close_account(self.writer, self.order.run_file, self.scenario, self.order.folder, fleet, begin, until)
             fleet.close()
-        for watch in self.watches:
+        for watch in self.watching.sides:
             if watch.started is not None:
                 watch.started.stop()
                 output = watch.started.output().encode()
                 self.writer.add_artifact(self.now(), "log", f"{watch.side}-output", output)
-        if self.look is not None:
-            self.look.cancel()
+        self.judging.cancel()
         # burst and recovery are seconds to minutes, and looked at by the second: they stay as they are
         self.writer.roll_up(min(self.now(), self.packed_until), window_length(self.scenario))
         self.writer.set_meta("finished", True)
@@ -483,16 +376,14 @@ class _Conductor:
         self.writer.set_meta("verdict", verdict.verdict)
         self.writer.set_meta("headline", verdict.headline)
         self.writer.set_meta("soak_s", verdict.soak_s)
-        self.looker.shutdown(cancel_futures=True)
+        self.judging.close()
         self.writer.finish()
         return verdict
 
     def _tell_alerts(self, told: list[Told], at: float) -> None:
         """Write down what became of alerts; what is told after the end belongs to the end."""
         for one in told:
-            a = one.alert
-            data = {"receiver": one.receiver, "fingerprint": a.fingerprint, "status": a.status, "tries": one.tries}
-            self._event(Event(at, one.kind, a.labels.get("side"), one.text, data))
+            self._event(Event(at, one.kind, one.alert.labels.get("side"), one.text, one.data))
 
     def _phase(self, name: PhaseName, at: float, end: float = math.inf) -> None:
         self.phase = name
@@ -503,24 +394,3 @@ class _Conductor:
         self.writer.add_event(event)
         if event.kind not in _QUIET:
             self.view.say(f"{event.kind.replace('_', ' ')}: {event.text}")
-
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the load and lead to a verdict; a second one does not wait for answers.
-
-        Before there is anything to judge, and at the third, everything is ended at once.
-        """
-
-        def note(_signal: int, _frame: FrameType | None) -> None:
-            self.interrupts += 1
-            if not self.measuring or self.interrupts > 2:
-                raise KeyboardInterrupt
-
-        before: list[tuple[signal.Signals, Callable[..., Any] | int | None]] = [
-            (s, signal.signal(s, note)) for s in (signal.SIGINT, signal.SIGTERM)
-        ]
-        try:
-            yield
-        finally:
-            for number, handler in before:
-                signal.signal(number, handler)

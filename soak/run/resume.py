@@ -39,7 +39,7 @@ class Past:
 
     `stood` is the last that is known of it, `since` from when on not all is known. The load began at `begin` (None
     before it), and its schedule is accounted for up to `upto` (s since it began). `known` are the processes of each
-    side that a life goes on with, as `pid@start`.
+    side that a life goes on with, as `pid@start`; `events` are all so far.
     """
 
     writer: RunWriter
@@ -53,6 +53,7 @@ class Past:
     over: bool
     known: Mapping[str, frozenset[str]]
     away: float
+    events: tuple[Event, ...]
 
 
 def identity(scenario: Scenario, folder: Path) -> dict[str, Any]:
@@ -161,6 +162,7 @@ def _past(path: Path, writer: RunWriter, meta: Mapping[str, Any], recording: Rec
         over=over,
         known={side: _alive(recording, side) if same else frozenset() for side in scenario.sides},
         away=max(0.0, time.time() - before - stood),
+        events=tuple(recording.events),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from soak.core.records import Event, Sample
-from soak.core.scenario import Scenario, Target
+from soak.core.scenario import Scenario
+from soak.core.target import Target
 from soak.probe import AgentSense, RemoteWatch, ScrapeSense, Watch, senses_of
 from soak.run.target import StartedTarget
 

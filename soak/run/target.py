@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from soak.core.errors import TargetError
-from soak.core.scenario import Command, Target
+from soak.core.target import Command, Target
 from soak.probe import FOLDER_VARIABLE
 from soak.run.output import RecursionErrors, overflow_said
 

@@ -15,7 +15,8 @@ from soak.core import units
 from soak.core.budget import START_S, closing_s
 from soak.core.criterion import Criterion
 from soak.core.errors import SoakError
-from soak.core.scenario import ATTACH_WARMUP_S, Scenario
+from soak.core.probing import ATTACH_WARMUP_S
+from soak.core.scenario import Scenario
 from soak.scenario.load import Loaded
 from soak.scenario.sight import sight
 

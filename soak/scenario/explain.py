@@ -7,7 +7,8 @@ from pathlib import Path
 
 from soak.core import units
 from soak.core.load import Load
-from soak.core.scenario import Scenario, Target
+from soak.core.scenario import Scenario
+from soak.core.target import Target
 from soak.core.traffic import Journey
 from soak.scenario.sight import sight
 

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from soak.core.errors import Problem
-from soak.core.scenario import BESIDE, EARLIER, Scenario
+from soak.core.scenario import Scenario
+from soak.core.target import BESIDE, EARLIER
 from soak.scenario.document import Document, Path, dotted
 
 _SUBKEY = re.compile(r"^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*): (.*)$", re.DOTALL)

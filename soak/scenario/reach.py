@@ -11,8 +11,9 @@ import socket
 from collections.abc import Collection
 
 from soak.core.errors import TargetError
-from soak.core.scenario import Scenario, Target
+from soak.core.scenario import Scenario
 from soak.core.scrape import Scrape
+from soak.core.target import Target
 
 _PATIENCE_S = 3.0
 

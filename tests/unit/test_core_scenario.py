@@ -9,7 +9,9 @@ from pydantic import ValidationError
 
 from soak.core.criterion import Criterion
 from soak.core.load import Load
-from soak.core.scenario import Phases, Scenario, Target
+from soak.core.phases import Phases
+from soak.core.scenario import Scenario
+from soak.core.target import Target
 from soak.core.traffic import Request
 from tests.making import scenario
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from soak.core.scenario import Target
+from soak.core.target import Target
 from soak.daemon.job import Job, target_key
 from soak.daemon.queue import startable, waiting
 from tests.unit.daemoning import START, request

@@ -47,7 +47,9 @@ def test_the_gate_reads_what_the_action_sets_and_no_input_is_a_program() -> None
     assert not any("${{" in s.get("run", "") for s in action["runs"]["steps"])
 
 
-def test_a_scenario_that_cannot_be_run_is_no_verdict(tmp_path) -> None:
+def test_a_scenario_that_cannot_be_run_is_no_verdict_and_shows_no_earlier_one(tmp_path) -> None:
+    (tmp_path / "soak-reports").mkdir()
+    (tmp_path / "soak-reports/summary.md").write_text("PASS, an hour ago")
     (tmp_path / "s.yaml").write_text("name: x\n")
     binary = tmp_path / "bin"
     binary.mkdir()
@@ -60,4 +62,6 @@ def test_a_scenario_that_cannot_be_run_is_no_verdict(tmp_path) -> None:
     done = subprocess.run([GATE], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "did not come to a verdict (exit code 2)" in (tmp_path / "summary").read_text()
+    assert "PASS" not in (tmp_path / "summary").read_text()
+    assert not any((tmp_path / "soak-reports").iterdir()), "an artifact would have it"
     assert (tmp_path / "output").read_text() == "exit-code=2\n"

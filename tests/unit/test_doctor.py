@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from soak.core.checkup import Check
-from soak.core.scenario import Scenario, Target
+from soak.core.scenario import Scenario
+from soak.core.target import Target
 from soak.doctor import examine, kernel, machine, network, software, target
 from soak.report import render_checkup
 from tests.making import scenario

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from soak.core.errors import TargetError
-from soak.core.scenario import Observer
+from soak.core.target import Observer
 from soak.probe import door
 from soak.probe.door import Door, DoorError
 from soak.probe.message import write

@@ -11,7 +11,7 @@ import pytest
 
 from soak.core.errors import TargetError
 from soak.core.records import Event, Sample
-from soak.core.scenario import Observer
+from soak.core.target import Observer
 from soak.probe import remote
 from soak.probe.remote import RemoteWatch
 from tests.unit.observing import Fake, answered, answering

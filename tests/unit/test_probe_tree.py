@@ -16,7 +16,7 @@ import pytest
 
 from soak.core.errors import TargetError
 from soak.core.records import Sample
-from soak.core.scenario import Target
+from soak.core.target import Target
 from soak.probe import Root, TreeProbe, find
 from soak.probe.tree import MAX_PROCESSES
 from tests.cgroups import memory_group

@@ -10,7 +10,7 @@ import pytest
 
 from soak.core.errors import TargetError
 from soak.core.records import Event, Sample
-from soak.core.scenario import Target
+from soak.core.target import Target
 from soak.probe.procfs import Stat
 from soak.probe.watch import Watch
 

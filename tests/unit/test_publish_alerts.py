@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from soak.core.records import Event
 from soak.core.scenario import Scenario
 from soak.core.verdict import Finding, Verdict
 from soak.judge.advice import ADVICE
 from soak.publish import Alerts
 from soak.publish.alert import RUNBOOK, fingerprint, of_run
-from tests.unit.alerting import Listener, listener
+from tests.unit.alerting import Listener, listener, until
 from tests.unit.report_making import MEMORY, verdict
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +22,7 @@ NO_CAUSES = ("run_fail", "run_invalid", "run_inconclusive", "run_lost", "daemon_
 ENVIRON = {"SECRET": "k"}
 
 
-def alerts(hook: Listener, tmp_path: Path) -> Alerts:
+def alerts(hook: Listener, tmp_path: Path, events: list[Event] | None = None) -> Alerts:
     told = Scenario.model_validate(
         {
             "name": "checkout",
@@ -30,7 +33,7 @@ def alerts(hook: Listener, tmp_path: Path) -> Alerts:
             "alerts": [{"webhook": "${HOOK}", "secret": "${SECRET}"}],
         }
     )
-    return Alerts(told, tmp_path / "r.soak", ("hang",), ENVIRON | {"HOOK": hook.url})
+    return Alerts(told, tmp_path / "r.soak", ("hang",), ENVIRON | {"HOOK": hook.url}, events or [])
 
 
 def found(*findings: Finding, result: str = "fail", soaked: float = 0.0) -> Verdict:
@@ -58,6 +61,52 @@ def test_once_a_finding_and_the_end_says_that_it_is_still_there(tmp_path) -> Non
         ("firing", "memory_growth"), ("ended", "memory_growth"), ("firing", "SoakRunEnded"),
     ]  # fmt: skip
     assert "no all-clear" in messages(hook)[1][2]
+
+
+def killed(told: Alerts, hook: Listener) -> list[Event]:
+    """A run that was killed after its first alert: what its file has of it."""
+    looks(told, MEMORY)
+    until(lambda: hook.posts)
+    found = []
+    until(lambda: found.extend(told.told()) or found)
+    told.close()
+    return [Event(0.0, t.kind, None, t.text, json.loads(json.dumps(t.data))) for t in found]
+
+
+def test_a_run_that_is_resumed_tells_nothing_again_and_says_how_it_ended(tmp_path) -> None:
+    with listener(200) as hook:
+        events = killed(alerts(hook, tmp_path), hook)
+        told = alerts(hook, tmp_path, events)
+        looks(told, MEMORY, start=60.0, count=4)
+        told.end(found(MEMORY))
+    assert [m[:2] for m in messages(hook)] == [
+        ("firing", "memory_growth"), ("ended", "memory_growth"), ("firing", "SoakRunEnded"),
+    ]  # fmt: skip
+    started = [p.body["metadata"]["event_payload"]["starts_at"] for p in hook.posts]
+    assert started[0] == started[1]
+
+
+def test_what_is_not_there_any_more_is_resolved_by_the_run_that_is_resumed(tmp_path) -> None:
+    with listener(200) as hook:
+        events = killed(alerts(hook, tmp_path), hook)
+        told = alerts(hook, tmp_path, events)
+        looks(told, start=60.0, count=4)
+        told.end(found(result="pass"))
+    assert [m[0] for m in messages(hook)] == ["firing", "resolved"]
+
+
+def test_what_was_over_before_a_run_was_resumed_is_told_anew(tmp_path) -> None:
+    with listener(200) as hook:
+        told = alerts(hook, tmp_path)
+        looks(told, MEMORY)
+        over = told.end(found(MEMORY, result="inconclusive"))
+        events = [Event(0.0, t.kind, None, t.text, json.loads(json.dumps(t.data))) for t in over]
+        time.sleep(1.1)  # an id has the second in which it began
+        again = alerts(hook, tmp_path, events)
+        looks(again, MEMORY, start=60.0)
+        again.close(30.0)
+    ids = [p.headers["webhook-id"] for p in hook.posts if p.body["metadata"]["event_payload"]["status"] == "firing"]
+    assert len(ids) == len(set(ids)) == 3, "whoever drops what he had before must not drop it"
 
 
 def test_one_that_went_away_is_resolved_while_the_run_goes_on(tmp_path) -> None:
@@ -140,3 +189,12 @@ def test_the_run_alert_lapses_after_an_hour_and_says_what_to_do() -> None:
 def test_every_cause_has_its_place_in_the_runbook() -> None:
     anchors = re.findall(r"^### ([a-z_]+)$", (ROOT / RUNBOOK).read_text(), re.M)
     assert sorted(anchors) == sorted([*ADVICE, *NO_CAUSES])
+
+
+def test_the_end_of_a_run_tells_of_its_most_urgent_finding_all_that_is_needed() -> None:
+    told = of_run(found(MEMORY), "/r.html", 0.0)
+    facts = dict(told.facts)
+    assert {"Cause", "Where", "How fast", "Time left", "Run"} <= facts.keys()
+    assert told.advice == MEMORY.advice
+    assert re.fullmatch(r"ALERT checkout: the soak ended, FAIL: memory_growth, .+ left", told.subject)
+    assert not any(text in told.title for name, text in told.facts if name == "Reason"), "once is enough"

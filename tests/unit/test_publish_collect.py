@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -88,6 +89,23 @@ def test_endpoints_beyond_the_limit_are_counted_together_and_told() -> None:
     assert page.samples("soak_left_out")["made", "endpoints"] == 7
     one = page.samples("soak_requests")["made", "candidate", "e000", "ok"]
     assert page.samples("soak_requests")["made", "candidate", MORE, "ok"] == 7 * one
+
+
+def test_the_endpoints_that_are_shown_stay_the_same_when_their_first_windows_are_rolled_up() -> None:
+    names = [f"e{i:03}" for i in reversed(range(MOST_ENDPOINTS + 7))]
+    recording = going(load={"rate": "10/s", "requests": [{"name": name, "get": "/"} for name in names]})
+    side = recording.sides["candidate"]
+
+    def shown(first: Callable[[int], float]) -> set[str]:
+        many = {
+            (name, o, c): [replace(w, start=first(i)) for w in ws[:1]]
+            for i, name in enumerate(names)
+            for (_, o, c), ws in side.windows.items()
+        }
+        page = told(replace(recording, sides={"candidate": replace(side, windows=many)}))
+        return {labels[2] for labels in page.samples("soak_requests")}
+
+    assert shown(lambda i: 15.0 + i % 5) == shown(lambda _: 15.0) == {*names[:MOST_ENDPOINTS], MORE}
 
 
 def test_the_target_is_told_with_its_limits_and_its_headroom() -> None:

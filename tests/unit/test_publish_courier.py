@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from time import monotonic
 
 from soak.core.alerting import AlertTo
+from soak.core.records import Event
 from soak.publish import courier as couriers
-from soak.publish.alert import of_finding
+from soak.publish.alert import Alert, of_finding
 from soak.publish.alertmanager import Alertmanager
 from soak.publish.courier import Courier
 from soak.publish.webhook import Webhook
@@ -92,3 +95,25 @@ def test_an_alertmanager_is_told_again_while_an_alert_goes_on(monkeypatch) -> No
         assert len(manager.posts) == count, "what is over is not told again"
     assert manager.posts[0].path == "/hook/s3cr3t/api/v2/alerts"
     assert [t.kind for t in told] == ["alert_sent", "alert_sent"]
+
+
+def test_what_an_earlier_life_of_the_run_told_is_renewed_at_once_and_not_told_again() -> None:
+    with listener() as there:
+        courier = Courier("am", Alertmanager(AlertTo(alertmanager=there.url), there.url, None))
+        courier.hold(ALERT)
+        until(lambda: there.posts)
+        told = leave(courier, 5)
+    assert [a["labels"]["fingerprint"] for a in there.posts[0].body] == [ALERT.fingerprint]
+    assert told == []
+
+
+def test_what_goes_on_is_known_by_the_events_of_a_run() -> None:
+    def event(receiver: str, alert: Alert) -> Event:
+        told = couriers.Told("alert_sent", receiver, alert, 1)
+        return Event(0.0, told.kind, None, told.text, json.loads(json.dumps(told.data)))
+
+    over, again = ALERT.over("resolved", ALERT.started + 60, ""), replace(ALERT, started=ALERT.started + 120)
+    assert couriers.known([event("a", ALERT), event("b", ALERT), event("a", over)]) == [(ALERT, {"b"})]
+    assert couriers.known([event("a", ALERT), event("a", over), event("a", again)]) == [(again, {"a"})]
+    lost = Event(0.0, "alert_lost", None, "", {"receiver": "a", "fingerprint": ALERT.fingerprint})
+    assert couriers.known([event("a", ALERT), lost]) == [(ALERT, {"a"})], "the receiver has not heard of its end"

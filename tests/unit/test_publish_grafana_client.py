@@ -109,3 +109,9 @@ def test_a_login_page_is_not_taken_for_grafana(standin: StandIn) -> None:
     standin.troubles = [Trouble(302, headers={"Location": "/login"})]
     with pytest.raises(RefusedError, match="It sends elsewhere"):
         Waiting(standin.url).grafana.version()
+
+
+def test_authorities_that_are_not_there_are_an_error_with_their_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    with pytest.raises(PublishError, match="REQUESTS_CA_BUNDLE"):
+        Grafana("https://127.0.0.1:9", "token", print).version()

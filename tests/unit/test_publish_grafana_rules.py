@@ -70,6 +70,20 @@ def test_the_time_left_is_from_now_and_comes_with_the_next_step(tmp_path: Path) 
     assert_gives(tmp_path, "SoakFinding", finding("7200x30"), told, "10m")
 
 
+def test_a_limit_that_is_overdue_is_near_and_not_far(tmp_path: Path) -> None:
+    told = [{"labels": _TOLD, "value": 0}]
+    assert_gives(tmp_path, "SoakTimeLeft", finding("300x30"), told, "10m")
+    assert_gives(tmp_path, "SoakFinding", finding("300x30"), told, "10m")
+
+
+def test_a_run_that_vanished_is_told_and_one_that_ended_is_not(tmp_path: Path) -> None:
+    state = f'soak_run_state{{{_SERIES},state="running"}}'
+    told = [{"labels": f"{{{_SERIES}}}", "value": 1}]
+    assert_gives(tmp_path, "SoakRunLost", {state: "1x5 stale"}, told, "10m")
+    assert_gives(tmp_path, "SoakRunLost", {state: "1x5 0 stale"}, [], "10m")
+    assert_gives(tmp_path, "SoakRunLost", {state: "1x30"}, [], "10m")
+
+
 def test_what_is_far_away_is_a_finding_and_not_urgent(tmp_path: Path) -> None:
     assert_gives(tmp_path, "SoakTimeLeft", finding("99999x30"), [], "10m")
     assert_gives(tmp_path, "SoakFinding", finding("_x30"), [{"labels": _TOLD, "value": -1}], "10m")

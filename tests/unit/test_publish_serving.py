@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 import time
 import urllib.error
@@ -12,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from soak.core.errors import SoakError
+from soak.publish.exporter import encode
+from soak.publish.page import Page
 from soak.publish.serving import Serving
 from tests.e2e.harness import free_port
 from tests.unit.test_publish_exporter import run
@@ -52,6 +56,40 @@ def test_before_the_run_has_a_file_there_is_a_page_all_the_same(tmp_path: Path) 
     assert "soak_run_info" not in text
 
 
+def test_who_goes_away_in_the_middle_of_a_request_is_no_news(port: int, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as there:
+        there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # so that closing it is a reset
+        there.send(b"GET")
+    assert get(port)[0] == 200
+    time.sleep(0.2)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_page_that_cannot_be_made_is_a_status_and_no_traceback(
+    port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("soak.publish.serving.encode", lambda *_: 1 / 0)
+    assert get(port) == (500, "the page cannot be made (ZeroDivisionError)\n")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_page_that_is_dear_is_made_more_seldom(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def dear(page: Page, accept: str) -> tuple[bytes, str]:
+        until = time.thread_time() + 1.5
+        while time.thread_time() < until:
+            pass
+        made.append(accept)
+        return encode(page, accept)
+
+    monkeypatch.setattr("soak.publish.serving.encode", dear)
+    get(port)
+    time.sleep(1.2)
+    get(port)
+    assert len(made) == 1, "twenty times as long it is good enough"
+
+
 def test_a_token_is_asked_for(tmp_path: Path) -> None:
     at = free_port()
     serving = Serving("127.0.0.1", at, run(tmp_path, "a"), "the-right-one-12345")
@@ -89,4 +127,20 @@ def test_whoever_came_before_is_waited_for(tmp_path: Path) -> None:
     get(at)
     waiting.join(30)
     assert seen == [True]
+    serving.close()
+
+
+def test_no_longer_than_there_is_time_and_not_for_one_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = free_port()
+    serving = Serving("127.0.0.1", at, run(tmp_path, "a"), None)
+    get(at)
+    assert not serving.wait_until_seen(patience=0.0)
+    hour_later = time.monotonic() + 3600.0
+    monkeypatch.setattr("soak.publish.serving.monotonic", lambda: hour_later)
+    waiting = threading.Thread(target=serving.wait_until_seen)
+    waiting.start()
+    waiting.join(30)
+    assert not waiting.is_alive(), "a look by hand, an hour ago, is no scraper"
     serving.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from soak.core.records import Event, Sample, Series
-from soak.core.scenario import Command, Target
+from soak.core.target import Command, Target
 from soak.judge import judge
 from soak.run.sensing import SideWatch
 from soak.run.target import StartedTarget

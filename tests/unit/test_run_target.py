@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from soak.core.errors import TargetError
-from soak.core.scenario import Command, Target
+from soak.core.target import Command, Target
 from soak.run.target import StartedTarget, argv_of
 from tests.e2e.harness import free_port
 

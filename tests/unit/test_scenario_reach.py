@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from soak.core.errors import TargetError
-from soak.core.scenario import Scenario, Target
+from soak.core.scenario import Scenario
+from soak.core.target import Target
 from soak.scenario import port_in_use, refuse_foreign, refuse_unreachable
 from tests.making import scenario
 

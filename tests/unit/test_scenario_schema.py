@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 import soak.scenario
+from soak.core import phases, probing, target, traffic
 from soak.core import scenario as models
-from soak.core import traffic
 from soak.core.pattern import Pattern, RateStep
 from soak.core.scrape import Scrape
 from soak.scenario import json_schema, loads, template
@@ -58,8 +58,8 @@ def keys(model: type[BaseModel]) -> set[str]:
 def test_the_template_explains_every_key_that_is_supported():
     text = template()
     for model in (
-        models.Scenario, models.Command, models.Target, models.Tls, models.Observer, models.Load, models.Phases,
-        models.BurstPhase, models.Probe, models.Allocations, Scrape,
+        models.Scenario, target.Command, target.Target, target.Tls, target.Observer, models.Load, phases.Phases,
+        phases.BurstPhase, probing.Probe, probing.Allocations, Scrape,
         models.Criterion, models.Cost, models.AlertTo, traffic.Request, traffic.Journey, traffic.Step,
         traffic.Capture, traffic.Think,
         traffic.Lognormal, traffic.Feed, traffic.Auth, traffic.Basic, traffic.FilePart, Pattern, RateStep,

@@ -6,7 +6,6 @@ changes then is a resource's strategy (`resources`), not this.
 
 from __future__ import annotations
 
-import email.utils
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from soak.core.errors import PublishError
+from soak.publish.http import SignIn, retry_after
 
 Json = dict[str, Any]
 
@@ -58,7 +58,7 @@ class Grafana:
         self._say = say
         self._sleep = sleep
         self._session = requests.Session()
-        self._session.auth = _Bearer(token.strip())
+        self._session.auth = SignIn(url, token)
 
     def version(self) -> str:
         """The version that it says it has."""
@@ -94,13 +94,17 @@ class Grafana:
                 if not again or not left or isinstance(error, requests.exceptions.SSLError):
                     raise PublishError(f"{self.url}: Grafana cannot be reached ({_reason(error)})") from None
                 why, wait = _reason(error), pause
+            except OSError:  # as requests has it of a file that is not there
+                raise PublishError(
+                    f"{self.url}: the authorities that REQUESTS_CA_BUNDLE names cannot be read"
+                ) from None
             else:
                 if answer.status_code < 300:
                     return _data(answer)
                 code = answer.status_code
                 if not left or not (code in _NOT_DONE or (code in _PERHAPS_DONE and method in _REPEATABLE)):
                     raise self._refused(method, path, answer)
-                wait = min(_retry_after(answer.headers.get("Retry-After")) or pause, _LONGEST_PAUSE_S)
+                wait = min(retry_after(answer.headers.get("Retry-After")) or pause, _LONGEST_PAUSE_S)
                 why = f"status {code}"
             self._say(f"Grafana: {why}; again in {wait:.0f} s")
             self._sleep(wait)
@@ -137,17 +141,6 @@ _ADVICE: Mapping[str | int, str] = {
 }
 
 
-class _Bearer(requests.auth.AuthBase):
-    """Sets the token itself: requests would take another from ~/.netrc if only the header were set."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
 def segment(text: str) -> str:
     """A name as one part of a path."""
     return quote(text, safe="")
@@ -161,18 +154,6 @@ def _data(answer: requests.Response) -> Any:
     except requests.JSONDecodeError:
         if answer.ok:
             raise PublishError(f"{answer.url}: answers, but not as Grafana does: is the address right?") from None
-        return None
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Seconds that a Retry-After header asks to wait: a number, or a date. None without one."""
-    if text is None:
-        return None
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
         return None
 
 

@@ -20,14 +20,17 @@ _STANDING = (
     f"({_INFO} or (last_over_time({_INFO}[1h]) unless on ({_RUN}) soak_run_state))"
 )
 _LEFT = (
-    f"(soak_finding_eta_seconds - on ({_RUN}) group_left () "
-    f'((time() - soak_judged_timestamp_seconds) * on ({_RUN}) soak_run_state{{state="running"}}))'
+    f"clamp_min(soak_finding_eta_seconds - on ({_RUN}) group_left () "
+    f'((time() - soak_judged_timestamp_seconds) * on ({_RUN}) soak_run_state{{state="running"}}), 0)'
 )
-"""Seconds to the limit from now on."""
+"""Seconds to the limit from now on; one that is overdue is near, not far."""
 _WITH_LEFT = f"({_STANDING} * on ({_FINDING}) group_left () {_LEFT})"
 _SOON_S = 6 * 3600
 _HEARTBEAT = "soak_daemon_heartbeat_timestamp_seconds"
-_TIME_LEFT = "{{ if ge $values.A.Value 0.0 }}{{ humanizeDuration $values.A.Value }}{{ else }}no limit is near{{ end }}"
+_TIME_LEFT = (
+    "{{ if ge $values.A.Value 0.0 }}{{ humanizeDuration $values.A.Value }}"
+    "{{ else }}no limit is known to be near{{ end }}"
+)
 _WHERE = "{{ $labels.metric }}{{ if $labels.endpoint }} of {{ $labels.endpoint }}{{ end }} of the {{ $labels.side }}"
 
 _PLACE = "{{ if $labels.location }}{{ $labels.location }}{{ else }}not known{{ end }}"
@@ -91,10 +94,13 @@ ALERTS = (
     ),
     Alert(
         "SoakRunLost",
-        f'max by ({_RUN}) (soak_run_state{{state="lost"}}) == 1',
+        f'(max by ({_RUN}) (soak_run_state{{state="lost"}}) == 1) or '
+        f'(max by ({_RUN}) (last_over_time(soak_run_state{{state="running"}}[1h])) == 1 '
+        f"unless on ({_RUN}) soak_run_state)",
         "2m", "warning",
-        "{{ $labels.scenario }}: nobody writes its run file any more",
-        "The run was killed. `soak run --resume RUN` goes on with it; the daemon's log says what ended it.",
+        "{{ $labels.scenario }}: the run went silent before it had ended; that nothing fires for it says nothing",
+        "See on {{ $labels.instance }} whether soak still runs (`soak runs`). `soak run --resume RUN` goes on with a "
+        "run that was killed; the daemon's log says what ended it.",
     ),
     Alert(
         "SoakDaemonSilent",
