@@ -53,11 +53,12 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
         state = cleanup.enter_context(State(settings.state))
         _refuse_open_door(settings, state, addresses)
         doors = [cleanup.enter_context(contextlib.closing(bound(family, at))) for family, at in addresses]
-        asyncio.run(_Daemon(settings, state, read_again).run(doors))
+        private = all(map(is_loopback, addresses))
+        asyncio.run(_Daemon(settings, state, read_again, private=private).run(doors))
 
 
 class _Daemon:
-    def __init__(self, settings: Settings, state: State, read_again: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Settings, state: State, read_again: Callable[[], Settings], *, private: bool) -> None:
         self._settings, self._read_again = settings, read_again
         self._state = state
         self._complained: dict[str, str] = {}
@@ -67,7 +68,8 @@ class _Daemon:
         self._fault: str | None = None
         zone = ZoneInfo(settings.time_zone)
         self._house = House(state, self._supervisor, library, settings.schedules, zone, time.time, lambda: self._fault)
-        self._guard = Guard(Pages(application(self._house), self._house), state, settings.requests, say)
+        pages = Pages(application(self._house), self._house)
+        self._guard = Guard(pages, state, settings.requests, say, private=private)
 
     async def run(self, doors: list[socket.socket]) -> None:
         """Serve at `doors` until a signal."""
