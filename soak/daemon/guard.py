@@ -1,7 +1,7 @@
 """The guard at the door: before any route is reached it is known who asks, how often, and that the body is small.
 
-With tokens everyone shows one. Without any, on loopback, whoever is on this machine may do everything, except a page in a
-browser: its requests name another host or another origin. Where others can reach the daemon, nobody may do anything
+With tokens everyone shows one. Without any, on loopback, whoever is on this machine may do everything, except a page in
+a browser: its requests name another host or another origin. Where others can reach the daemon, nobody may do anything
 without a token, also when the last one was removed.
 
 A browser shows a cookie in place of a token (pages/visits.py): for pages, and to read the API. Strangers are led to the

@@ -39,19 +39,17 @@ def log_path(run_file: Path) -> Path:
     return run_file.with_suffix(".log")
 
 
-def start_run(scenario: Path, run_file: Path, allowed: Sequence[str], baseline: Path | None) -> subprocess.Popen[bytes]:
+def start_run(scenario: Path, run_file: Path, options: Sequence[str], baseline: Path | None) -> subprocess.Popen[bytes]:
     """Start a soak of `scenario` into `run_file`, compared with the run file `baseline` if there is one.
 
-    Raises SoakError when there can be no process.
+    `options` are what every `soak run` is told. Raises SoakError when there can be no process.
     """
-    options = [o for host in allowed for o in ("--allow-host", host)]
-    options += ["--against", str(baseline)] if baseline is not None else []
-    return _start([*_RUN, str(scenario), "--run-file", str(run_file), "--json", *options], run_file)
+    against = ["--against", str(baseline)] if baseline is not None else []
+    return _start([*_RUN, str(scenario), "--run-file", str(run_file), "--json", *options, *against], run_file)
 
 
-def resume_run(run_file: Path, allowed: Sequence[str], why: str) -> subprocess.Popen[bytes]:
+def resume_run(run_file: Path, options: Sequence[str], why: str) -> subprocess.Popen[bytes]:
     """Go on with a run that was cut off, in its run file; `why` is said in its log. Raises SoakError."""
-    options = [o for host in allowed for o in ("--allow-host", host)]
     run_file.with_suffix(".html").unlink(missing_ok=True)  # the page of a run that went on is another one
     return _start([*_RUN, "--resume", str(run_file), "--json", *options], run_file, f"{why}\n")
 

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from soak.core.errors import SoakError
 from soak.core.listening import Address, addresses_of, bound, check_certificate, is_loopback
+from soak.core.token import read_token
 from soak.daemon.api import House, application
 from soak.daemon.calendar import ASKER, due, request_key, still_waits
 from soak.daemon.config import FIXED, Settings
@@ -45,7 +46,7 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
 
     `read_again` gives the settings as they are when SIGHUP comes; it raises SoakError where they are faulty.
     """
-    refuse_no_folder(settings)
+    refuse_unusable(settings)
     addresses = addresses_of(*settings.address)
     check_certificate(settings.tls_cert, settings.tls_key)
     with contextlib.ExitStack() as cleanup:
@@ -100,7 +101,7 @@ class _Daemon:
         before = self._settings
         try:
             told = self._read_again()
-            refuse_no_folder(told)
+            refuse_unusable(told)
             context = server.config.ssl if server.config.loaded else None
             if context is not None:  # a certificate that was renewed in its place; who is connected keeps the old one
                 check_certificate(before.tls_cert, before.tls_key)
@@ -164,10 +165,12 @@ class _Daemon:
             say("queued", f"queued by the schedule {schedule.name}", run=job.id)
 
 
-def refuse_no_folder(settings: Settings) -> None:
-    """Raises SoakError where there is nothing to run."""
+def refuse_unusable(settings: Settings) -> None:
+    """Raises SoakError where there is nothing to run, or where no run could begin."""
     if not settings.scenarios.is_dir():
         raise SoakError(f"--scenarios {settings.scenarios}: no such folder; only what lies in it can be run")
+    if settings.workers is not None:
+        read_token(settings.workers.token_file)
 
 
 def library_of(settings: Settings) -> Library:
@@ -179,7 +182,7 @@ def library_of(settings: Settings) -> Library:
 def rules_of(settings: Settings, library: Library) -> Rules:
     """What the supervisor goes by."""
     return Rules(
-        settings.runs, settings.parallel, settings.allow_hosts, settings.min_free, library.read, settings.keep,
+        settings.runs, settings.parallel, settings.run_options, settings.min_free, library.read, settings.keep,
         settings.resumes,
     )  # fmt: skip
 

@@ -62,7 +62,8 @@ class Rules:
 
     runs: Path
     parallel: int
-    allow_hosts: tuple[str, ...]
+    options: tuple[str, ...]
+    """What each `soak run` is told beside its scenario."""
     min_free: float
     read_scenario: Callable[[str], Found]
     """The scenario of a name; raises SoakError where there is none any more."""
@@ -181,7 +182,7 @@ class Supervisor:
             baseline = self._baseline(job, scenario)
             if not self._state.begin(job.id, run_file, now, scenario.load, baseline.id if baseline else None):
                 return
-            child = start_run(scenario.path, run_file, self.rules.allow_hosts, baseline.run_file if baseline else None)
+            child = start_run(scenario.path, run_file, self.rules.options, baseline.run_file if baseline else None)
         except SoakError as error:
             self._end(job, None, EXIT_USAGE, str(error))
             return
@@ -196,7 +197,7 @@ class Supervisor:
         if not self._state.begin_again(job.id):
             return
         try:
-            child = resume_run(run_file, self.rules.allow_hosts, why)
+            child = resume_run(run_file, self.rules.options, why)
         except SoakError as error:
             self._judge(job, f"{job.reason}, and cannot go on ({error})")
             return
