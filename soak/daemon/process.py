@@ -101,10 +101,17 @@ def find_run(run_file: Path) -> Process | None:
 
 
 def interrupt(process: Process) -> bool:
-    """Ask a run to end, as Ctrl-C does; False when it is gone already.
+    """Ask a run to end, as Ctrl-C does; False when it is gone already."""
+    return _signal(process, signal.SIGINT)
 
-    The descriptor is of the process, not of its number: what has the pid afterwards is never hit.
-    """
+
+def kill(process: Process) -> bool:
+    """End a run that does not; all that it started ends with it. False when it is gone already."""
+    return _signal(process, signal.SIGKILL)
+
+
+def _signal(process: Process, number: signal.Signals) -> bool:
+    """The descriptor is of the process, not of its number: what has the pid afterwards is never hit."""
     try:
         handle = os.pidfd_open(process.pid)
     except OSError:
@@ -112,7 +119,7 @@ def interrupt(process: Process) -> bool:
     try:
         if not alive(process):
             return False
-        signal.pidfd_send_signal(handle, signal.SIGINT)
+        signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
         return False
     finally:

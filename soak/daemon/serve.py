@@ -128,15 +128,15 @@ class _Daemon:
                 await self._ask_for_what_is_due()
                 self._supervisor.tick()
                 if time.monotonic() - self._cleared > _CLEAR_S:
-                    self._supervisor.clear()
                     self._cleared = time.monotonic()
+                    self._supervisor.clear()
                 self._fault = None
-                notify("WATCHDOG=1")
             except Exception as error:  # whatever it is (a full disk, a lost mount), the next look may do better
                 fault = f"the supervisor cannot do its work: {type(error).__name__}: {error}"
                 if fault != self._fault:
                     say("fault", fault, level=logging.ERROR, error=True)
                 self._fault = fault
+            notify("WATCHDOG=1")  # it looks; a full disk is no better for a daemon that is started anew
             await asyncio.sleep(_LOOK_S)
 
     async def _ask_for_what_is_due(self) -> None:
