@@ -24,7 +24,7 @@ from soak.core.token import read_token
 from soak.daemon.api import House, application
 from soak.daemon.calendar import ASKER, due, request_key, still_waits
 from soak.daemon.config import FIXED, Settings
-from soak.daemon.door import Door
+from soak.daemon.door import Door, Loop
 from soak.daemon.guard import Guard
 from soak.daemon.job import DAEMON, Request
 from soak.daemon.library import Library
@@ -55,7 +55,8 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
         _refuse_open_door(settings, state, addresses)
         doors = [cleanup.enter_context(contextlib.closing(bound(family, at))) for family, at in addresses]
         private = all(map(is_loopback, addresses))
-        asyncio.run(_Daemon(settings, state, read_again, private=private).run(doors))
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(_Daemon(settings, state, read_again, private=private).run(doors))
 
 
 class _Daemon:
