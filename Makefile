@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PEERS  := $(VENV)/.peers
+DOCS   := $(VENV)/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test accuracy accuracy-causes stories chaos bench-daemon bench-judge bench-load bench-probe check format lint types imports schema dashboards goldens clean
+.PHONY: help install demo test accuracy accuracy-causes stories chaos bench-daemon bench-judge bench-load bench-probe check format lint types imports schema reference docs dashboards goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +57,7 @@ chaos: $(STAMP) ## Kill every process of short runs at random, fill a disk, set 
 bench-daemon: $(STAMP) ## Poll the daemon by 200 clients while four runs go on (seven minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.daemon
 
-check: format lint types imports test ## All that CI checks
+check: format lint types imports docs test ## All that CI checks
 
 format: $(STAMP) ## Check the formatting
 	$(BIN)/ruff format --check .
@@ -72,6 +73,17 @@ imports: $(STAMP) ## Check that rooms import only what they may
 
 schema: $(STAMP) ## Write the scenario's JSON Schema anew
 	$(BIN)/soak check --schema > soak/scenario/scenario.schema.json
+
+reference: $(STAMP) ## Write docs/reference/ anew, from the code
+	$(BIN)/python -m reference
+
+docs: $(DOCS) ## Build the site of docs/ into build/docs; a warning is an error
+	$(BIN)/sphinx-build -E -q -W --keep-going -b html docs build/docs
+	@echo "open build/docs/index.html"
+
+$(DOCS): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
 
 dashboards: $(STAMP) ## Write the Grafana dashboards anew
 	$(BIN)/python -m soak.publish.grafana.boards dashboards

@@ -39,7 +39,9 @@ def judge_(run_ref: str, as_json: bool, runs_folder: Path | None) -> NoReturn:
 
 @verb("soak report latest --format html --output report.html   |   soak report latest --flamegraph")
 @click.argument("run_ref", metavar="RUN")
-@click.option("--format", "view", type=click.Choice([*FORMATS, OPENMETRICS]), default="text", show_default=True)
+@click.option(
+    "--format", "view", type=click.Choice([*FORMATS, OPENMETRICS]), default="text", show_default=True, help="For whom."
+)
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @click.option("--flamegraph", is_flag=True, help="Write the allocations of a window as memray's flame graph (HTML).")
 @click.option("--show", type=click.Choice(list(SHOWN)), default="held", show_default=True, help="With --flamegraph.")

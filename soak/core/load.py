@@ -35,11 +35,11 @@ class Load(Model):
     workers: Annotated[int, Field(gt=0, le=64, description="generator processes")] = 1
     headers: Headers
     cookies: Annotated[dict[str, str], Field(default_factory=dict, description="sent with every arrival")]
-    auth: Auth | None = None
+    auth: Annotated[Auth | None, Field(description="how every request authenticates")] = None
     feeds: Annotated[
         dict[str, Feed], Field(default_factory=dict, description="named data for {NAME} and {NAME.column}")
     ]
-    requests: Annotated[list[Request] | None, Field(min_length=1)] = None
+    requests: Annotated[list[Request] | None, Field(min_length=1, description="the mix: one for each arrival")] = None
     journeys: Annotated[list[Journey] | None, Field(min_length=1, description="steps in a row, beside `requests`")] = (
         None
     )

@@ -27,8 +27,8 @@ MAX_TRACE = 20_000_000
 class RateStep(Model):
     """A stretch of constant rate."""
 
-    rate: RateOrZero
-    length: Annotated[Duration, Field(alias="for")]
+    rate: Annotated[RateOrZero, Field(description="arrivals a second")]
+    length: Annotated[Duration, Field(alias="for", description="how long it lasts")]
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
@@ -57,8 +57,8 @@ class Pattern(Model):
     ascending, played again when they run out.
     """
 
-    kind: Literal["steps", "ramp", "daily", "bursts", "trace"]
-    steps: Annotated[list[RateStep] | None, Field(min_length=1)] = None
+    kind: Annotated[Literal["steps", "ramp", "daily", "bursts", "trace"], Field(description="which curve")]
+    steps: Annotated[list[RateStep] | None, Field(min_length=1, description="steps: one after the other")] = None
     repeat: Annotated[bool | None, Field(description="steps: begin again after the last one")] = None
     start: Annotated[RateOrZero | None, Field(alias="from", description="ramp: rate at the start")] = None
     end: Annotated[RateOrZero | None, Field(alias="to", description="ramp: rate at the end and from then on")] = None

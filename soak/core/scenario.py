@@ -102,7 +102,7 @@ class Target(Model):
     pid: Annotated[int | None, Field(gt=0, description="watch this running process")] = None
     port: Annotated[int | None, Field(gt=0, lt=65536, description="watch whoever listens on this port")] = None
     name: Annotated[str | None, Field(min_length=1, description="watch the one process of this name")] = None
-    tls: Tls | None = None
+    tls: Annotated[Tls | None, Field(description="how an https target is trusted; default: as the system does")] = None
     observer: Annotated[
         Observer | None, BeforeValidator(_observer), Field(description="watched by `soak observe` on its own machine")
     ] = None
@@ -230,11 +230,13 @@ class BurstPhase(Model):
 class Phases(Model):
     """How long each phase lasts; only the soak phase is judged for drift."""
 
-    idle_before: Duration = 0.0
-    warmup: Annotated[Duration | None, Field(description="default: a tenth of the soak, at most 5 minutes")] = None
-    soak: Duration
+    idle_before: Annotated[Duration, Field(description="at rest before the load: what is used without it")] = 0.0
+    warmup: Annotated[
+        Duration | None, Field(description="load that is not judged; default: a tenth of the soak, up to 5m")
+    ] = None
+    soak: Annotated[Duration, Field(description="what is judged, at least 1s")]
     burst: Annotated[BurstPhase | None, Field(description="after the soak: a burst, and the recovery from it")] = None
-    idle_after: Duration = 0.0
+    idle_after: Annotated[Duration, Field(description="at rest after the load: what is given back")] = 0.0
     whole: Annotated[
         Duration | None,
         Field(description="this soak is a part of one of that length, as `--budget` makes it; default: all of it"),
@@ -284,7 +286,7 @@ class Allocations(Model):
 class Probe(Model):
     """How often the target's process is looked at, and how closely."""
 
-    every: Duration = 1.0
+    every: Annotated[Duration, Field(description="how often to look from outside, 100ms to 60s")] = 1.0
     allocator: Annotated[Duration | None, Field(description="from inside; default: a 120th of the soak, 1s to 10s")] = (
         None
     )
@@ -356,13 +358,17 @@ class Cost(Model):
 class Scenario(Model):
     """One soak, whole: target, load, phases, probe, reference, criteria."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    target: Target
-    load: Load
-    phases: Phases
-    probe: Probe = Probe()
-    reference: AnyReference | None = None
-    criteria: Annotated[list[Criterion], Field(min_length=1)]
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="what its runs and their files are called")
+    ]
+    target: Annotated[Target, Field(description="where load goes, and which process is watched")]
+    load: Annotated[Load, Field(description="who sends how much of what")]
+    phases: Annotated[Phases, Field(description="how long each phase lasts")]
+    probe: Annotated[Probe, Field(description="how often the process is looked at, and how closely")] = Probe()
+    reference: Annotated[
+        AnyReference | None, Field(description="a trusted version to compare with: soaked beside it, or {run: FILE}")
+    ] = None
+    criteria: Annotated[list[Criterion], Field(min_length=1, description="what decides the run, stated up front")]
     stop_early: Annotated[
         Literal["fail", "pass", "both"] | None,
         Field(description="end the run when this verdict is certain; default: never"),

@@ -24,7 +24,7 @@ def _short(key: str) -> Any:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, (str, int, float)) else value)
 
 
-Headers = Annotated[dict[str, str], Field(default_factory=dict)]
+Headers = Annotated[dict[str, str], Field(default_factory=dict, description="header lines that are sent")]
 
 
 class FilePart(Model):
@@ -45,7 +45,7 @@ class FilePart(Model):
 class RawBody(Model):
     """A body as it is: text with placeholders, or the bytes of a file."""
 
-    text: str | None = None
+    text: Annotated[str | None, Field(description="the body itself, with placeholders")] = None
     file: Annotated[str | None, Field(description="a file, relative to the scenario file")] = None
 
     @model_validator(mode="after")
@@ -55,16 +55,24 @@ class RawBody(Model):
         return self
 
 
+def _path(method: str) -> Any:
+    return Field(description=f"path to {method}, with placeholders")
+
+
+_NAME = "its latencies are kept under this; default: method and path"
+_WEIGHT = "how often, against the weights of the other requests and journeys"
+
+
 class Call(Model):
     """One HTTP request; exactly one method names its path, and at most one key gives its body."""
 
-    get: str | None = None
-    post: str | None = None
-    put: str | None = None
-    patch: str | None = None
-    delete: str | None = None
-    head: str | None = None
-    options: str | None = None
+    get: Annotated[str | None, _path("GET")] = None
+    post: Annotated[str | None, _path("POST")] = None
+    put: Annotated[str | None, _path("PUT")] = None
+    patch: Annotated[str | None, _path("PATCH")] = None
+    delete: Annotated[str | None, _path("DELETE")] = None
+    head: Annotated[str | None, _path("HEAD")] = None
+    options: Annotated[str | None, _path("OPTIONS")] = None
     headers: Headers
     json_body: Annotated[Any, Field(alias="json", description="body as JSON")] = None
     form: Annotated[dict[str, str] | None, Field(description="body as a URL-encoded form")] = None
@@ -129,8 +137,8 @@ class Call(Model):
 class Request(Call):
     """One kind of request of the mix."""
 
-    name: Annotated[str | None, Field(min_length=1, max_length=200)] = None
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    name: Annotated[str | None, Field(min_length=1, max_length=200, description=_NAME)] = None
+    weight: Annotated[float, Field(gt=0, description=_WEIGHT)] = 1.0
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -166,14 +174,14 @@ class Capture(Model):
 class Lognormal(Model):
     """Pauses as people make them: half are shorter than `median`; `sigma` is the spread of the logarithm."""
 
-    median: Duration
-    sigma: Annotated[float, Field(gt=0, le=2)]
+    median: Annotated[Duration, Field(description="half of the pauses are shorter")]
+    sigma: Annotated[float, Field(gt=0, le=2, description="standard deviation of the logarithm, up to 2")]
 
 
 class Think(Model):
     """A pause between two steps, drawn from one distribution; long tails are cut so that a run can end."""
 
-    constant: Duration | None = None
+    constant: Annotated[Duration | None, Field(description="always as long")] = None
     uniform: Annotated[list[Duration] | None, Field(min_length=2, max_length=2, description="shortest, longest")] = None
     exponential: Annotated[Duration | None, Field(description="mean; cut at 5 times the mean")] = None
     lognormal: Annotated[Lognormal | None, Field(description="cut at 3 sigma")] = None
@@ -223,9 +231,13 @@ class Think(Model):
 class Step(Call):
     """One step of a journey: a request, or a pause."""
 
-    name: Annotated[str | None, Field(min_length=1, max_length=200)] = None
-    capture: Annotated[dict[str, Capture], Field(default_factory=dict)]
-    think: Annotated[Think | None, _short("constant")] = None
+    name: Annotated[str | None, Field(min_length=1, max_length=200, description=_NAME)] = None
+    capture: Annotated[
+        dict[str, Capture], Field(default_factory=dict, description="values for {NAME} in later steps, from the answer")
+    ]
+    think: Annotated[
+        Think | None, _short("constant"), Field(description="a pause instead of a request: 2s, or a distribution")
+    ] = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -248,9 +260,9 @@ class Step(Call):
 class Journey(Model):
     """Steps that one visitor makes in a row; an arrival is the start of one."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    weight: Annotated[float, Field(gt=0)] = 1.0
-    steps: Annotated[list[Step], Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, max_length=200, description="its latency as a whole is kept under this")]
+    weight: Annotated[float, Field(gt=0, description=_WEIGHT)] = 1.0
+    steps: Annotated[list[Step], Field(min_length=1, description="requests and pauses, in order")]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -315,15 +327,15 @@ class Feed(Model):
 class Basic(Model):
     """A user and a password for HTTP basic authentication (RFC 7617)."""
 
-    user: str
-    password: str
+    user: Annotated[str, Field(description="name of the user")]
+    password: Annotated[str, Field(description="such as ${PASSWORD}")]
 
 
 class Auth(Model):
     """How every request authenticates; secrets are `${NAME}`, read from the environment."""
 
     bearer: Annotated[str | None, Field(description="token (RFC 6750), such as ${API_TOKEN}")] = None
-    basic: Basic | None = None
+    basic: Annotated[Basic | None, Field(description="user and password (RFC 7617)")] = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -40,11 +40,15 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    cron: Annotated[str, AfterValidator(_cron)]
-    scenario: Annotated[str, Field(min_length=1, max_length=500)]
-    priority: Annotated[int, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY)] = 0
-    against: Literal["last_pass"] | None = None
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="its name in the calendar")]
+    cron: Annotated[
+        str, AfterValidator(_cron), Field(description="five fields as of cron: 0 2 * * * is 2:00 each night")
+    ]
+    scenario: Annotated[str, Field(min_length=1, max_length=500, description="a file of the scenarios folder")]
+    priority: Annotated[int, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="higher is sooner")] = 0
+    against: Annotated[
+        Literal["last_pass"] | None, Field(description="compare it with the last run of this scenario that passed")
+    ] = None
 
 
 def due(schedule: Schedule, zone: ZoneInfo, since: float, now: float) -> float | None:

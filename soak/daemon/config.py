@@ -30,7 +30,16 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from soak.core import units
 from soak.core.errors import SoakError
@@ -64,9 +73,9 @@ class Workers(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    listen: Listen
-    token_file: Path
-    count: Annotated[int, Field(ge=0, le=1000)] = 0
+    listen: Annotated[Listen, Field(description="HOST:PORT where each run listens for them")]
+    token_file: Annotated[Path, Field(description="what they must know")]
+    count: Annotated[int, Field(ge=0, le=1000, description="a run begins when so many have joined")] = 0
 
 
 class Settings(BaseModel):
@@ -74,23 +83,32 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scenarios: Path = Path("scenarios")
-    runs: Path = Path("runs")
-    listen: Listen = "127.0.0.1:9646"
-    parallel: Annotated[int, Field(ge=1, le=64)] = 1
-    allow_hosts: tuple[str, ...] = ()
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    no_tls: bool = False
-    min_free: Annotated[float, BeforeValidator(_bytes)] = 2.0**30
-    requests: Rate = 50.0
-    keep: Duration | None = None
-    resumes: Annotated[int, Field(ge=0, le=100)] = 3
-    allow_uploads: bool = False
-    log: Format = "text"
-    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    schedules: tuple[Schedule, ...] = ()
-    workers: Workers | None = None
+    scenarios: Annotated[Path, Field(description="folder of scenarios: nothing else is run")] = Path("scenarios")
+    runs: Annotated[Path, Field(description="folder of run files and of the daemon's state")] = Path("runs")
+    listen: Annotated[Listen, Field(description="HOST:PORT to serve at")] = "127.0.0.1:9646"
+    parallel: Annotated[int, Field(ge=1, le=64, description="runs at once, each on a target of its own")] = 1
+    allow_hosts: Annotated[tuple[str, ...], Field(description="HOST or HOST:PORT: load of runs may go there too")] = ()
+    tls_cert: Annotated[Path | None, Field(description="serve HTTPS with this certificate (PEM)")] = None
+    tls_key: Annotated[Path | None, Field(description="its private key (PEM)")] = None
+    no_tls: Annotated[bool, Field(description="serve beyond loopback without TLS")] = False
+    min_free: Annotated[
+        float,
+        BeforeValidator(_bytes),
+        WithJsonSchema({"type": "string"}),
+        Field(description="no run is started while the disk of the run files has less, such as 5 GiB"),
+    ] = 2.0**30
+    requests: Annotated[Rate, Field(description="how often each caller may ask, twice as often for a moment")] = 50.0
+    keep: Annotated[
+        Duration | None, Field(description="how long run files stay, without the pinned ones and last passes")
+    ] = None
+    resumes: Annotated[int, Field(ge=0, le=100, description="how often a run that died goes on by itself")] = 3
+    allow_uploads: Annotated[bool, Field(description="callers may bring scenarios along, within narrow bounds")] = False
+    log: Annotated[Format, Field(description="lines for people, or JSON for programs")] = "text"
+    time_zone: Annotated[str, AfterValidator(_zone), Field(description="of the schedules")] = "UTC"
+    schedules: Annotated[tuple[Schedule, ...], Field(description="what runs by itself")] = ()
+    workers: Annotated[
+        Workers | None, Field(description="`soak worker`s of other machines, for each run; only with parallel = 1")
+    ] = None
 
     @property
     def state(self) -> Path:

@@ -17,6 +17,7 @@ from soak.core.scenario import Scenario
 from soak.core.traffic import Feed
 from soak.scenario.document import Document
 from soak.scenario.document import Path as KeyPath
+from soak.scenario.locustfile import check_user_class
 from soak.scenario.problems import place
 
 _KEY_PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
@@ -37,10 +38,13 @@ def unusable(scenario: Scenario, document: Document, folder: Path) -> list[Probl
                 _check_feed(load.feeds[str(path[2])], wanted.get(str(path[2]), set()), folder)
             elif path[1] == "pattern":
                 read_trace(folder / file)
-            elif path[1] != "locustfile":
+            elif path[1] == "locustfile":
+                check_user_class(folder / file, (load.locustfile or "").partition("::")[2])
+            else:
                 (folder / file).open("rb").close()
         except OSError as error:
-            problems.append(place(path, document, f"{folder / file}: {error.strerror or error}"))
+            if path[1] != "locustfile":  # that it is not there was said, whatever else is wrong
+                problems.append(place(path, document, f"{folder / file}: {error.strerror or error}"))
         except ValueError as error:
             problems.append(place(path, document, f"{folder / file}: {error}"))
     return problems

@@ -38,6 +38,13 @@ _OTHER_NOISE_SHARE = 0.02
 
 def sight(criterion: Criterion, scenario: Scenario, folder: Path = Path()) -> str:
     """What this criterion will be able to tell, in a sentence or two with the numbers of the scenario."""
+    text = _sight(criterion, scenario, folder)
+    if scenario.load.locustfile is None or not scenario.load.open_model or not criterion.spec.per_endpoint:
+        return text
+    return f"{text} Each endpoint of a locustfile has only its own share of them, and is judged by that."
+
+
+def _sight(criterion: Criterion, scenario: Scenario, folder: Path) -> str:
     room, _, quantile = criterion.metric.partition(".")
     if criterion.against_reference:
         return _ratio(criterion, scenario, folder, quantile)

@@ -17,7 +17,7 @@ from soak.core.errors import SoakError
 from soak.core.records import Floats, Series
 
 _TIMES = ("time", "timestamp", "ts", "t", "date", "datetime", "elapsed", "seconds")
-"""What a first column is called that tells when, and is no series."""
+"""What a first column is called that tells when, and is no series; seconds may stand behind it, as in `t_s`."""
 _ROWS = ("", "index")
 """What one is called that counts rows, and is neither; `""` is what pandas writes over its index."""
 _GAPS = ("", "nan", "na", "n/a", "null", "none", "-")
@@ -112,7 +112,9 @@ def _clock(path: Path, names: list[str], time: str | None, bare: bool) -> int | 
         if time not in names:
             raise SoakError(f"{path}: no column {time!r} to tell the time")
         return names.index(time)
-    return 0 if not bare and len(names) > 1 and names[0].lower() in (*_TIMES, *_ROWS) else None
+    first = names[0].lower()
+    known = first in _ROWS or first.removesuffix("_s").removesuffix("_seconds") in _TIMES
+    return 0 if known and not bare and len(names) > 1 else None
 
 
 def _moments(path: Path, name: str, cells: list[tuple[int, str]]) -> Floats:

@@ -138,7 +138,7 @@ def test_users_that_cannot_start_make_the_run_invalid_and_do_not_blame_the_targe
 
 
 def test_a_locustfile_that_does_not_load_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "users.py").write_text("import no_such_module_anywhere\n")
+    (tmp_path / "users.py").write_text("import no_such_module_anywhere\nclass Shopper: ...\n")
     text = TARGET.replace("requests: [{get: /}]", "locustfile: users.py::Shopper")
     outcome = soak(tmp_path, "run", str(scenario(tmp_path, text + http_server())))
     assert outcome.code != 0

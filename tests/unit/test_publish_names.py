@@ -39,7 +39,7 @@ def test_the_configurations_in_the_documentation_are_accepted(tmp_path: Path) ->
     for number, text in enumerate(blocks):
         path = tmp_path / f"{number}.yml"
         path.write_text(text.replace("/etc/prometheus/soak-token", str(tmp_path / "token")))
-        kind = "rules" if text.startswith("groups:") else "config"
+        kind = "rules" if text.startswith("# soak.rules.yml") else "config"
         done = subprocess.run(["promtool", "check", kind, str(path)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

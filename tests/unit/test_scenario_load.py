@@ -170,7 +170,7 @@ def test_a_locustfile_must_be_there(tmp_path):
     [problem] = problems(text, tmp_path)
     assert (problem.key, problem.line, problem.column) == ("load.locustfile", 7, 15)
     assert str(tmp_path / "shop.py") in problem.message
-    (tmp_path / "shop.py").write_text("")
+    (tmp_path / "shop.py").write_text("class Shopper: ...")
     assert loads(text, "f.yaml", tmp_path).scenario.load.locustfile == "shop.py::Shopper"
     [long] = problems(text.replace("shop.py", "x" * 5000 + ".py"), tmp_path)
     assert "no such file" in long.message

@@ -31,6 +31,13 @@ def test_it_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(json_schema())
 
 
+def test_every_key_says_what_it_means_and_not_only_how_it_is_written():
+    schema = json_schema()
+    for name, model in {"Scenario": schema, **schema["$defs"]}.items():
+        for key, value in model["properties"].items():
+            assert not value.get("description", "for example").startswith("for example"), f"{name}.{key}"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_scenarios_of_this_repository_load_and_fit_the_schema(path):
     text = path.read_text(encoding="utf-8")

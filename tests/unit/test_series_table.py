@@ -28,6 +28,12 @@ def test_columns_are_series_and_the_first_may_tell_the_time(tmp_path: Path) -> N
     assert np.isnan(table.series["fds"].v[1])
 
 
+@pytest.mark.parametrize("name", ["t_s", "Elapsed_Seconds", "seconds"])
+def test_a_time_may_have_its_unit_in_its_name(tmp_path: Path, name: str) -> None:
+    table = from_table(written(tmp_path, f"{name},rss\n0,100\n10,101\n"))
+    assert (list(table.series), table.timed) == (["rss"], True)
+
+
 @pytest.mark.parametrize(
     "cells",
     [

@@ -55,5 +55,14 @@ class House:
 
 Number = Annotated[int, Path(ge=1, le=LARGEST, description="the number of a run")]
 Before = Annotated[int | None, Query(ge=1, le=LARGEST, description="only what is older than this number")]
-Limit = Annotated[int, Query(ge=1, le=_MOST_PAGE)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+Limit = Annotated[int, Query(ge=1, le=_MOST_PAGE, description="so many at most")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="the same key again is the same run",
+    ),
+]

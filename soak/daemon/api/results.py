@@ -50,7 +50,10 @@ def add_results(app: FastAPI, house: House) -> None:
         responses=problems.refusals(404, 422, also=_REPORTS),
     )
     async def report(
-        number: Number, view: Annotated[Literal["html", "json", "junit", "markdown", "text"], Query(alias="format")]
+        number: Number,
+        view: Annotated[
+            Literal["html", "json", "junit", "markdown", "text"], Query(alias="format", description="for whom")
+        ],
     ) -> Response:
         """The report of a run, in one of the formats of `soak report`; of one that goes on, as it is now."""
         job = house.job(number)

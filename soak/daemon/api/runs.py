@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Literal
 
-from fastapi import FastAPI, Header, HTTPException, Request, Response
+from fastapi import FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,16 +36,16 @@ class Submission(BaseModel):
 class Run(BaseModel):
     """A run: what was asked for and how it goes. Times are seconds since 1970 (UTC)."""
 
-    id: int
-    state: JobState
-    scenario: str
-    name: str
-    targets: list[str]
-    priority: int
-    asked_by: str
-    asked_at: float
-    started_at: float | None
-    ended_at: float | None
+    id: Annotated[int, Field(description="its number")]
+    state: Annotated[JobState, Field(description="how far it is")]
+    scenario: Annotated[str, Field(description="a file of the scenarios folder")]
+    name: Annotated[str, Field(description="the name of the scenario")]
+    targets: Annotated[list[str], Field(description="HOST:PORT of the candidate, and of the reference")]
+    priority: Annotated[int, Field(description="higher is sooner")]
+    asked_by: Annotated[str, Field(description="name of the token, or of what asked in its place")]
+    asked_at: Annotated[float, Field(description="when it was asked for")]
+    started_at: Annotated[float | None, Field(description="when it was started")]
+    ended_at: Annotated[float | None, Field(description="when it ended")]
     waits_for: Annotated[str | None, Field(description="why it is not running yet")]
     stopping: Annotated[bool, Field(description="its end was asked for")]
     run: Annotated[str | None, Field(description="the name of its run file, without .soak")]
@@ -53,7 +53,7 @@ class Run(BaseModel):
     verdict: Annotated[Literal["pass", "fail", "inconclusive", "invalid"] | None, Field(description="once it ended")]
     exit_code: Annotated[int | None, Field(description="as `soak run` would end")]
     reason: Annotated[str | None, Field(description="the headline of its verdict, or why it has none")]
-    pinned: bool
+    pinned: Annotated[bool, Field(description="its run file is kept")]
     baseline: Annotated[int | None, Field(description="the run that it is compared with")]
     resumed: Annotated[int, Field(description="how often it was taken up again after it was cut off")]
     resumable: Annotated[bool, Field(description="it ended before its time, and can be resumed")]
@@ -62,8 +62,8 @@ class Run(BaseModel):
 class Runs(BaseModel):
     """A page of runs, newest first. `next` is the `before` of the page after it."""
 
-    runs: list[Run]
-    next: int | None
+    runs: Annotated[list[Run], Field(description="newest first")]
+    next: Annotated[int | None, Field(description="the `before` of the next page, if there is one")]
 
 
 def view(house: House, job: Job) -> Run:
@@ -121,7 +121,10 @@ def add_runs(app: FastAPI, house: House) -> None:
 
     @app.get("/v1/runs", tags=["runs"], responses=problems.refusals(422))
     async def list_runs(
-        limit: Limit = PAGE, before: Before = None, state: JobState | None = None, name: str | None = None
+        limit: Limit = PAGE,
+        before: Before = None,
+        state: Annotated[JobState | None, Query(description="only these")] = None,
+        name: Annotated[str | None, Query(description="only those of the scenario of this name")] = None,
     ) -> Runs:
         """Runs, newest first, page by page."""
         found = house.state.page(limit + 1, before, state, name)
@@ -176,7 +179,12 @@ def add_watching(app: FastAPI, house: House) -> None:
         responses=problems.refusals(404, 422, 503, also=_EVENT_STREAM),
     )
     async def watch(
-        number: Number, request: Request, last: Annotated[int, Header(alias="Last-Event-ID", ge=0, le=LARGEST)] = 0
+        number: Number,
+        request: Request,
+        last: Annotated[
+            int,
+            Header(alias="Last-Event-ID", ge=0, le=LARGEST, description="go on after this event; 0: from the start"),
+        ] = 0,
     ) -> StreamingResponse:
         """The run as it goes on, until it has ended, as server-sent events: `run`, `line` and at last `end`."""
         house.job(number)
