@@ -19,6 +19,8 @@ from soak.daemon.serve import serve
 from soak.daemon.state import State
 from soak.daemon.tokens import make_token
 
+_LAST = "that was the last token: a daemon on loopback is now open to whoever is on this machine, any other to nobody"
+
 
 def main(line: str) -> int:
     """Serve until it is ended, or do what is asked for tokens; the exit code."""
@@ -39,6 +41,8 @@ def main(line: str) -> int:
                 if not state.remove_token(given["remove_token"]):
                     raise SoakError(f"--remove-token: there is no token {given['remove_token']!r}")
                 _note(state, "remove token", given["remove_token"])
+                if not state.tokens():
+                    print(f"soak: {_LAST}", file=sys.stderr)  # noqa: T201
         else:
             log_to_stderr(told.log)
             serve(told, read)

@@ -13,7 +13,7 @@ anew. One that was missed is made up for when it is not older than an hour; late
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -53,9 +53,14 @@ class Schedule(BaseModel):
 
 def due(schedule: Schedule, zone: ZoneInfo, since: float, now: float) -> float | None:
     """The last occurrence after `since`, if it is not longer ago than MISSED_S (all in s since 1970)."""
-    just_after = datetime.fromtimestamp(now, zone) + timedelta(seconds=1)
-    last = next(CronSim(schedule.cron, just_after, reverse=True)).timestamp()
-    return last if since < last <= now and now - last <= MISSED_S else None
+    last: float | None = None
+    earliest = max(since, now - MISSED_S - 0.001)
+    # forward: backwards CronSim leaves out what falls into the hour that there is twice
+    for moment in CronSim(schedule.cron, datetime.fromtimestamp(min(earliest, now), zone)):
+        if moment.timestamp() > now:
+            break
+        last = moment.timestamp()
+    return last
 
 
 def next_due(schedule: Schedule, zone: ZoneInfo, now: float) -> float:

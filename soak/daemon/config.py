@@ -14,6 +14,11 @@ requests = "50/s"                    # of one token, in bursts of twice as many
 resumes = 3                          # how often a run that died goes on by itself
 allow_uploads = false                # scenarios that callers bring along, see uploads.py
 log = "text"                         # or "json"
+
+[workers]                            # of `soak worker --forever`, on other machines
+listen = "0.0.0.0:5557"
+token_file = "workers.token"
+count = 2                            # begin when so many have joined
 """
 
 from __future__ import annotations
@@ -60,6 +65,19 @@ def _zone(name: str) -> str:
     return name
 
 
+Listen = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$")]
+
+
+class Workers(BaseModel):
+    """Where each run listens for workers of other machines, what these must know, and how many it waits for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listen: Annotated[Listen, Field(description="HOST:PORT where each run listens for them")]
+    token_file: Annotated[Path, Field(description="what they must know")]
+    count: Annotated[int, Field(ge=0, le=1000, description="a run begins when so many have joined")] = 0
+
+
 class Settings(BaseModel):
     """Everything the daemon goes by. `min_free` is in bytes, `requests` in 1/s, `keep` in s."""
 
@@ -67,9 +85,7 @@ class Settings(BaseModel):
 
     scenarios: Annotated[Path, Field(description="folder of scenarios: nothing else is run")] = Path("scenarios")
     runs: Annotated[Path, Field(description="folder of run files and of the daemon's state")] = Path("runs")
-    listen: Annotated[
-        str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$", description="HOST:PORT to serve at")
-    ] = "127.0.0.1:9646"
+    listen: Annotated[Listen, Field(description="HOST:PORT to serve at")] = "127.0.0.1:9646"
     parallel: Annotated[int, Field(ge=1, le=64, description="runs at once, each on a target of its own")] = 1
     allow_hosts: Annotated[tuple[str, ...], Field(description="HOST or HOST:PORT: load of runs may go there too")] = ()
     tls_cert: Annotated[Path | None, Field(description="serve HTTPS with this certificate (PEM)")] = None
@@ -90,6 +106,9 @@ class Settings(BaseModel):
     log: Annotated[Format, Field(description="lines for people, or JSON for programs")] = "text"
     time_zone: Annotated[str, AfterValidator(_zone), Field(description="of the schedules")] = "UTC"
     schedules: Annotated[tuple[Schedule, ...], Field(description="what runs by itself")] = ()
+    workers: Annotated[
+        Workers | None, Field(description="`soak worker`s of other machines, for each run; only with parallel = 1")
+    ] = None
 
     @property
     def state(self) -> Path:
@@ -107,12 +126,23 @@ class Settings(BaseModel):
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
 
+    @property
+    def run_options(self) -> tuple[str, ...]:
+        """What each `soak run` is told beside its scenario."""
+        told = [word for host in self.allow_hosts for word in ("--allow-host", host)]
+        if (workers := self.workers) is not None:
+            told += ["--listen", workers.listen, "--token-file", str(workers.token_file.resolve())]
+            told += ["--remote-workers", str(workers.count)]
+        return tuple(told)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not 0 < self.address[1] < 65536:
             raise ValueError(f"listen: expected HOST:PORT, got {self.listen!r}")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together")
+        if self.workers is not None and self.parallel > 1:
+            raise ValueError("[workers] goes with parallel = 1: two runs cannot listen for workers at one address")
         names = [s.name for s in self.schedules]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"schedules: two are named {twice[0]!r}")
@@ -129,6 +159,9 @@ def settings(file: Path | None, flags: Mapping[str, Any]) -> Settings:
         except tomllib.TOMLDecodeError as error:
             raise SoakError(f"{file}: {error}") from None
         data |= {k: file.parent / data[k] for k in _PATHS if isinstance(data.get(k), str)}
+        workers = data.get("workers")
+        if isinstance(workers, dict) and isinstance(workers.get("token_file"), str):
+            data["workers"] = workers | {"token_file": file.parent / workers["token_file"]}
     given = {k: v for k, v in flags.items() if v is not None and v is not False and v not in ((), [])}
     try:
         return Settings.model_validate(data | given)
@@ -147,10 +180,13 @@ def _text(file: Path) -> str:
 
 def _complaint(error: Any, file: Path | None, text: str, flags: Mapping[str, Any]) -> str:
     loc = error["loc"]
-    key = str(loc[2] if len(loc) > 2 and loc[0] == "schedules" else loc[0]) if loc else ""
+    inner = {"schedules": 2, "workers": 1}.get(loc[0], 0) if loc else 0
+    key = str(loc[inner if len(loc) > inner else 0]) if loc else ""
     what = "unknown key" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
-    if file is None or key in flags:
+    if file is None or (key in flags and not inner):
         return f"--{key.replace('_', '-')}: {what}" if key else what
-    lines = (n for n, line in enumerate(text.splitlines(), 1) if re.match(rf'\s*"?{re.escape(key)}"?\s*[=.\]]', line))
-    line = next(lines, None) if key else None
+    written = text.splitlines()
+    table = next((n for n, line in enumerate(written) if inner and line.strip().strip("[]") == loc[0]), 0)
+    this = re.compile(rf'\s*\[*"?{re.escape(key)}"?\s*[=.\]]')
+    line = next((n for n, line in enumerate(written[table:], table + 1) if this.match(line)), None) if key else None
     return f"{file}{f':{line}' if line else ''}: {f'{key}: ' if key else ''}{what}"

@@ -1,7 +1,8 @@
 """A connection as the daemon takes it: whoever holds one and says nothing, or does not listen, loses it.
 
 uvicorn has no limit on how long the head of a request takes, nor on how many connections there are: by itself a few
-hundred silent ones would lock everybody else out, and take the descriptors that runs are started with.
+hundred silent ones would lock everybody else out, and take the descriptors that runs are started with. With TLS asyncio
+waits for a minute until hands are shaken, and counts nobody meanwhile: each has a buffer of 256 KiB already.
 """
 
 from __future__ import annotations
@@ -18,6 +19,20 @@ _DEAF_MS = 30_000
 """So long nothing of an answer may be taken (tcp(7), TCP_USER_TIMEOUT): it is memory meanwhile."""
 _TOLD = 64
 """So many beyond the limit are told that it is full (503); whoever comes after them is hung up on."""
+_MOST_SHAKING = 128
+"""So many may shake hands at once; others are hung up on."""
+_shaking: set[Door] = set()
+"""Those who do, or failed to in the last ten seconds: of a failure nobody is told."""
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """The event loop, with a bound on how long hands are shaken: uvicorn has no setting for it."""
+
+    async def create_server(self, *arguments: Any, **options: Any) -> Any:
+        """A server; one with TLS is not kept waiting."""
+        if options.get("ssl") is not None:
+            options["ssl_handshake_timeout"] = _HEAD_S
+        return await super().create_server(*arguments, **options)
 
 
 class Door(H11Protocol):
@@ -25,9 +40,19 @@ class Door(H11Protocol):
 
     _head: asyncio.TimerHandle | None = None
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Made when a connection is accepted. Raises ConnectionError: asyncio then hangs up."""
+        super().__init__(*arguments, **options)
+        if self.config.is_ssl:
+            if len(_shaking) >= _MOST_SHAKING:
+                raise ConnectionError("too many shake hands already")
+            _shaking.add(self)
+            self.loop.call_later(_HEAD_S, _shaking.discard, self)
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody is there."""
         super().connection_made(transport)
+        _shaking.discard(self)
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency + _TOLD:
             transport.abort()
             return

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
+from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -24,20 +26,28 @@ from soak.daemon.process import log_path
 _LOOK_S = 0.5
 _ALIVE_S = 15.0
 _PIECE = 64 * 1024
+_MOST_WATCHERS = 256
 
 
 @dataclass(slots=True)
 class Watchers:
-    """How many watch now."""
+    """How many watch now, pages and programs together: half of all connections at most."""
 
     count: int = 0
+
+    def refuse_more(self) -> None:
+        """Raises HTTPException when there are too many."""
+        if self.count >= _MOST_WATCHERS:
+            raise HTTPException(503, f"{_MOST_WATCHERS} watch already")
 
 
 class Watched(StreamingResponse):
     """Events as an answer. Counted from when it is made: no rush of watchers slips in before the first."""
 
-    def __init__(self, shown: AsyncIterator[str], watchers: Watchers) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    def __init__(
+        self, shown: AsyncIterator[str], watchers: Watchers, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **headers}
         super().__init__(shown, media_type="text/event-stream", headers=headers)
         self._watchers = watchers
         watchers.count += 1

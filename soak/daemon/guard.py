@@ -1,7 +1,8 @@
 """The guard at the door: before any route is reached it is known who asks, how often, and that the body is small.
 
-With tokens everyone shows one. Without any (then the daemon listens on loopback only) whoever is on this machine may do
-everything, except a page in a browser: its requests name another host or another origin.
+With tokens everyone shows one. Without any, on loopback, whoever is on this machine may do everything, except a page in
+a browser: its requests name another host or another origin. Where others can reach the daemon, nobody may do anything
+without a token, also when the last one was removed.
 
 A browser shows a cookie in place of a token (pages/visits.py): for pages, and to read the API. Strangers are led to the
 login.
@@ -65,8 +66,10 @@ class Guard:
     What is refused is in the audit log: whoever was not let in, and what nobody may or can have.
     """
 
-    def __init__(self, inner: ASGIApp, state: State, rate: float, say: Say) -> None:
+    def __init__(self, inner: ASGIApp, state: State, rate: float, say: Say, *, private: bool) -> None:
+        """`rate` is how often each may ask (1/s); `private` is whether only this machine can reach the daemon."""
         self._inner = inner
+        self._private = private
         self._state = state
         self._say = say
         self.callers = Buckets(rate)
@@ -165,7 +168,7 @@ class Guard:
     def _caller(self, scope: Scope, headers: Headers) -> Caller | None:
         tokens = self._state.tokens()
         if not tokens:
-            return Caller(LOCAL, "admin")
+            return Caller(LOCAL, "admin") if self._private else None
         if "authorization" not in headers and (scope["method"] in _SAFE or visits.is_page(str(scope["path"]))):
             return visits.visitor(self._state, headers, time.time())
         scheme, _, shown = headers.get("authorization", "").partition(" ")

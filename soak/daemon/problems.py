@@ -15,6 +15,7 @@ from starlette.routing import Match, Route
 
 from soak.core.errors import SoakError
 from soak.daemon.log import say
+from soak.daemon.making import BusyError
 
 
 class Problem(BaseModel):
@@ -74,10 +75,14 @@ def install(app: FastAPI) -> None:
     async def unusable(_request: Request, error: SoakError) -> JSONResponse:
         return problem(422, str(error))
 
+    @app.exception_handler(BusyError)
+    async def busy(_request: Request, error: BusyError) -> JSONResponse:
+        return problem(503, str(error), headers={"Retry-After": "10"})
+
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
         text = f"{request.method} {request.url.path}: {type(error).__name__}: {error}"
-        say("fault", text, level=logging.ERROR)
+        say("fault", text, level=logging.ERROR, error=True)
         return problem(500, "a fault of the daemon itself; its log says more")
 
 

@@ -39,19 +39,17 @@ def log_path(run_file: Path) -> Path:
     return run_file.with_suffix(".log")
 
 
-def start_run(scenario: Path, run_file: Path, allowed: Sequence[str], baseline: Path | None) -> subprocess.Popen[bytes]:
+def start_run(scenario: Path, run_file: Path, options: Sequence[str], baseline: Path | None) -> subprocess.Popen[bytes]:
     """Start a soak of `scenario` into `run_file`, compared with the run file `baseline` if there is one.
 
-    Raises SoakError when there can be no process.
+    `options` are what every `soak run` is told. Raises SoakError when there can be no process.
     """
-    options = [o for host in allowed for o in ("--allow-host", host)]
-    options += ["--against", str(baseline)] if baseline is not None else []
-    return _start([*_RUN, str(scenario), "--run-file", str(run_file), "--json", *options], run_file)
+    against = ["--against", str(baseline)] if baseline is not None else []
+    return _start([*_RUN, str(scenario), "--run-file", str(run_file), "--json", *options, *against], run_file)
 
 
-def resume_run(run_file: Path, allowed: Sequence[str], why: str) -> subprocess.Popen[bytes]:
+def resume_run(run_file: Path, options: Sequence[str], why: str) -> subprocess.Popen[bytes]:
     """Go on with a run that was cut off, in its run file; `why` is said in its log. Raises SoakError."""
-    options = [o for host in allowed for o in ("--allow-host", host)]
     run_file.with_suffix(".html").unlink(missing_ok=True)  # the page of a run that went on is another one
     return _start([*_RUN, "--resume", str(run_file), "--json", *options], run_file, f"{why}\n")
 
@@ -103,10 +101,17 @@ def find_run(run_file: Path) -> Process | None:
 
 
 def interrupt(process: Process) -> bool:
-    """Ask a run to end, as Ctrl-C does; False when it is gone already.
+    """Ask a run to end, as Ctrl-C does; False when it is gone already."""
+    return _signal(process, signal.SIGINT)
 
-    The descriptor is of the process, not of its number: what has the pid afterwards is never hit.
-    """
+
+def kill(process: Process) -> bool:
+    """End a run that does not; all that it started ends with it. False when it is gone already."""
+    return _signal(process, signal.SIGKILL)
+
+
+def _signal(process: Process, number: signal.Signals) -> bool:
+    """The descriptor is of the process, not of its number: what has the pid afterwards is never hit."""
     try:
         handle = os.pidfd_open(process.pid)
     except OSError:
@@ -114,7 +119,7 @@ def interrupt(process: Process) -> bool:
     try:
         if not alive(process):
             return False
-        signal.pidfd_send_signal(handle, signal.SIGINT)
+        signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
         return False
     finally:

@@ -1,8 +1,8 @@
 """Which job may start next: pure functions of what is queued and what runs.
 
 One run at a time on a target, because two would measure each other; a job whose target is busy lets those behind it
-pass. Among those that may start, one that was cut off is first, since its gap grows; then the highest priority, then
-the oldest.
+pass, but not to its own targets: one that needs two of them would else wait for as long as others come. Among those
+that may start, one that was cut off is first, since its gap grows; then the highest priority, then the oldest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def startable(jobs: Sequence[Job], parallel: int, pausing: Collection[int] = ())
             break
         if busy.isdisjoint(job.request.targets):
             taken.append(job)
-            busy.update(job.request.targets)
+        busy.update(job.request.targets)
     return [job for job in taken if job.id not in pausing]
 
 
@@ -41,6 +41,7 @@ def waiting(jobs: Sequence[Job], parallel: int) -> dict[int, str]:
     running = [j for j in jobs if j.state == "running"]
     loads = {key: j.id for j in running for key in j.request.targets}
     found: dict[int, str] = {}
+    kept: dict[str, int] = {}
     first: int | None = None
     for job in in_order(jobs):
         first = first or job.id
@@ -50,5 +51,6 @@ def waiting(jobs: Sequence[Job], parallel: int) -> dict[int, str]:
         elif len(running) >= parallel:
             found[job.id] = f"{len(running)} of {parallel} runs go on already"
         elif job.id != first:
-            found[job.id] = f"run {first} is first"
+            found[job.id] = f"run {next((kept[key] for key in job.request.targets if key in kept), first)} is first"
+        kept |= {key: job.id for key in job.request.targets if key not in kept}
     return found

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 
-from soak.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_INVALID, EXIT_PASS, SoakError
+from soak.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_INVALID, EXIT_PASS
+from soak.daemon.making import Maker
 
-_MAKING_S = 120.0
-_AT_ONCE = 1
-"""Runs go on beside it: the machine is theirs."""
 MEDIA = {
     "html": "text/html; charset=utf-8",
     "json": "application/json",
@@ -30,34 +26,14 @@ class Reports:
     """Makes reports and comparisons, one at a time."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._maker = Maker()
 
     async def make(self, run_file: Path, view: str) -> bytes:
-        """The report of a run file. Raises SoakError when there can be none."""
-        return await self._made(["report", str(run_file), "--format", view], (EXIT_PASS,))
+        """The report of a run file. Raises SoakError when there can be none, BusyError."""
+        return await self._maker.make("soak.cli", ["report", str(run_file), "--format", view])
 
     async def compare(self, candidate: Path, reference: Path) -> bytes:
-        """The comparison of two run files, as JSON. Raises SoakError when they cannot be compared."""
+        """The comparison of two run files, as JSON. Raises SoakError when they cannot be compared, BusyError."""
         answers = (EXIT_PASS, EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_INVALID)
         words = ["compare", str(candidate), str(reference), "--json", "--runs", str(candidate.parent)]
-        return await self._made(words, answers)
-
-    async def _made(self, words: list[str], answers: tuple[int, ...]) -> bytes:
-        """What `soak WORDS` prints. Raises SoakError where it ends with an exit code that is none of `answers`."""
-        async with self._turn:
-            process = await asyncio.create_subprocess_exec(
-                "nice", sys.executable, "-P", "-m", "soak.cli", *words, stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            try:
-                async with asyncio.timeout(_MAKING_S):
-                    out, said = await process.communicate()
-            except BaseException as error:
-                process.kill()
-                await process.wait()
-                if isinstance(error, TimeoutError):
-                    raise SoakError(f"it was not made within {_MAKING_S:g} s") from None
-                raise
-        if process.returncode not in answers or not out:
-            raise SoakError(said.decode(errors="replace").strip().removeprefix("soak: ")[-500:] or "nothing was made")
-        return out
+        return await self._maker.make("soak.cli", words, answers)

@@ -20,10 +20,11 @@ from starlette.types import ASGIApp
 
 from soak.core.errors import SoakError
 from soak.core.listening import Address, addresses_of, bound, check_certificate, is_loopback
+from soak.core.token import read_token
 from soak.daemon.api import House, application
 from soak.daemon.calendar import ASKER, due, request_key, still_waits
 from soak.daemon.config import FIXED, Settings
-from soak.daemon.door import Door
+from soak.daemon.door import Door, Loop
 from soak.daemon.guard import Guard
 from soak.daemon.job import DAEMON, Request
 from soak.daemon.library import Library
@@ -45,7 +46,7 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
 
     `read_again` gives the settings as they are when SIGHUP comes; it raises SoakError where they are faulty.
     """
-    refuse_no_folder(settings)
+    refuse_unusable(settings)
     addresses = addresses_of(*settings.address)
     check_certificate(settings.tls_cert, settings.tls_key)
     with contextlib.ExitStack() as cleanup:
@@ -53,11 +54,13 @@ def serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
         state = cleanup.enter_context(State(settings.state))
         _refuse_open_door(settings, state, addresses)
         doors = [cleanup.enter_context(contextlib.closing(bound(family, at))) for family, at in addresses]
-        asyncio.run(_Daemon(settings, state, read_again).run(doors))
+        private = all(map(is_loopback, addresses))
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(_Daemon(settings, state, read_again, private=private).run(doors))
 
 
 class _Daemon:
-    def __init__(self, settings: Settings, state: State, read_again: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Settings, state: State, read_again: Callable[[], Settings], *, private: bool) -> None:
         self._settings, self._read_again = settings, read_again
         self._state = state
         self._complained: dict[str, str] = {}
@@ -67,7 +70,8 @@ class _Daemon:
         self._fault: str | None = None
         zone = ZoneInfo(settings.time_zone)
         self._house = House(state, self._supervisor, library, settings.schedules, zone, time.time, lambda: self._fault)
-        self._guard = Guard(Pages(application(self._house), self._house), state, settings.requests, say)
+        pages = Pages(application(self._house), self._house)
+        self._guard = Guard(pages, state, settings.requests, say, private=private)
 
     async def run(self, doors: list[socket.socket]) -> None:
         """Serve at `doors` until a signal."""
@@ -98,7 +102,7 @@ class _Daemon:
         before = self._settings
         try:
             told = self._read_again()
-            refuse_no_folder(told)
+            refuse_unusable(told)
             context = server.config.ssl if server.config.loaded else None
             if context is not None:  # a certificate that was renewed in its place; who is connected keeps the old one
                 check_certificate(before.tls_cert, before.tls_key)
@@ -125,15 +129,15 @@ class _Daemon:
                 await self._ask_for_what_is_due()
                 self._supervisor.tick()
                 if time.monotonic() - self._cleared > _CLEAR_S:
-                    self._supervisor.clear()
                     self._cleared = time.monotonic()
+                    self._supervisor.clear()
                 self._fault = None
-                notify("WATCHDOG=1")
             except Exception as error:  # whatever it is (a full disk, a lost mount), the next look may do better
                 fault = f"the supervisor cannot do its work: {type(error).__name__}: {error}"
                 if fault != self._fault:
                     say("fault", fault, level=logging.ERROR, error=True)
                 self._fault = fault
+            notify("WATCHDOG=1")  # it looks; a full disk is no better for a daemon that is started anew
             await asyncio.sleep(_LOOK_S)
 
     async def _ask_for_what_is_due(self) -> None:
@@ -162,10 +166,12 @@ class _Daemon:
             say("queued", f"queued by the schedule {schedule.name}", run=job.id)
 
 
-def refuse_no_folder(settings: Settings) -> None:
-    """Raises SoakError where there is nothing to run."""
+def refuse_unusable(settings: Settings) -> None:
+    """Raises SoakError where there is nothing to run, or where no run could begin."""
     if not settings.scenarios.is_dir():
         raise SoakError(f"--scenarios {settings.scenarios}: no such folder; only what lies in it can be run")
+    if settings.workers is not None:
+        read_token(settings.workers.token_file)
 
 
 def library_of(settings: Settings) -> Library:
@@ -177,7 +183,7 @@ def library_of(settings: Settings) -> Library:
 def rules_of(settings: Settings, library: Library) -> Rules:
     """What the supervisor goes by."""
     return Rules(
-        settings.runs, settings.parallel, settings.allow_hosts, settings.min_free, library.read, settings.keep,
+        settings.runs, settings.parallel, settings.run_options, settings.min_free, library.read, settings.keep,
         settings.resumes,
     )  # fmt: skip
 

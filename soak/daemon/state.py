@@ -1,8 +1,8 @@
 """What the daemon must not forget: its jobs, its tokens and who did what. One SQLite file.
 
 Every change is one transaction that is on the disk before it is acknowledged (WAL, synchronous=FULL), so that the file
-is whole whenever the daemon is killed. A job goes one way: queued, running, ended; back only
-to be resumed in the run file that it has.
+is whole whenever the daemon is killed. A job goes one way: queued, running, ended; back only to be
+resumed in the run file that it has.
 """
 
 from __future__ import annotations
@@ -228,7 +228,8 @@ class State:
         """Since when a schedule is known as it is: what was due before is not made up for."""
         self._db.execute(
             "INSERT INTO schedule VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
-            "SET rule = excluded.rule, seen_at = excluded.seen_at WHERE rule != excluded.rule",
+            "SET rule = excluded.rule, seen_at = excluded.seen_at "
+            "WHERE rule != excluded.rule OR seen_at > excluded.seen_at",  # a clock that was ahead was set right
             (name, rule, now),
         )
         since: float = self._db.execute("SELECT seen_at FROM schedule WHERE name = ?", (name,)).fetchone()[0]
@@ -341,12 +342,15 @@ def _open(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connect
         db.row_factory = sqlite3.Row
         version = db.execute("PRAGMA user_version").fetchone()[0]
         application = db.execute("PRAGMA application_id").fetchone()[0]
-        if application not in (0, APPLICATION_ID) or (application == 0 and _filled(db)):
+        filled = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application not in (0, APPLICATION_ID) or (application == 0 and filled):
             raise SoakError(f"{path}: some other SQLite file, not the state of `soak serve`")
         if version > len(migrations):
             raise SoakError(
                 f"{path}: written by a newer soak (state {version}, this one reads up to {len(migrations)})"
             )
+        if (fault := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise SoakError(f"{path}: the state is damaged ({fault.splitlines()[-1]}); move it away")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         for number, script in enumerate(migrations[version:], version + 1):
@@ -357,10 +361,6 @@ def _open(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connect
     except sqlite3.DatabaseError as error:
         raise SoakError(f"{path}: cannot be used as the state of `soak serve`: {error}") from None
     return db
-
-
-def _filled(db: sqlite3.Connection) -> bool:
-    return bool(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
 
 def _wish(request: Request) -> tuple[str, int, str | None]:

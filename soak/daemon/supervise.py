@@ -31,7 +31,7 @@ from soak.core.errors import (
     SoakError,
 )
 from soak.daemon import left
-from soak.daemon.job import DAEMON, Job
+from soak.daemon.job import DAEMON, Job, Process
 from soak.daemon.library import Found
 from soak.daemon.log import Say
 from soak.daemon.process import (
@@ -40,10 +40,12 @@ from soak.daemon.process import (
     find_run,
     identity,
     interrupt,
+    kill,
     log_path,
     resume_run,
     start_judge,
     start_run,
+    verdict_path,
 )
 from soak.daemon.queue import startable, waiting
 from soak.daemon.retention import expired
@@ -51,6 +53,8 @@ from soak.daemon.state import State
 
 _JUDGING_S = 900.0
 """A run of days is judged in seconds; longer than this is a fault."""
+_STOPPING_S = 900.0
+"""So long after it was asked to end a run is waited for; then it hangs, and keeps its target from everybody else."""
 _PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
 """Before a run goes on: what died with it leaves its ports, and after a boot its target may still be starting."""
 _CODES = {"pass": EXIT_PASS, "fail": EXIT_FAIL, "inconclusive": EXIT_INCONCLUSIVE, "invalid": EXIT_INVALID}
@@ -62,7 +66,8 @@ class Rules:
 
     runs: Path
     parallel: int
-    allow_hosts: tuple[str, ...]
+    options: tuple[str, ...]
+    """What each `soak run` is told beside its scenario."""
     min_free: float
     read_scenario: Callable[[str], Found]
     """The scenario of a name; raises SoakError where there is none any more."""
@@ -93,6 +98,7 @@ class Supervisor:
         self._judging: dict[int, _Judging] = {}
         self._pauses: dict[int, float] = {}
         self._waiting: dict[int, str] = {}
+        self._stuck: set[int] = set()
         self.held: str | None = None
         """Why no run is started at all, if none is."""
         self.looked = clock()
@@ -109,6 +115,8 @@ class Supervisor:
                     if not job.run_file.exists():
                         self._state.requeue(job.id)
                         self._say("requeued", "was never started; it is queued again", run=job.id)
+                    elif job.resumed and left.document(job.run_file) is None:
+                        self._cut_off(job, "the daemon was killed while the run was started again")
                     continue
                 self._state.note_process(job.id, found)
             elif not alive(job.process):
@@ -116,22 +124,26 @@ class Supervisor:
             self._say("adopted", "goes on; adopted", run=job.id)
 
     def tick(self) -> None:
-        """Look once at everything."""
+        """Look once at everything. A fault of one run keeps no other from being looked at; it is raised at the end."""
+        faults: list[Exception] = []
         for job in self._state.open_jobs():
-            if job.id in self._judging:
-                self._hear_judge(job, self._judging[job.id])
-            elif job.state == "running":
-                self._look_at(job)
-            elif job.stop_at is not None:
-                self._judge(job, "stopped before it went on")
+            try:
+                self._look(job)
+            except Exception as error:
+                faults.append(error)
         self._hold()
         now = monotonic()
         self._pauses = {number: end for number, end in self._pauses.items() if end > now}
         if self.held is None:
             pausing = self._pauses.keys() | self._judging.keys()
             for job in startable(self._state.open_jobs(), self.rules.parallel, pausing):
-                self._start(job) if job.run_file is None else self._go_on(job, job.run_file)
+                try:
+                    self._start(job) if job.run_file is None else self._go_on(job, job.run_file)
+                except Exception as error:
+                    faults.append(error)
         self._waiting = waiting(self._state.open_jobs(), self.rules.parallel)
+        if faults:
+            raise faults[0]
         self.looked = self._clock()
 
     def stop(self, job: Job) -> None:
@@ -140,8 +152,9 @@ class Supervisor:
             self._end(job, None, EXIT_INTERRUPTED, "stopped before it began")
         elif job.state == "queued" and job.stop_at is None:
             self._state.note_stop(job.id, self._clock())
-        elif job.state == "running" and job.stop_at is None and job.process is not None:
-            interrupt(job.process)
+        elif job.state == "running" and job.stop_at is None:
+            if (process := self._process_of(job)) is not None:
+                interrupt(process)
             self._state.note_stop(job.id, self._clock())
 
     def resume(self, job: Job) -> bool:
@@ -181,7 +194,7 @@ class Supervisor:
             baseline = self._baseline(job, scenario)
             if not self._state.begin(job.id, run_file, now, scenario.load, baseline.id if baseline else None):
                 return
-            child = start_run(scenario.path, run_file, self.rules.allow_hosts, baseline.run_file if baseline else None)
+            child = start_run(scenario.path, run_file, self.rules.options, baseline.run_file if baseline else None)
         except SoakError as error:
             self._end(job, None, EXIT_USAGE, str(error))
             return
@@ -193,10 +206,11 @@ class Supervisor:
     def _go_on(self, job: Job, run_file: Path) -> None:
         """Start a run again that was cut off, in its run file."""
         why = f"{job.reason}; it goes on, for the {_ordinal(job.resumed + 1)} time"
+        verdict_path(run_file).unlink(missing_ok=True)  # what is there from now on is of the life that begins
         if not self._state.begin_again(job.id):
             return
         try:
-            child = resume_run(run_file, self.rules.allow_hosts, why)
+            child = resume_run(run_file, self.rules.options, why)
         except SoakError as error:
             self._judge(job, f"{job.reason}, and cannot go on ({error})")
             return
@@ -223,22 +237,45 @@ class Supervisor:
             return
         for job in expired(self._state.with_files(), self._clock(), self.rules.keep):
             assert job.run_file is not None
-            for suffix in (".soak", ".soak-wal", ".soak-shm", ".log", ".json", ".html"):
-                job.run_file.with_suffix(suffix).unlink(missing_ok=True)
+            try:
+                for suffix in (".soak", ".soak-wal", ".soak-shm", ".log", ".json", ".html"):
+                    job.run_file.with_suffix(suffix).unlink(missing_ok=True)
+            except OSError as error:
+                if job.id not in self._stuck:
+                    text = f"{job.run_file.name} was kept for long enough and cannot be removed: {error.strerror}"
+                    self._say("not_removed", text, run=job.id, level=logging.ERROR)
+                self._stuck.add(job.id)
+                continue
             self._state.forget_file(job.id)
             self._say("removed", f"{job.run_file.name} was kept for long enough and is removed", run=job.id)
             self._state.note(self._clock(), DAEMON, "", "remove", job.id, job.run_file.name)
 
-    def _look_at(self, job: Job) -> None:
+    def _look(self, job: Job) -> None:
+        """Look at one job; what this daemon knows of it is only forgotten when the state has it."""
+        if (judging := self._judging.get(job.id)) is not None:
+            self._hear_judge(job, judging)
+        elif job.state == "running":
+            child = self._children.get(job.id)
+            code = child.poll() if child is not None else None
+            if (child is not None and code is None) or (child is None and job.process and alive(job.process)):
+                self._let_go_on(job)
+            else:
+                self._close(job, code)
+                self._children.pop(job.id, None)
+        elif job.stop_at is not None:
+            self._judge(job, "stopped before it went on")
+
+    def _let_go_on(self, job: Job) -> None:
+        process = self._process_of(job)
+        if job.process is None and process is not None:  # when it was started the state could not be written
+            self._state.note_process(job.id, process)
+        if process is not None and job.stop_at is not None and self._clock() - job.stop_at > _STOPPING_S:
+            self._say("killed", "it was asked to end, and did not: killed", run=job.id, level=logging.ERROR)
+            kill(process)
+
+    def _process_of(self, job: Job) -> Process | None:
         child = self._children.get(job.id)
-        code: int | None = None
-        if child is not None:
-            if (code := child.poll()) is None:
-                return
-            del self._children[job.id]
-        elif job.process is not None and alive(job.process):
-            return
-        self._close(job, code)
+        return job.process or (identity(child.pid) if child is not None else None)
 
     def _close(self, job: Job, code: int | None) -> None:
         """A run is over; `code` is its exit code where this daemon has seen it."""
@@ -261,12 +298,14 @@ class Supervisor:
     def _close_dead(self, job: Job, code: int | None, *, readable: bool) -> None:
         """A run is over without a verdict: it goes on if it may, and is judged by what it left if not."""
         assert job.run_file is not None
+        said = left.last_line(log_path(job.run_file))
         refused = job.resumed > 0 and code == EXIT_USAGE
+        for_good = refused and said.startswith(f"soak: {job.run_file}: ")  # it is its run file, not its target
         if (code is None or refused) and (found := find_run(job.run_file)) is not None:
             self._state.note_process(job.id, found)  # started by a daemon that was killed before it could say so
             return
-        why = f"it cannot go on ({left.last_line(log_path(job.run_file))})" if refused else left.how(code)
-        may = code is None or code < 0 or refused
+        why = f"it cannot go on ({said})" if refused else left.how(code)
+        may = code is None or code < 0 or (refused and not for_good)
         if may and readable and job.stop_at is None and job.resumed < self.rules.resumes:
             self._cut_off(job, "the machine was rebooted" if _rebooted(job) else why)
         else:
@@ -303,13 +342,13 @@ class Supervisor:
             if monotonic() - judging.since > _JUDGING_S:
                 judging.process.kill()
             return
-        del self._judging[job.id]
         found = left.document(job.run_file)
         if found is None:
             said = left.last_line(log_path(job.run_file))
             self._end(job, "invalid", EXIT_INVALID, f"{judging.why}, and its run file cannot be judged: {said}")
         else:
             self._end_by(job, found, f"{judging.why}: ")
+        del self._judging[job.id]
 
     def _end_by(self, job: Job, verdict: dict[str, Any], before: str) -> None:
         result = str(verdict["verdict"])

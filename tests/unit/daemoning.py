@@ -1,16 +1,47 @@
-"""What the tests of the daemon share: requests, and runs that are made in no time."""
+"""What the tests of the daemon share: requests, and a supervisor with runs that are made in no time."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from soak.daemon.job import Request
+import pytest
+
+from soak.daemon import process, supervise
+from soak.daemon.job import Job, Request
+from soak.daemon.library import Found
 from soak.daemon.process import log_path, verdict_path
+from soak.daemon.state import State
+from soak.daemon.supervise import Rules, Supervisor
 
 START = 1_790_000_000.0
+SLEEPS = "import time; time.sleep(600)"
+FINISHED = """
+import sys
+from pathlib import Path
+from soak.runfile import RunWriter
+from tests.unit.test_runfile import META
+writer = RunWriter.create(Path(sys.argv[3]), META)
+writer.set_meta("verdict", "fail")
+writer.set_meta("headline", "it leaks")
+writer.finish()
+sys.exit(1)
+"""
+HALF = """
+import os, signal, sys
+from pathlib import Path
+from tests.unit.test_runfile import write
+write(Path(sys.argv[3]), finish=False)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+REFUSED = "import sys; print('soak: nothing answers at 127.0.0.1:8000', file=sys.stderr); sys.exit(2)"
+DIED = "import os, signal, sys; print('starting', file=sys.stderr, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+BROKE = "raise RuntimeError('a fault of soak itself')"
 
 
 def request(name: str = "shop", *targets: str, by: str = "ci", priority: int = 0, key: str | None = None) -> Request:
@@ -49,3 +80,60 @@ def runs_of(program: str) -> Callable[[Path, Path, Sequence[str], Path | None], 
             return subprocess.Popen(words, stdout=out, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
 
     return start
+
+
+class House:
+    """A state, its supervisor, and all it started."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.state = State(folder / "state")
+        self.said = Said()
+        self._monkeypatch = monkeypatch
+        self.supervisor = self.restarted()
+
+    def restarted(self, *, min_free: float = 0, parallel: int = 2, resumes: int = 0) -> Supervisor:
+        """A daemon that knows nothing but the state."""
+        rules = Rules(
+            self.folder / "runs",
+            parallel,
+            (),
+            min_free,
+            lambda name: Found(self.folder / name, "a load", False),
+            resumes=resumes,
+        )
+        self.supervisor = Supervisor(self.state, rules, lambda: START, self.said)
+        return self.supervisor
+
+    def runs(self, program: str, resumed: str = BROKE) -> None:
+        """`program` is what a run does, and `resumed` what one does that goes on; both by their run file."""
+        self._monkeypatch.setattr(supervise, "start_run", runs_of(program))
+        self._monkeypatch.setattr(supervise, "resume_run", resumes_of(resumed))
+        self._monkeypatch.setattr(supervise, "_PAUSE_S", 0.0)
+
+    def job(self, number: int = 1) -> Job:
+        job = self.state.job(number)
+        assert job is not None
+        return job
+
+    def until(self, done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not done():
+            assert time.monotonic() < deadline, [self.state.page(10), self.said]
+            self.supervisor.tick()
+            time.sleep(0.02)
+
+    def ended(self, number: int = 1) -> Job:
+        self.until(lambda: self.job(number).state == "ended")
+        return self.job(number)
+
+
+def a_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A fixture; whatever it has started ends with it."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    made = House(tmp_path, monkeypatch)
+    yield made
+    for job in made.state.page(50):
+        if job.process is not None and process.alive(job.process):
+            os.kill(job.process.pid, signal.SIGKILL)
+    made.state.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,17 @@ def test_a_token_is_a_secret(tmp_path: Path, content: str | None, mode: int, wor
     else:
         with pytest.raises(SoakError, match=words):
             read_token(path)
+
+
+def test_its_owner_may_have_given_it_to_our_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "token"
+    path.write_text(TOKEN)
+    path.chmod(0o440)
+    with pytest.raises(SoakError, match="others on this machine"):
+        read_token(path)
+    owner = path.stat().st_uid
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    assert read_token(path) == TOKEN
+    path.chmod(0o444)
+    with pytest.raises(SoakError, match="others on this machine"):
+        read_token(path)

@@ -281,6 +281,7 @@ def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
         (["--config", "zone.toml"], "zone.toml:1: time_zone: no time zone"),
         (["--config", "half.toml"], "half.toml: "),
         (["--config", "none.toml"], "none.toml: cannot be read"),
+        (["--config", "workers.toml"], "workers.token: cannot be read"),
     ],
 )
 def test_what_it_does_not_begin_with_is_said_in_plain_words(tmp_path: Path, options: list[str], said: str) -> None:
@@ -289,6 +290,7 @@ def test_what_it_does_not_begin_with_is_said_in_plain_words(tmp_path: Path, opti
     (tmp_path / "cron.toml").write_text('[[schedules]]\nname = "n"\ncron = "61 * * * *"\nscenario = "shop.yaml"\n')
     (tmp_path / "zone.toml").write_text('time_zone = "Europe/Bielefeld"\n')
     (tmp_path / "half.toml").write_text('scenarios = "')
+    (tmp_path / "workers.toml").write_text('[workers]\nlisten = "0.0.0.0:5557"\ntoken_file = "workers.token"\n')
     code, text = refused(tmp_path, *options)
     assert code == 2
     assert said in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import trustme
 import urllib3
 
 from soak.daemon.config import STATE
@@ -236,6 +238,32 @@ def test_who_does_not_speak_or_does_not_listen_locks_nobody_out(daemon: Daemon) 
         wait_until(lambda: well(daemon))
         wait_until(lambda: all(map(hung_up, silent)))
         wait_until(lambda: len(psutil.Process(daemon.process.pid).net_connections()) == 1)  # the deaf one too
+
+
+def test_who_never_shakes_hands_locks_nobody_out(tmp_path: Path) -> None:
+    library(tmp_path)
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    def answered(at: Daemon) -> bool:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", at.port), 5) as link,
+            trusting.wrap_socket(link, server_hostname="localhost") as safe,
+        ):
+            safe.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+            return b" 200 " in safe.recv(1000)
+        return False
+
+    with serving(tmp_path, "--tls-cert", "cert.pem", "--tls-key", "key.pem") as daemon, contextlib.ExitStack() as open_:
+        silent = [open_.enter_context(socket.create_connection(("127.0.0.1", daemon.port), 30)) for _ in range(400)]
+        wait_until(lambda: len(psutil.Process(daemon.process.pid).net_connections()) <= 130)
+        wait_until(lambda: all(map(hung_up, silent)))
+        wait_until(lambda: answered(daemon))
 
 
 def test_a_head_that_drips_is_not_waited_for(daemon: Daemon) -> None:

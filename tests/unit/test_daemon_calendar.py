@@ -40,6 +40,19 @@ def test_the_time_is_that_of_the_zone_in_summer_and_in_winter() -> None:
     assert [datetime.fromtimestamp(d, ZoneInfo("UTC")).hour for d in days] == [0, 1]
 
 
+def test_no_occurrence_is_left_out_when_the_clocks_are_put_back_or_forward() -> None:
+    often = NIGHTLY.model_copy(update={"cron": "*/20 * * * *"})
+    for day in ("2026-10-25", "2026-03-29"):
+        begin, found = at(f"{day} 00:00"), set()
+        for minute in range(5 * 60):
+            found.add(due(often, BERLIN, begin, begin + 60.0 * minute))
+        assert found == {None, *(begin + 1200.0 * n for n in range(1, 15))}, day
+
+
+def test_a_schedule_that_is_seen_in_the_future_has_nothing_due() -> None:
+    assert due(NIGHTLY, BERLIN, at("2030-01-01 00:00"), at("2026-11-21 02:00")) is None
+
+
 def test_an_occurrence_is_one_request_and_runs_do_not_pile_up() -> None:
     keys = {request_key(NIGHTLY, t) for t in (START, START + 0.2, START + 86400)}
     assert len(keys) == 2

@@ -32,6 +32,13 @@ def test_a_reference_is_a_target_too() -> None:
     assert ids([job(1, "a:1", "a:2", running=True), job(2, "a:2")]) == []
 
 
+def test_one_that_needs_two_targets_is_not_kept_waiting_by_those_that_come_later() -> None:
+    jobs = [job(1, "a:1", running=True), job(2, "a:1", "b:1"), job(3, "b:1"), job(4, "c:1")]
+    assert ids(jobs) == [4]
+    assert waiting(jobs, 8) == {2: "run 1 loads a:1", 3: "run 2 is first", 4: "run 2 is first"}
+    assert ids([replace(jobs[0], state="ended"), *jobs[1:]]) == [2, 4]
+
+
 def test_what_runs_counts_against_what_may_run_in_parallel() -> None:
     jobs = [job(1, "a:1", running=True), job(2, "b:1", running=True), job(3, "c:1")]
     assert ids(jobs, parallel=2) == []

@@ -227,3 +227,23 @@ def test_a_job_that_was_cut_off_keeps_its_file_and_goes_on(tmp_path: Path) -> No
         job = state.job(1)
         assert job is not None
         assert (job.state, job.resumed, job.stop_at, job.ended_at, job.verdict) == ("queued", 1, None, None, None)
+
+
+def test_a_damaged_state_is_refused_in_plain_words(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with State(path) as state:
+        for _ in range(200):
+            state.add(request(), START)
+    content = bytearray(path.read_bytes())
+    for page in range(4096, len(content), 4096):
+        content[page : page + 200] = b"\xee" * 200
+    path.write_bytes(content)
+    with pytest.raises(SoakError, match=r"the state is damaged|cannot be used"):
+        State(path)
+
+
+def test_a_schedule_that_was_first_seen_by_a_clock_ahead_is_due_once_that_is_right(tmp_path: Path) -> None:
+    with State(tmp_path / "s") as state:
+        assert state.seen_since("nightly", "rule", START + 1e8) == START + 1e8
+        assert state.seen_since("nightly", "rule", START) == START
+        assert state.seen_since("nightly", "rule", START + 60) == START

@@ -6,8 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,91 +14,24 @@ import pytest
 
 from soak.core.errors import SoakError
 from soak.daemon import process, supervise
-from soak.daemon.job import Job, Process
+from soak.daemon.job import Process
 from soak.daemon.library import Found
-from soak.daemon.state import State
 from soak.daemon.supervise import Rules, Supervisor
-from tests.unit.daemoning import START, Said, request, resumes_of, runs_of
+from tests.unit.daemoning import (
+    BROKE,
+    DIED,
+    FINISHED,
+    HALF,
+    REFUSED,
+    SLEEPS,
+    START,
+    House,
+    a_house,
+    request,
+    runs_of,
+)
 
-SLEEPS = "import time; time.sleep(600)"
-FINISHED = """
-import sys
-from pathlib import Path
-from soak.runfile import RunWriter
-from tests.unit.test_runfile import META
-writer = RunWriter.create(Path(sys.argv[3]), META)
-writer.set_meta("verdict", "fail")
-writer.set_meta("headline", "it leaks")
-writer.finish()
-sys.exit(1)
-"""
-HALF = """
-import os, signal, sys
-from pathlib import Path
-from tests.unit.test_runfile import write
-write(Path(sys.argv[3]), finish=False)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-REFUSED = "import sys; print('soak: nothing answers at 127.0.0.1:8000', file=sys.stderr); sys.exit(2)"
-DIED = "import os, signal, sys; print('starting', file=sys.stderr, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
-BROKE = "raise RuntimeError('a fault of soak itself')"
-
-
-class House:
-    """A state, its supervisor, and all it started."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        self.state = State(folder / "state")
-        self.said = Said()
-        self._monkeypatch = monkeypatch
-        self.supervisor = self.restarted()
-
-    def restarted(self, *, min_free: float = 0, parallel: int = 2, resumes: int = 0) -> Supervisor:
-        """A daemon that knows nothing but the state."""
-        rules = Rules(
-            self.folder / "runs",
-            parallel,
-            (),
-            min_free,
-            lambda name: Found(self.folder / name, "a load", False),
-            resumes=resumes,
-        )
-        self.supervisor = Supervisor(self.state, rules, lambda: START, self.said)
-        return self.supervisor
-
-    def runs(self, program: str, resumed: str = BROKE) -> None:
-        """`program` is what a run does, and `resumed` what one does that goes on; both by their run file."""
-        self._monkeypatch.setattr(supervise, "start_run", runs_of(program))
-        self._monkeypatch.setattr(supervise, "resume_run", resumes_of(resumed))
-        self._monkeypatch.setattr(supervise, "_PAUSE_S", 0.0)
-
-    def job(self, number: int = 1) -> Job:
-        job = self.state.job(number)
-        assert job is not None
-        return job
-
-    def until(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not done():
-            assert time.monotonic() < deadline, [self.state.page(10), self.said]
-            self.supervisor.tick()
-            time.sleep(0.02)
-
-    def ended(self, number: int = 1) -> Job:
-        self.until(lambda: self.job(number).state == "ended")
-        return self.job(number)
-
-
-@pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    made = House(tmp_path, monkeypatch)
-    yield made
-    for job in made.state.page(50):
-        if job.process is not None and process.alive(job.process):
-            os.kill(job.process.pid, signal.SIGKILL)
-    made.state.close()
+house = pytest.fixture(a_house)
 
 
 def test_a_run_that_ends_has_its_verdict_and_its_exit_code(house: House) -> None:
@@ -310,147 +242,3 @@ def test_old_run_files_go_with_all_that_lies_beside_them(house: House) -> None:
         assert run_file.exists() is left
     assert not list(run_file.parent.glob(f"{run_file.stem}*"))
     assert (house.job().run_file, house.job().verdict) == (None, "fail")
-
-
-AGAIN = """
-import os, sys
-from pathlib import Path
-from soak.runfile import RunWriter
-writer = RunWriter.resume(Path(sys.argv[3]))
-writer.set_meta("verdict", "inconclusive")
-writer.set_meta("headline", "a part is missing")
-writer.finish()
-sys.exit(3)
-"""
-KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-
-
-def test_a_run_that_is_killed_goes_on_in_its_file_and_says_so(house: House) -> None:
-    house.restarted(resumes=3)
-    house.runs(HALF, AGAIN)
-    house.state.add(request(), START)
-    job = house.ended()
-    assert (job.verdict, job.exit_code, job.reason, job.resumed) == ("inconclusive", 3, "a part is missing", 1)
-    assert job.run_file is not None
-    assert "the run was killed by SIGKILL; it goes on, for the first time" in process.log_path(job.run_file).read_text()
-    assert [(d.who, d.action) for d in house.state.deeds(5)] == [("daemon", "resume")]
-    assert len(list(job.run_file.parent.glob("*.soak"))) == 1
-
-
-def test_it_goes_on_so_many_times_and_is_judged_then(house: House) -> None:
-    house.restarted(resumes=2)
-    house.runs(HALF, KILLED)
-    house.state.add(request(), START)
-    job = house.ended()
-    assert (job.resumed, job.verdict in ("inconclusive", "invalid")) == (2, True)
-    assert job.reason is not None
-    assert job.reason.startswith("the run was killed by SIGKILL: ")
-
-
-def test_one_that_cannot_go_on_is_judged_with_the_reason(house: House) -> None:
-    house.restarted(resumes=1)
-    house.runs(HALF, "import sys; print('soak: users.csv changed since it began', file=sys.stderr); sys.exit(2)")
-    house.state.add(request(), START)
-    job = house.ended()
-    assert job.verdict in ("inconclusive", "invalid")
-    assert (job.reason or "").startswith("it cannot go on (soak: users.csv changed since it began): ")
-
-
-def test_the_real_resume_refuses_what_it_cannot_go_on_with(house: House) -> None:
-    house.restarted(resumes=1)
-    real = supervise.resume_run
-    house.runs(HALF)
-    house._monkeypatch.setattr(supervise, "resume_run", real)
-    house.state.add(request(), START)
-    job = house.ended()
-    assert job.resumed == 1
-    assert "it cannot go on (soak: " in (job.reason or "")
-    assert "only the same one can resume it): " in (job.reason or "")
-    assert job.run_file is not None
-    assert house.supervisor.waits_for(job) is None
-    assert process.verdict_path(job.run_file).stat().st_size > 100
-
-
-def test_one_that_was_asked_to_stop_does_not_go_on(house: House) -> None:
-    house.restarted(resumes=3)
-    house.runs(HALF.replace("os.kill(", "print('measured', file=sys.stderr, flush=True); signal.pause(); os.kill("))
-    house.state.add(request(), START)
-    house.supervisor.tick()
-    running = house.job()
-    assert running.run_file is not None
-    assert running.process is not None
-    log = process.log_path(running.run_file)
-    house.until(lambda: "measured" in log.read_text())
-    house.supervisor.stop(running)
-    os.kill(running.process.pid, signal.SIGKILL)
-    job = house.ended()
-    assert (job.resumed, job.exit_code, job.verdict is not None) == (0, 130, True)
-
-
-def test_one_that_waits_to_go_on_keeps_its_target_and_may_be_stopped(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house.restarted(resumes=3)
-    house.runs(HALF, AGAIN)
-    monkeypatch.setattr(supervise, "_PAUSE_S", 600.0)
-    house.state.add(request(), START)
-    house.supervisor.tick()
-    house.state.add(replace(request(), priority=9), START)
-    house.until(lambda: any(line.startswith("cut_off") for line in house.said))
-    for _ in range(3):
-        house.supervisor.tick()
-    assert [(j.id, j.state) for j in house.state.open_jobs()] == [(1, "queued"), (2, "queued")]
-    assert "killed by SIGKILL: it goes on" in (house.supervisor.waits_for(house.job()) or "")
-    assert house.supervisor.waits_for(house.job(2)) == "run 1 is first"
-    house.supervisor.stop(house.job())
-    job = house.ended()
-    assert (job.exit_code, job.resumed, job.resumable) == (130, 0, True)
-    assert (job.reason or "").startswith("stopped before it went on: ")
-
-
-def test_a_run_of_an_earlier_boot_goes_on(house: House) -> None:
-    house.restarted(resumes=3)
-    house.runs(HALF, AGAIN)
-    run_file = house.folder / "runs" / "shop-1.soak"
-    runs_of(HALF)(house.folder, run_file, (), None).wait()
-    house.state.add(request(), START)
-    house.state.begin(1, run_file, START)
-    house.state.note_process(1, Process("another boot", 1, 1))
-    house.supervisor.adopt()
-    job = house.ended()
-    assert (job.verdict, job.resumed) == ("inconclusive", 1)
-    assert "the machine was rebooted; it goes on" in process.log_path(run_file).read_text()
-
-
-@pytest.mark.parametrize("boot,resumed", [("another boot", 1), ("", 0)])
-def test_one_that_a_shutdown_interrupted_goes_on_and_one_that_somebody_interrupted_does_not(
-    house: House, boot: str, resumed: int
-) -> None:
-    house.restarted(resumes=3)
-    house.runs(HALF, AGAIN)
-    run_file = house.folder / "runs" / "shop-1.soak"
-    runs_of(FINISHED.replace('"fail"', '"inconclusive"'))(house.folder, run_file, (), None).wait()
-    process.verdict_path(run_file).write_text(
-        '{"verdict": "inconclusive", "headline": "cut short", "interrupted": true}'
-    )
-    house.state.add(request(), START)
-    house.state.begin(1, run_file, START)
-    house.state.note_process(1, Process(boot or process.boot_id(), 2**22, 1))
-    house.supervisor.adopt()
-    job = house.ended()
-    assert (job.resumed, job.exit_code, job.resumable) == ((1, 3, False) if resumed else (0, 130, True))
-
-
-def test_one_that_ended_before_its_time_goes_on_when_it_is_asked_to(house: House) -> None:
-    house.runs(HALF, AGAIN)
-    house.state.add(request(), START)
-    job = house.ended()
-    assert (job.resumed, job.resumable) == (0, True)
-    assert house.supervisor.resume(job)
-    assert not house.supervisor.resume(house.job()) or house.job().state == "queued"
-    again = house.ended()
-    assert (again.verdict, again.exit_code, again.resumed, again.resumable) == ("inconclusive", 3, 1, False)
-    assert not house.supervisor.resume(again)
-    house.runs(FINISHED)
-    house.state.add(request(), START)
-    assert not house.supervisor.resume(house.ended(2))

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from starlette.types import Send
 
 from soak.core.errors import SoakError
 from soak.daemon.guard import Buckets, Guard
@@ -57,14 +58,12 @@ def test_what_strangers_cost_in_memory_is_bounded(monkeypatch: pytest.MonkeyPatc
     assert len(buckets._levels) == 5
 
 
-def test_a_state_that_cannot_be_read_lets_nobody_in(tmp_path: Path) -> None:
-    state = State(tmp_path / "s")
-    make_token(state, "ci", "run", START)
-    state.close()
+def status(state: State, host: str = "localhost", *, private: bool = True) -> object:
+    """What the guard answers to a stranger's look at the runs; 200 is whatever the application says."""
     sent: list[dict[str, object]] = []
 
-    async def inner(*_: object) -> None:
-        raise AssertionError("somebody was let in")
+    async def inner(_scope: object, _receive: object, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
 
     async def send(message: object) -> None:
         sent.append(dict(message))  # type: ignore[call-overload]
@@ -72,6 +71,25 @@ def test_a_state_that_cannot_be_read_lets_nobody_in(tmp_path: Path) -> None:
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": b""}
 
-    scope = {"type": "http", "method": "GET", "path": "/v1/runs", "headers": [], "client": ("127.0.0.1", 1)}
-    asyncio.run(Guard(inner, state, 50.0, lambda *_, **__: None)(scope, receive, send))
-    assert sent[0]["status"] == 503
+    scope = {
+        "type": "http", "method": "GET", "path": "/v1/runs", "headers": [(b"host", host.encode())],
+        "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    guard = Guard(inner, state, 50.0, lambda *_, **__: None, private=private)
+    asyncio.run(guard(scope, receive, send))
+    return sent[0]["status"]
+
+
+def test_a_state_that_cannot_be_read_lets_nobody_in(tmp_path: Path) -> None:
+    state = State(tmp_path / "s")
+    make_token(state, "ci", "run", START)
+    state.close()
+    assert status(state) == 503
+
+
+def test_where_others_can_reach_it_nobody_is_let_in_when_the_last_token_is_removed(tmp_path: Path) -> None:
+    with State(tmp_path / "s") as state:
+        make_token(state, "ci", "run", START)
+        assert [status(state, private=private) for private in (True, False)] == [401, 401]
+        state.remove_token("ci")
+        assert [status(state, private=private) for private in (True, False)] == [200, 401]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import Header, HTTPException, Path, Query, Request
 
 from soak.daemon.calendar import Schedule
+from soak.daemon.events import Watchers
 from soak.daemon.job import Job
 from soak.daemon.library import Library
 from soak.daemon.log import say
@@ -35,6 +36,7 @@ class House:
     zone: ZoneInfo
     clock: Callable[[], float]
     ailing: Callable[[], str | None]
+    watchers: Watchers = field(default_factory=Watchers)
 
     def job(self, number: int) -> Job:
         """One job. Raises HTTPException where there is none."""

@@ -64,7 +64,8 @@ def add_health(app: FastAPI, house: House) -> None:
     @app.get("/readyz", tags=["health"], responses={503: {"model": Health}})
     async def ready(response: Response) -> Health:
         """Whether runs are started; open to everyone."""
-        reason = house.ailing() or ("the disk is nearly full" if house.supervisor.held else None)
+        ailing = "the daemon cannot do its work: its log says why" if house.ailing() else None
+        reason = ailing or ("the disk is nearly full" if house.supervisor.held else None)
         response.status_code = 503 if reason else 200
         return Health(ok=reason is None, reason=reason)
 

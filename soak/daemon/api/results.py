@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 from soak.core.errors import SoakError
 from soak.daemon import problems
 from soak.daemon.api.house import LARGEST, House, Number
+from soak.daemon.making import BusyError
 from soak.daemon.process import verdict_path
 from soak.daemon.reports import MEDIA, Reports, page_of
 
@@ -63,6 +64,8 @@ def add_results(app: FastAPI, house: House) -> None:
             return FileResponse(page, media_type=MEDIA[view], headers=headers)
         try:
             content = await reports.make(job.run_file, view)
+        except BusyError:
+            raise
         except SoakError as error:
             raise HTTPException(404, str(error)) from None
         return Response(content, media_type=MEDIA[view], headers=headers)
@@ -79,6 +82,8 @@ def add_results(app: FastAPI, house: House) -> None:
             files.append(job.run_file)
         try:
             found: dict[str, Any] = json.loads(await reports.compare(files[0], files[1]))
+        except BusyError:
+            raise
         except SoakError as error:
             raise HTTPException(409, str(error)) from None
         return found

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from soak.daemon import problems
 from soak.daemon.api.house import LARGEST, PAGE, Before, House, Key, Limit, Number
-from soak.daemon.events import Watched, Watchers, events
+from soak.daemon.events import Watched, events
 from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job, JobState
 from soak.daemon.job import Request as JobRequest
-from soak.daemon.tokens import Caller, still_let_in
+from soak.daemon.pages.visits import still_in
+from soak.daemon.tokens import Caller
 
 _MOST_OPEN = 1000
-_MOST_WATCHERS = 256
 _EVENT_STREAM: problems.Answers = {200: {"content": {"text/event-stream": {}}}}
 
 
@@ -171,7 +171,6 @@ def add_runs(app: FastAPI, house: House) -> None:
 
 def add_watching(app: FastAPI, house: House) -> None:
     """The route that shows a run as it goes on."""
-    watchers = Watchers()
 
     @app.get(
         "/v1/runs/{number}/events",
@@ -189,12 +188,10 @@ def add_watching(app: FastAPI, house: House) -> None:
     ) -> StreamingResponse:
         """The run as it goes on, until it has ended, as server-sent events: `run`, `line` and at last `end`."""
         house.job(number)
-        if watchers.count >= _MOST_WATCHERS:
-            raise HTTPException(503, f"{_MOST_WATCHERS} watch already")
-
+        house.watchers.refuse_more()
         caller: Caller = request.scope["caller"]
 
         def job_now() -> Job | None:
-            return house.state.job(number) if still_let_in(caller, house.state.tokens()) else None
+            return house.state.job(number) if still_in(house.state, caller, request.headers, house.clock()) else None
 
-        return Watched(events(job_now, lambda j: view(house, j).model_dump_json(), last), watchers)
+        return Watched(events(job_now, lambda j: view(house, j).model_dump_json(), last), house.watchers)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from soak.daemon.calendar import Schedule
+from soak.daemon.events import Watchers
 from soak.daemon.job import Job
 from soak.daemon.pages.asking import Answer, ask
 from soak.daemon.pages.views import Views
@@ -37,6 +38,10 @@ class House(Protocol):
     @property
     def zone(self) -> ZoneInfo:
         """That of the schedules."""
+
+    @property
+    def watchers(self) -> Watchers:
+        """How many watch now."""
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:

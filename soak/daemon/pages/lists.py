@@ -77,7 +77,7 @@ class Lists:
     async def _queue(self, request: Request, status: int, chosen: dict[str, str], refused: str) -> Response:
         running = (await self._desk.have(request, "/v1/runs", state="running", limit=_RECENT))["runs"]
         queued = (await self._desk.have(request, "/v1/runs", state="queued", limit=_RECENT))["runs"]
-        queued.sort(key=lambda run: (-run["priority"], run["id"]))
+        queued.sort(key=lambda run: (run["run"] is None, -run["priority"], run["id"]))  # as in queue.py
         scenarios = (await self._desk.have(request, "/v1/scenarios"))["scenarios"]
         return page(
             request, "queue.html", status, running=running, queued=queued, scenarios=scenarios, chosen=chosen,

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from soak.daemon.guard import Buckets
+from soak.daemon.log import say
 from soak.daemon.pages import visits
 from soak.daemon.pages.answers import page
 from soak.daemon.pages.desk import Desk, form
 
-_LOG = logging.getLogger("soak.daemon")
 _TRIES_PER_S = 1.0
 _WORDS = "That is no token of this daemon. Tokens begin with soak_ and were shown once, when they were made."
 
@@ -39,7 +39,8 @@ class Login:
         begun = visits.begin(self._desk.state, given.get("token", ""), now)
         if begun is None:
             wait = self._tries.take(address)
-            _LOG.warning("a login from %s without a valid token", address)  # strangers must not fill the state
+            if not wait:  # strangers must fill neither the state nor the log
+                say("refused", f"a login from {address} without a valid token", level=logging.WARNING)
             answer = page(request, "login.html", 429 if wait else 403, next=wanted, wrong=_WORDS)
             if wait:
                 answer.headers["Retry-After"] = str(max(1, round(wait)))
@@ -47,6 +48,7 @@ class Login:
         caller, visit = begun
         visits.end(self._desk.state, request.headers)  # whoever it was before
         self._desk.state.note(now, caller.name, address, "login", None, "")
+        say("login", f"login by {caller.name} at {address}")
         answer = RedirectResponse(wanted, 303)
         # where a proxy before the daemon has TLS, the browser says so
         secure = request.url.scheme == "https" or request.headers["origin"].startswith("https://")
@@ -59,6 +61,7 @@ class Login:
         caller = request.scope["caller"]
         visits.end(self._desk.state, request.headers)
         self._desk.state.note(self._desk.clock(), caller.name, _address(request), "logout", None, "")
+        say("logout", f"logout by {caller.name} at {_address(request)}")
         answer = RedirectResponse("/login", 303)
         visits.set_cookie(answer, "", secure=False)
         return answer

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response
 
 from soak.core.errors import SoakError
-from soak.daemon.events import events
+from soak.daemon.events import Watched, events
 from soak.daemon.job import Job
 from soak.daemon.pages import visits
 from soak.daemon.pages.answers import SAFE, page
@@ -22,10 +21,8 @@ from soak.daemon.pages.desk import Desk, form
 from soak.daemon.pages.static import own_styles
 from soak.daemon.pages.views import View
 from soak.daemon.process import log_path
-from soak.daemon.tokens import LOCAL
 
 _DEEDS = {"stop": ("POST", "stop"), "resume": ("POST", "resume"), "pin": ("PUT", "pin"), "unpin": ("DELETE", "pin")}
-_MOST_WATCHERS = 256
 _TAIL = 16 * 1024
 _LAST = 100
 _SOON_S = 3
@@ -37,7 +34,6 @@ class Runs:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._watchers = 0
 
     async def show(self, request: Request) -> Response:
         """One run. What it measured comes with `view`, what it says with `watch`."""
@@ -78,24 +74,15 @@ class Runs:
     async def watch(self, request: Request) -> Response:
         """What it says and when its state changes, as server-sent events, from the last lines on."""
         job = self._desk.job(request)
-        if self._watchers >= _MOST_WATCHERS:
-            raise HTTPException(503, f"{_MOST_WATCHERS} watch already")
+        self._desk.house.watchers.refuse_more()
         last = request.headers.get("last-event-id", "")
         after = int(last) if last.isdecimal() and len(last) < 16 else _tail(job)
 
         def now() -> Job | None:
-            return self._desk.state.job(job.id) if self._may_look(request) else None
+            let_in = visits.still_in(self._desk.state, request.scope["caller"], request.headers, self._desk.clock())
+            return self._desk.state.job(job.id) if let_in else None
 
-        async def stream() -> AsyncIterator[str]:
-            self._watchers += 1
-            try:
-                async for event in events(now, _state, after):
-                    yield event
-            finally:
-                self._watchers -= 1
-
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"} | SAFE
-        return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+        return Watched(events(now, _state, after), self._desk.house.watchers, SAFE)
 
     async def compare(self, request: Request) -> Response:
         """Two runs: which, and what became of the one against the other."""
@@ -118,14 +105,6 @@ class Runs:
         if not number.isdecimal() or len(number) > 15:
             return None
         return self._desk.state.job(int(number))
-
-    def _may_look(self, request: Request) -> bool:
-        """Whether whoever began to watch would still be let in: a visit ends, and a token is removed."""
-        if request.scope["caller"].name == LOCAL:
-            return not self._desk.state.tokens()
-        if "authorization" in request.headers:
-            return any(token.name == request.scope["caller"].name for token in self._desk.state.tokens())
-        return visits.visitor(self._desk.state, request.headers, self._desk.clock()) is not None
 
 
 def _file(job: Job) -> Path:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from soak.daemon.log import say
 from soak.daemon.pages.answers import problem_page
 from soak.daemon.pages.desk import Desk, House
 from soak.daemon.pages.lists import Lists
@@ -18,8 +19,6 @@ from soak.daemon.pages.login import Login
 from soak.daemon.pages.runs import Runs
 from soak.daemon.pages.static import static
 from soak.daemon.pages.visits import is_page
-
-_LOG = logging.getLogger("soak.daemon")
 
 
 class Pages:
@@ -60,5 +59,6 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    _LOG.error("%s %s: %s: %s", request.method, request.url.path, type(error).__name__, error)
+    text = f"{request.method} {request.url.path}: {type(error).__name__}: {error}"
+    say("fault", text, level=logging.ERROR, error=True)
     return problem_page(request, 500, "a fault of the daemon itself; its log says more")

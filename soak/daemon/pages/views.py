@@ -11,17 +11,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from soak.core.errors import SoakError
+from soak.daemon.making import Maker
 
 _FRESH_S = 5.0
 _REST = 9.0
-_MAKING_S = 120.0
 _MOST_KEPT = 16
 
 
@@ -43,7 +42,7 @@ class Views:
     """Makes views, and keeps the last few."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Semaphore(1)
+        self._maker = Maker()
         self._kept: OrderedDict[tuple[str, ...], View] = OrderedDict()
         self._making: dict[tuple[str, ...], asyncio.Task[View]] = {}
 
@@ -70,43 +69,20 @@ class Views:
         return view
 
     async def _make(self, words: tuple[str, ...], key: tuple[str, ...]) -> View:
-        async with self._turn:
-            try:
-                (content, took), error = await _made(words), None
-            except SoakError as failed:
-                content, took, error = b"", 0.0, str(failed)
-            now = monotonic()
-            packed = await asyncio.to_thread(gzip.compress, content, 6)
-            version = hashlib.sha256(content).hexdigest()[:20]
-            self._kept[key] = View(packed, version, now, max(_FRESH_S, _REST * took), error)
-            self._kept.move_to_end(key)
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
-            return self._kept[key]
-
-
-async def _made(words: tuple[str, ...]) -> tuple[bytes, float]:
-    """What is shown, and the CPU time (s) that it took."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            "nice", sys.executable, "-P", "-m", "soak.cli.view", *words,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-    except OSError as error:
-        raise SoakError(f"the view cannot be made: {error.strerror}") from None
-    try:
-        async with asyncio.timeout(_MAKING_S):
-            out, said = await process.communicate()
-    except BaseException as error:
-        process.kill()
-        await process.wait()
-        if isinstance(error, TimeoutError):
-            raise SoakError(f"the view was not made within {_MAKING_S:g} s") from None
-        raise
-    if process.returncode != 0:
-        raise SoakError(said.decode(errors="replace").strip().removeprefix("soak: ")[-500:] or "no view")
-    took, _, content = out.partition(b"\n")
-    return content, float(took)
+        try:
+            # the CPU time (s) that it took, and what is shown
+            took, _, content = (await self._maker.make("soak.cli.view", words)).partition(b"\n")
+            error = None
+        except SoakError as failed:
+            took, content, error = b"0", b"", str(failed)
+        now = monotonic()
+        packed = await asyncio.to_thread(gzip.compress, content, 6)
+        version = hashlib.sha256(content).hexdigest()[:20]
+        view = self._kept[key] = View(packed, version, now, max(_FRESH_S, _REST * float(took)), error)
+        self._kept.move_to_end(key)
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+        return view
 
 
 def _stamps(files: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 
 from soak.daemon.state import State
-from soak.daemon.tokens import Caller, role_of, token_of
+from soak.daemon.tokens import LOCAL, Caller, role_of, still_let_in, token_of
 
 LENGTH_S = 12 * 3600.0
 PAGES = ("runs", "compare", "calendar", "queue", "login", "logout", "static")
@@ -55,6 +55,13 @@ def visitor(state: State, headers: Headers, now: float) -> Caller | None:
     visit = visit_of(headers)
     token = state.visit(_digest(visit), now) if visit else None
     return Caller(token.name, role_of(token)) if token is not None else None
+
+
+def still_in(state: State, caller: Caller, headers: Headers, now: float) -> bool:
+    """Whether who was let in a while ago would be let in now: by a visit that lasts, or by a token that is there."""
+    if caller.name != LOCAL and "authorization" not in headers:
+        return visitor(state, headers, now) is not None
+    return still_let_in(caller, state.tokens())
 
 
 def visit_of(headers: Headers) -> str:
