@@ -92,7 +92,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [case.name for case in CASES]
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"default: all of {', '.join(names)}")
-    parser.add_argument("--soak", default="150s", help="length of each soak, default: %(default)s")
+    parser.add_argument("--soak", default="120s", help="length of each soak, default: %(default)s")
     parser.add_argument("--at-once", type=int, default=1, help="soaks at a time, default: %(default)s")
     parser.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "soak-field")
     parser.add_argument("--keep", type=Path, help="keep scenarios and run files here")

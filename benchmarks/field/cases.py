@@ -59,7 +59,7 @@ CASES = (
         "CVE-2026-32874",
         _MEMORY,
         "[{name: order, weight: 1, post: /orders,"
-        " body: {text: '{\"id\": 123456789012345678901234567890123456789012345678901234567890, \"item\": 7}'}},"
+        ' body: {text: \'{"id": 123456789012345678901234567890123456789012345678901234567890, "item": 7}\'}},'
         " {name: browse, weight: 4, post: /orders, json: {id: 7, item: 7}}]",
     ),
     Case(
