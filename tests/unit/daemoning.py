@@ -20,7 +20,8 @@ from soak.daemon.state import State
 from soak.daemon.supervise import Rules, Supervisor
 
 START = 1_790_000_000.0
-SLEEPS = "import time; time.sleep(600)"
+SLEEPS = "import sys, time; print('ready', file=sys.stderr, flush=True); time.sleep(600)"
+"""Whoever signals it waits for `ready` first: an interpreter that starts may swallow an interrupt."""
 FINISHED = """
 import sys
 from pathlib import Path
@@ -121,6 +122,15 @@ class House:
         while not done():
             assert time.monotonic() < deadline, [self.state.page(10), self.said]
             self.supervisor.tick()
+            time.sleep(0.02)
+
+    def ready(self, number: int = 1) -> None:
+        """Wait until the program of a run is where it sleeps, and do nothing else meanwhile."""
+        run_file = self.job(number).run_file
+        assert run_file is not None
+        deadline = time.monotonic() + 60
+        while "ready" not in log_path(run_file).read_text():
+            assert time.monotonic() < deadline
             time.sleep(0.02)
 
     def ended(self, number: int = 1) -> Job:

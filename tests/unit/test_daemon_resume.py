@@ -206,6 +206,7 @@ def test_a_run_whose_process_could_not_be_written_down_is_known_and_can_be_stopp
         with pytest.raises(sqlite3.OperationalError):
             house.supervisor.tick()
     assert [(j.state, j.process) for j in house.state.open_jobs()] == [("running", None)] * 2  # both were started
+    house.ready()
     house.supervisor.stop(house.job())
     assert (house.ended().exit_code, house.job().reason) == (130, "stopped before it measured anything")
     house.supervisor.tick()
