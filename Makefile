@@ -23,9 +23,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## Soak a leaking server beside a healthy one (three minutes)
 	$(BIN)/soak demo
 
-test: $(STAMP) ## Run all tests (25 minutes: many are whole soaks, and some run by themselves)
+test: $(STAMP) ## Run all tests (fifty minutes: many are whole soaks, and some run by themselves)
 	$(BIN)/pytest tests/unit -n 2
-	$(BIN)/pytest tests/e2e -n 3 --dist loadfile -m "not quiet"
+	$(BIN)/pytest tests/e2e -n 2 --dist loadfile -m "not quiet"
 	$(BIN)/pytest tests/e2e -m quiet
 
 bench-load: $(STAMP) ## Measure the load side beside theory and peers (twelve minutes; see docs/performance.md)

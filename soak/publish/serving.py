@@ -7,6 +7,7 @@ import hmac
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from socket import AddressFamily
 from time import monotonic, thread_time
@@ -19,6 +20,7 @@ _FRESH_S = 1.0
 _COST_SHARE = 20
 """Making pages takes one part in twenty of the time at most: that of a run of days is dear."""
 LONGEST_WAIT_S = 60.0
+_MOST_SCRAPERS = 16
 
 
 class Serving:
@@ -36,7 +38,7 @@ class Serving:
         self._token = token
         self._lock = threading.Lock()
         self._scraped = threading.Condition()
-        self._scrapes: list[float] = []
+        self._scrapes: dict[str, list[float]] = {}
         self._made: tuple[float, str, tuple[bytes, str]] | None = None
         """Until when (s, monotonic) a page is fresh, for which `Accept` it was made, and the page."""
         try:
@@ -50,8 +52,9 @@ class Serving:
         """Whether an `Authorization` header may see it."""
         return self._token is None or hmac.compare_digest(shown.encode(), f"Bearer {self._token}".encode())
 
-    def page(self, accept: str) -> tuple[bytes, str]:
-        """The page as bytes and its content type; made at most once a second, more seldom when that is dear."""
+    def page(self, accept: str, who: str = "") -> tuple[bytes, str]:
+        """The page for a scraper, as bytes, and its content type; made at most once a second, more seldom when that is
+        dear."""
         asked = monotonic()
         with self._lock:
             if self._made is None or self._made[1] != accept or asked > self._made[0]:
@@ -61,22 +64,25 @@ class Serving:
                 self._made = asked + max(_FRESH_S, _COST_SHARE * (thread_time() - began)), accept, made
             found = self._made[2]
         with self._scraped:
-            self._scrapes = [*self._scrapes[-2:], asked]
+            if who in self._scrapes or len(self._scrapes) < _MOST_SCRAPERS:
+                self._scrapes[who] = [*self._scrapes.get(who, [])[-2:], asked]
             self._scraped.notify_all()
         return found
 
     def wait_until_seen(self, patience: float = LONGEST_WAIT_S) -> bool:
-        """Whether a scraper has seen the end: whoever came before is waited for, until two of its rounds are over
-        since then, and for `patience` s at most."""
+        """Whether every scraper has seen the end: whoever came before is waited for, until two of its rounds are over
+        since then, and for `patience` s at most. Who came once is waited for only when nobody came again."""
         with self._lock:
             self._made = None
         ended = monotonic()
         with self._scraped, contextlib.suppress(KeyboardInterrupt):
-            if not self._scrapes:
+            known = {who: times for who, times in self._scrapes.items() if len(times) > 1} or dict(self._scrapes)
+            due = {who: times[-1] + 2 * max(_gaps(times), default=LONGEST_WAIT_S) + 1 for who, times in known.items()}
+            waited = {who for who, until in due.items() if until > ended}  # past that, it is gone
+            if not waited:
                 return False
-            gaps = [b - a for a, b in zip(self._scrapes, self._scrapes[1:], strict=False)]
-            due = self._scrapes[-1] + 2 * max(gaps, default=LONGEST_WAIT_S) + 1  # past that, it is gone
-            return self._scraped.wait_for(lambda: self._scrapes[-1] >= ended, min(patience, due - ended))
+            longest = min(patience, max(due[who] for who in waited) - ended)
+            return self._scraped.wait_for(lambda: all(self._scrapes[who][-1] >= ended for who in waited), longest)
         return False
 
     def close(self) -> None:
@@ -84,6 +90,10 @@ class Serving:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _gaps(times: list[float]) -> list[float]:
+    return [b - a for a, b in pairwise(times)]
 
 
 class _Server(ThreadingHTTPServer):
@@ -111,7 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NOT_FOUND, b"metrics are at /metrics\n", "text/plain")
         else:
             try:
-                body, kind = serving.page(self.headers.get("Accept", ""))
+                who = f"{self.client_address[0]} {self.headers.get('User-Agent', '')}"
+                body, kind = serving.page(self.headers.get("Accept", ""), who)
             except Exception as error:  # a scraper is told by its status; the run goes on
                 text = f"the page cannot be made ({type(error).__name__})\n"
                 self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, text.encode(), "text/plain")

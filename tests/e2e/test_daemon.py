@@ -122,6 +122,8 @@ def test_a_ci_job_gets_progress_verdict_and_exit_code_though_the_daemon_is_kille
 
 
 def test_ctrl_c_of_a_ci_job_stops_its_run_and_brings_the_verdict_home(house: Daemon) -> None:
+    long = {"idle_before": "1s", "warmup": "2s", "soak": "90s", "idle_after": "1s"}  # it is not soaked to its end
+    shipped(house.folder / "scenarios", "healthy", **long)
     job = run_on(house)
     wait_until_soaking(house)
     job.send_signal(signal.SIGINT)

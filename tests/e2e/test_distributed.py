@@ -112,7 +112,7 @@ def test_the_rate_of_a_worker_that_is_killed_is_split_among_the_others(tmp_path:
 def test_a_late_worker_takes_its_share_and_a_stranger_does_not(tmp_path: Path) -> None:
     port, door = free_port(), free_port()
     listen = ("--listen", f"127.0.0.1:{door}", "--token-file", str(token(tmp_path)))
-    with command(tmp_path, "run", str(counted(tmp_path, port, 12)), "--json", *listen) as run:
+    with command(tmp_path, "run", str(counted(tmp_path, port, 25)), "--json", *listen) as run:
         until(loading(tmp_path))
         join = ("worker", "--master", f"127.0.0.1:{door}", "--token-file")
         wrong = token(tmp_path, "wrong", "another token of 32 characters!!")

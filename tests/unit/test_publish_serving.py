@@ -144,3 +144,23 @@ def test_no_longer_than_there_is_time_and_not_for_one_that_is_gone(
     waiting.join(30)
     assert not waiting.is_alive(), "a look by hand, an hour ago, is no scraper"
     serving.close()
+
+
+def test_each_of_two_scrapers_is_waited_for(tmp_path: Path) -> None:
+    serving = Serving("127.0.0.1", free_port(), run(tmp_path, "a"), None)
+    for who in ("one", "other"):
+        for _ in range(2):
+            serving.page("", who)
+            time.sleep(0.5)
+    serving.page("", "by hand")  # came once
+    seen: list[bool] = []
+    waiting = threading.Thread(target=lambda: seen.append(serving.wait_until_seen()))
+    waiting.start()
+    time.sleep(0.2)
+    serving.page("", "one")
+    time.sleep(0.2)
+    assert waiting.is_alive(), "the other one has not seen the end yet"
+    serving.page("", "other")
+    waiting.join(30)
+    assert seen == [True]
+    serving.close()
