@@ -21,7 +21,7 @@ STORIES = ["lookup", "nesting", "pinned", "preload"]
 def soaks() -> Iterator[dict[str, Future[Told]]]:
     """The stories, two at once; and one reference beside itself."""
     pool = ThreadPoolExecutor(AT_ONCE)
-    runs = {name: pool.submit(told, name, "60s") for name in STORIES}
+    runs = {name: pool.submit(told, name, "90s") for name in STORIES}
     runs["itself"] = pool.submit(told, "join", "40s", True)  # keeps nothing
     yield runs
     pool.shutdown(cancel_futures=True)
