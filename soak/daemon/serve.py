@@ -12,14 +12,12 @@ import math
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
-
-import uvicorn
-from starlette.types import ASGIApp
 
 from soak.core.errors import SoakError
 from soak.core.listening import Address, addresses_of, bound, check_certificate, is_loopback
+from soak.core.quiet_server import QuietServer
 from soak.core.token import read_token
 from soak.daemon.api import House, application
 from soak.daemon.calendar import ASKER, due, request_key, still_waits
@@ -38,7 +36,6 @@ from soak.daemon.uploads import Uploads
 _LOOK_S = 0.5
 _CLEAR_S = 60.0
 _AT_ONCE = 512
-_GRACE_S = 2
 
 
 def serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
@@ -75,7 +72,7 @@ class _Daemon:
 
     async def run(self, doors: list[socket.socket]) -> None:
         """Serve at `doors` until a signal."""
-        server = _server(self._guard, self._settings)
+        server = QuietServer(self._guard, _AT_ONCE, self._settings.tls_cert, self._settings.tls_key, http=Door)
         looking = asyncio.create_task(self._look())
 
         def end() -> None:
@@ -97,7 +94,7 @@ class _Daemon:
         looking.cancel()
         say("ended_itself", "ended; runs that go on are adopted at the next start")
 
-    def _reload(self, server: uvicorn.Server) -> None:
+    def _reload(self, server: QuietServer) -> None:
         """Go by the settings as they are now; a fault in them changes nothing."""
         before = self._settings
         try:
@@ -186,34 +183,6 @@ def rules_of(settings: Settings, library: Library) -> Rules:
         settings.runs, settings.parallel, settings.run_options, settings.min_free, library.read, settings.keep,
         settings.resumes,
     )  # fmt: skip
-
-
-def _server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # what a stranger sends is no news
-    return _Server(
-        uvicorn.Config(
-            app,
-            http=Door,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=_AT_ONCE,
-            timeout_graceful_shutdown=_GRACE_S,
-            ssl_certfile=str(settings.tls_cert) if settings.tls_cert else None,
-            ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
-        )
-    )
-
-
-class _Server(uvicorn.Server):
-    """Ends when it is told to, with no say about signals: by itself uvicorn raises them again when it has ended."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _refuse_open_door(settings: Settings, state: State, addresses: list[Address]) -> None:

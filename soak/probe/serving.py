@@ -12,14 +12,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -28,13 +26,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from soak.core.errors import SoakError
 from soak.core.listening import Address, addresses_of, bound, check_certificate, is_loopback
+from soak.core.quiet_server import QuietServer
 from soak.core.token import read_token
 from soak.probe.message import write
 from soak.probe.observer import Observer, Watched
 
 _PAGE_BYTES = 256 * 1024  # packed; several times that as text
 _AT_ONCE = 32
-_GRACE_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,32 +110,8 @@ class _Locked:
         await self._inner(scope, receive, send)
 
 
-class _Server(uvicorn.Server):
-    """Ends when it is told to, with no say about signals: by itself uvicorn raises them again when it has ended."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def _serve(app: ASGIApp, doors: list[socket.socket], settings: Settings, ready: Callable[[], None]) -> None:
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # what a stranger sends is no news
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=_AT_ONCE,
-            timeout_graceful_shutdown=_GRACE_S,
-            ssl_certfile=str(settings.tls_cert) if settings.tls_cert else None,
-            ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
-        )
-    )
+    server = QuietServer(app, _AT_ONCE, settings.tls_cert, settings.tls_key)
 
     def end() -> None:
         server.should_exit = True
