@@ -20,9 +20,10 @@ from soak.daemon.config import STATE
 from soak.daemon.job import Request
 from soak.daemon.process import identity, log_path
 from soak.daemon.state import State
-from tests.unit.serving import Answer, Daemon
+from tests.unit.serving import Answer, Daemon, library, serving
 from tests.unit.test_runfile import write
 
+HELD = ("--min-free", "900000 TiB", "--requests", "1000/s")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ODD = "<script>document.title='owned'</script>"
 SAID = "<img src=x onerror=\"document.title='owned'\"> \x1b[31m"
@@ -123,3 +124,16 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@contextlib.contextmanager
+def showing(folder: Path) -> Iterator[Daemon]:
+    """A daemon with runs of every kind, one of which goes on."""
+    library(folder, shop=8000)
+    process = fill(folder / "runs")
+    try:
+        with serving(folder, *HELD) as served:
+            yield served
+    finally:
+        process.kill()
+        process.wait()

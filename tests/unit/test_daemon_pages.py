@@ -14,23 +14,14 @@ import pytest
 from soak.daemon.config import STATE
 from soak.daemon.state import State
 from soak.daemon.tokens import Role, make_token
-from tests.unit.paging import ODD, Visitor, fill, form_token_of
+from tests.unit.paging import HELD, ODD, Visitor, form_token_of, showing
 from tests.unit.serving import Daemon, library, serving
-
-HELD = ("--min-free", "900000 TiB", "--requests", "1000/s")
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    folder = tmp_path_factory.mktemp("pages")
-    library(folder, shop=8000)
-    process = fill(folder / "runs")
-    try:
-        with serving(folder, *HELD) as served:
-            yield served
-    finally:
-        process.kill()
-        process.wait()
+    with showing(tmp_path_factory.mktemp("pages")) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")

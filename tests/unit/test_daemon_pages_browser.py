@@ -12,26 +12,18 @@ from soak.daemon.config import STATE
 from soak.daemon.process import log_path
 from soak.daemon.state import State
 from soak.daemon.tokens import make_token
-from tests.unit.paging import CHROMIUM, ODD, Console, chromium, fill, new_page
+from tests.unit.paging import CHROMIUM, HELD, ODD, Console, chromium, new_page, showing
 from tests.unit.serving import Daemon, library, serving
 from tests.unit.test_runfile import write
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-HELD = ("--min-free", "900000 TiB", "--requests", "1000/s")
 PAGES = ("/", "/queue", "/calendar", "/compare?new=1&old=2", "/runs/1", "/runs/3", "/runs/4")
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    folder = tmp_path_factory.mktemp("pages")
-    library(folder, shop=8000)
-    process = fill(folder / "runs")
-    try:
-        with serving(folder, *HELD) as served:
-            yield served
-    finally:
-        process.kill()
-        process.wait()
+    with showing(tmp_path_factory.mktemp("pages")) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
