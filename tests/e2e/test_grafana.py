@@ -44,8 +44,10 @@ cost: {{rate: 10000/s, instances: 20, price: 0.05 USD/core-hour}}
 
 @pytest.fixture
 def standin() -> Iterator[StandIn]:
-    if not DOCUMENT.exists() or shutil.which("prometheus") is None:
-        pytest.skip("Grafana's OpenAPI document or Prometheus is not there")
+    if not DOCUMENT.exists():
+        pytest.skip(f"Grafana's OpenAPI document is not there: {DOCUMENT} (or $SOAK_GRAFANA_OPENAPI)")
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not installed")
     with standing_in() as state:
         yield state
 
