@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import free_port
 from soak.specimens.catalogue import SPECIMENS
 
 ROOT = Path(__file__).parents[1]
@@ -49,13 +49,6 @@ def scenario(name: str, soak: str, itself: bool) -> str:
     for port in sorted(set(re.findall(r"\b187\d\d\b", text))):
         text = text.replace(port, str(free_port()))
     return text.replace(f"specimens {name} --port", f"specimens {name} --reference --port") if itself else text
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def told(name: str, soak: str, itself: bool = False) -> Told:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.field.cases import CASES, Case
-from benchmarks.stories import free_port
+from benchmarks.processes import free_port
 
 SERVICES = Path(__file__).parent / "services"
 SCENARIO = """

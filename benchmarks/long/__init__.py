@@ -1,0 +1,1 @@
+"""A slow leak, soaked for long."""
