@@ -329,12 +329,12 @@ def _soak(
         cleanup.enter_context(annotated(annotate, run_file, rest))
         serving = None
         if told is not None and told.metrics is not None:
-            serving = Serving(*told.metrics, run_file, told.token)
+            serving = Serving(*told.metrics, order.live, told.token)
             cleanup.callback(serving.close)
         with contextlib.ExitStack() as pushed:  # all of it, before a scraper is waited for
             if told is not None and told.remote_write is not None:
                 token = os.environ.get("SOAK_REMOTE_WRITE_TOKEN")
-                pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
+                pushing = Pushing(told.remote_write, order.live, token, lambda line: click.echo(line, err=True))
                 pushed.callback(lambda: pushing.close(rest(PATIENCE_S)))
             verdict = conduct(order, view_for(sys.stderr))
             tell(verdict, run_file, as_json, reports)
