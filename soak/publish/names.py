@@ -25,7 +25,6 @@ QUANTILES: Mapping[str, float] = {"0.5": 50.0, "0.9": 90.0, "0.99": 99.0, "0.999
 """The label of a quantile, and its percentile. 1.0 is the maximum; Prometheus 3 would make 1.0 of 1."""
 STATES = ("running", "ended", "lost")
 PHASES = ("idle_before", "warmup", "soak", "burst", "recovery", "drain", "idle_after", "end")
-RESULTS = ("pass", "fail", "inconclusive", "invalid")
 SEVERITIES = ("fail", "warning", "info")
 
 
