@@ -163,10 +163,3 @@ _ALL = [
 ]  # fmt: skip
 
 FAMILIES: Mapping[str, Family] = {f.name: f for f in _ALL}
-
-
-def table() -> str:
-    """All of them as a table in markdown, for docs/prometheus.md."""
-    rows = ["| name | labels | meaning |", "|---|---|---|"]
-    rows += [f"| `{f.sample}` | {', '.join(f'`{x}`' for x in f.labels)} | {f.help} |" for f in FAMILIES.values()]
-    return "\n".join(rows)
