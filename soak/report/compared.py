@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from importlib import resources
+from typing import Any
 
 from soak.core import units
 from soak.core.comparison import RunsCompared
@@ -25,6 +27,13 @@ def render_compared(found: RunsCompared, *, as_json: bool) -> str:
     for result in found.criteria:
         lines += wrap(f"{result.result}: {phrases.clean(result.text)}: {phrases.clean(result.reason)}", "  ", "    ")
     return "\n".join(lines)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the JSON form."""
+    text = resources.files("soak.report").joinpath("comparison.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
 
 
 def _table(found: RunsCompared) -> list[str]:
