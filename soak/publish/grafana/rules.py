@@ -28,7 +28,8 @@ _STANDING = (
     f"(({_FOUND} * on ({_FINDING}) group_left (unit) group by ({_FINDING}, unit) {_RATE}) or on ({_FINDING}) {_FOUND})"
 )
 """The findings that fail a run, each with the unit of its rate if it has one."""
-_HOW_FAST = f"0 * {_STANDING} + on ({_FINDING}) group_left () max by ({_FINDING}) {_RATE}"
+_HOW_FAST = f"(0 * {_STANDING} + on ({_FINDING}) group_left () max by ({_FINDING}) {_RATE}) or 0 * {_STANDING}"
+"""The rate of each finding, 0 of one that has none: a rule of which one query has no data does not fire."""
 _LEFT = (
     f"clamp_min(soak_finding_eta_seconds - on ({_RUN}) group_left () "
     f'((time() - soak_judged_timestamp_seconds) * on ({_RUN}) soak_run_state{{state="running"}}), 0)'
@@ -64,7 +65,7 @@ class Alert:
     more: tuple[tuple[str, str], ...] = ()
     """Further annotations."""
     beside: str | None = None
-    """What `$values.B.Value` is, if anything: series with the very labels of those of `expr`."""
+    """What `$values.B.Value` is, if anything: of each series of `expr` one with the very labels."""
 
 
 ALERTS = (
