@@ -17,6 +17,7 @@ from tests.unit.serving import launch
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
 
 
+@pytest.mark.long
 def test_a_leak_is_caught_in_a_budget_and_the_reports_say_what_was_not_seen(tmp_path: Path) -> None:
     shipped(tmp_path, "leak", soak="8h")
     binary = tmp_path / "bin"

@@ -74,6 +74,7 @@ def balanced(outcome: Outcome, rate: float, seconds: float) -> None:
     assert 0.8 * rate * seconds < parts < 1.2 * rate * seconds
 
 
+@pytest.mark.long
 def test_killed_twice_with_a_reference_it_goes_on_and_says_what_is_missing(tmp_path: Path) -> None:
     ours, theirs = free_port(), free_port()
     file = scenario(tmp_path, BESIDE.format(ours=ours, theirs=theirs))
@@ -108,6 +109,7 @@ def test_killed_twice_with_a_reference_it_goes_on_and_says_what_is_missing(tmp_p
     assert "finished" in finished.err
 
 
+@pytest.mark.long
 def test_a_target_that_lived_on_is_one_life_with_a_hole_and_may_pass(tmp_path: Path) -> None:
     port = free_port()
     server = subprocess.Popen(
