@@ -7,7 +7,7 @@ PEERS  := $(VENV)/.peers
 DOCS   := $(VENV)/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long accuracy accuracy-causes stories chaos bench-daemon bench-judge bench-load bench-probe field check format lint types imports schema reference docs dashboards goldens clean
+.PHONY: help install demo test test-long accuracy accuracy-causes stories chaos bench-daemon bench-judge bench-load bench-probe field long check format lint types imports schema reference docs dashboards goldens clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-daemon: $(STAMP) ## Poll the daemon by 200 clients while four runs go on (
 
 field: $(STAMP) ## Soak well-known releases with documented faults beside the mended ones (half an hour; see docs/field.md)
 	$(BIN)/python -m benchmarks.field
+
+long: $(STAMP) ## Soak a slow leak of a real release for ninety minutes, unattended (a hundred minutes; see docs/long.md)
+	$(BIN)/python -m benchmarks.long
 
 check: format lint types imports docs test ## All that CI checks
 
