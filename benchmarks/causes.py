@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.load import machine
+from benchmarks.outcome import machine
 from soak.judge.stats.proportion import wilson
 
 ROOT = Path(__file__).parent.parent
