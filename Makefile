@@ -24,16 +24,16 @@ demo: $(STAMP) ## Soak a leaking server beside a healthy one (three minutes)
 	$(BIN)/soak demo
 
 test: $(STAMP) ## Run the tests (fifteen minutes)
-	$(BIN)/pytest tests/unit -n 3
-	$(call soaks,-n 3 --dist loadfile -m "not long and not quiet")
-	$(call soaks,-m "not long and quiet")
+	$(call tests,tests/unit -n 3)
+	$(call tests,tests/e2e -n 3 --dist loadfile -m "not long and not quiet")
+	$(call tests,tests/e2e -m "not long and quiet")
 
 test-long: $(STAMP) ## Run the soaks that are too long for that (forty minutes)
-	$(call soaks,-n 2 --dist loadfile -m "long and not quiet")
-	$(call soaks,-m "long and quiet")
+	$(call tests,tests/e2e -n 2 --dist loadfile -m "long and not quiet")
+	$(call tests,tests/e2e -m "long and quiet")
 
-# what failed beside other soaks is soaked once more by itself: a busy neighbour spoils a soak once, a fault of ours again
-soaks = $(BIN)/pytest tests/e2e $(1) || $(BIN)/pytest tests/e2e $(1) -n 0 --last-failed --last-failed-no-failures none
+# what failed beside others is tried once more by itself: a busy neighbour spoils a soak once, a fault of ours again
+tests = $(BIN)/pytest $(1) || $(BIN)/pytest $(1) -n 0 --last-failed --last-failed-no-failures none
 
 bench: ## Measure everything that has a bar, and put the figures into docs/performance.md (half an hour)
 	$(MAKE) --keep-going bench-load bench-probe bench-judge bench-daemon OPTIONS=--docs
