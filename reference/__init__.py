@@ -1,1 +1,1 @@
-"""Writes docs/reference/ from the code, so that it cannot fall behind it: `make reference`."""
+"""Writes the pages that tell what the code has from the code, so that they cannot fall behind: `make reference`."""

@@ -1,4 +1,4 @@
-"""`python -m reference`: write every page of docs/reference/ anew."""
+"""`python -m reference`: write every page that is made anew."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 
 from reference.pages import PAGES
 
-FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def main() -> None:
     """Write what changed, and say so on standard error."""
-    FOLDER.mkdir(exist_ok=True)
     for name, make in PAGES.items():
-        path, text = FOLDER / name, make()
+        path, text = DOCS / name, make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             sys.stderr.write(f"wrote {path}\n")

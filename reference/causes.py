@@ -1,4 +1,4 @@
-"""The page of causes: what each means and how it is told, with the advice that findings give."""
+"""The page of causes: what each means, how it is told and what helps, with the advice that findings give."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def page() -> str:
         f"## {room}\n\n"
         + "\n\n".join(
             f"### {cause}\n\n**Means:** {m.means}\n\n**Told by:** {m.told}\n\n**Fails the run:** {m.fails}\n\n"
-            f"**Next:** {ADVICE[cause]}"
+            f"**Next:** {ADVICE[cause]}\n\n**Until it is mended:** {m.meanwhile}"
             for cause, m in causes.items()
         )
         for room, causes in ROOMS.items()
@@ -26,7 +26,7 @@ def page() -> str:
         "A finding names its cause, with the evidence, how sure the cause is, and the next step. What shows in several "
         "series is one finding: what only follows from another is its evidence. How growth of memory is told apart: "
         "[Memory, stack and hot paths](../memory.md). How often the named cause is the true one: "
-        "[Performance](../performance.md).",
+        "[Accuracy](../accuracy.md#causes).",
         markdown.table(("of", "causes"), rows),
         *rooms,
     )

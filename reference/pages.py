@@ -1,17 +1,18 @@
-"""The pages of docs/reference/, each with who makes it."""
+"""The pages of docs/ that are made, each with who makes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from reference import api, causes, commands, metrics, scenario, settings, verdict
+from reference import api, causes, commands, metrics, runbook, scenario, settings, verdict
 
 PAGES: Mapping[str, Callable[[], str]] = {
-    "scenario.md": scenario.page,
-    "metrics.md": metrics.page,
-    "causes.md": causes.page,
-    "cli.md": commands.page,
-    "verdict.md": verdict.page,
-    "api.md": api.page,
-    "settings.md": settings.page,
+    "reference/scenario.md": scenario.page,
+    "reference/metrics.md": metrics.page,
+    "reference/causes.md": causes.page,
+    "reference/cli.md": commands.page,
+    "reference/verdict.md": verdict.page,
+    "reference/api.md": api.page,
+    "reference/settings.md": settings.page,
+    "alerts.md": runbook.page,
 }

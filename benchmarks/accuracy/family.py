@@ -57,7 +57,7 @@ class Family:
     `make` gives the values relative to the level before anything grows (about 1.0). `ambiguous` is what even
     an expert could not tell from one run. `kind`: `floor` where the lower edge counts (a garbage collected
     heap), `ratio` where effects multiply (a latency). `tolerance` is the least growth over the run, relative
-    to the level, that matters; `growth` is the true one. `linear`: it grows evenly from the start of the run.
+    to the level, that matters; `growth` is the true one.
     """
 
     name: str
@@ -67,17 +67,11 @@ class Family:
     kind: Kind = "level"
     tolerance: float = 0.03
     growth: float = 0.0
-    linear: bool = False
 
     @property
     def healthy(self) -> bool:
         """Nothing goes on growing, by construction."""
         return self.truth == "healthy"
-
-    @property
-    def limit_at(self) -> float | None:
-        """When a limit at twice the level is reached, in lengths of the run; None unless the growth is even."""
-        return 1 / self.growth if self.linear else None
 
     def series(self, stream: int, index: int, n: int = POINTS) -> Series:
         """The series of a seed: `stream` keeps the sets apart, `index` the cases of a family."""

@@ -146,7 +146,7 @@ HEALTHY = (
 )  # fmt: skip
 
 
-def _with(nuisance: Family, name: str, growth: float, added: Make, linear: bool = False) -> Family:
+def _with(nuisance: Family, name: str, growth: float, added: Make) -> Family:
     """A healthy family with growth of so much at the end on top of it (beneath it: its floor rises too)."""
 
     def make(rng: np.random.Generator, n: int) -> Floats:
@@ -155,7 +155,7 @@ def _with(nuisance: Family, name: str, growth: float, added: Make, linear: bool 
         return v * (1 + extra) if nuisance.kind == "ratio" else v + extra
 
     story = f"{100 * growth:.0f} % on top of {nuisance.name}"
-    return replace(nuisance, name=name, truth="sick", make=make, story=story, growth=growth, linear=linear)
+    return replace(nuisance, name=name, truth="sick", make=make, story=story, growth=growth)
 
 
 def _even(_: np.random.Generator, n: int) -> Floats:
@@ -194,22 +194,22 @@ def _log(rng: np.random.Generator, n: int) -> Floats:
 
 _OF = {family.name: family for family in HEALTHY}
 SICK = (
-    _with(_OF["ARMA(2, 1)"], "leak 5 % in ARMA", 0.05, _even, linear=True),
-    _with(_OF["long memory"], "leak 10 % in long memory", 0.1, _even, linear=True),
-    _with(_OF["Student noise"], "leak 5 % in Student noise", 0.05, _even, linear=True),
-    _with(_OF["noise grows with load"], "leak 10 % under load", 0.1, _even, linear=True),
-    _with(_OF["two regimes"], "leak 10 % in two regimes", 0.1, _even, linear=True),
-    _with(_OF["three regimes"], "leak 30 % in three regimes", 0.3, _even, linear=True),
-    _with(_OF["LRU slabs"], "leak 10 % beside LRU slabs", 0.1, _even, linear=True),
-    _with(_OF["second cache"], "leak 10 % beside second cache", 0.1, _even, linear=True),
-    _with(_OF["slow collector"], "leak 10 % under slow collector", 0.1, _even, linear=True),
-    _with(_OF["generations"], "leak 10 % under generations", 0.1, _even, linear=True),
-    _with(_OF["arenas"], "leak 10 % in arenas", 0.1, _even, linear=True),
-    _with(_OF["compaction"], "leak 5 % under compaction", 0.05, _even, linear=True),
-    _with(_OF["weeks"], "leak 10 % over weeks", 0.1, _even, linear=True),
-    _with(_OF["counts"], "leak 10 % in counts", 0.1, _even, linear=True),
-    _with(_OF["gaps"], "leak 10 % with gaps", 0.1, _even, linear=True),
-    _with(_OF["tail latency"], "leak 30 % in tail latency", 0.3, _even, linear=True),
+    _with(_OF["ARMA(2, 1)"], "leak 5 % in ARMA", 0.05, _even),
+    _with(_OF["long memory"], "leak 10 % in long memory", 0.1, _even),
+    _with(_OF["Student noise"], "leak 5 % in Student noise", 0.05, _even),
+    _with(_OF["noise grows with load"], "leak 10 % under load", 0.1, _even),
+    _with(_OF["two regimes"], "leak 10 % in two regimes", 0.1, _even),
+    _with(_OF["three regimes"], "leak 30 % in three regimes", 0.3, _even),
+    _with(_OF["LRU slabs"], "leak 10 % beside LRU slabs", 0.1, _even),
+    _with(_OF["second cache"], "leak 10 % beside second cache", 0.1, _even),
+    _with(_OF["slow collector"], "leak 10 % under slow collector", 0.1, _even),
+    _with(_OF["generations"], "leak 10 % under generations", 0.1, _even),
+    _with(_OF["arenas"], "leak 10 % in arenas", 0.1, _even),
+    _with(_OF["compaction"], "leak 5 % under compaction", 0.05, _even),
+    _with(_OF["weeks"], "leak 10 % over weeks", 0.1, _even),
+    _with(_OF["counts"], "leak 10 % in counts", 0.1, _even),
+    _with(_OF["gaps"], "leak 10 % with gaps", 0.1, _even),
+    _with(_OF["tail latency"], "leak 30 % in tail latency", 0.3, _even),
     _with(_OF["ARMA(2, 1)"], "late leak 15 %", 0.15, _late),
     _with(_OF["pages"], "staircase 20 %", 0.2, _chunks),
     _with(_OF["long memory"], "accelerating 20 %", 0.2, _faster),

@@ -34,7 +34,6 @@ def _leak(hours: float) -> Family:
         lambda rng, n: 1 + growth * run(n) + ar(rng, n, 0.5, 0.02),
         "",
         growth=growth,
-        linear=True,
     )
 
 

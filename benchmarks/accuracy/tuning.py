@@ -73,7 +73,6 @@ def _leak(growth: float, tolerance: float = 0.03) -> Family:
         "even growth",
         tolerance=tolerance,
         growth=growth,
-        linear=True,
     )
 
 
@@ -106,7 +105,7 @@ HEALTHY = (
 SICK = (
     _leak(0.03, tolerance=0.02),
     *(_leak(growth) for growth in (0.05, 0.1, 0.3, 1.0)),
-    Family("leak 5 % and cache", "sick", lambda r, n: _cache(r, n) + 0.05 * run(n), "", growth=0.05, linear=True),
+    Family("leak 5 % and cache", "sick", lambda r, n: _cache(r, n) + 0.05 * run(n), "", growth=0.05),
     Family(
         "leak 10 % and sawtooth",
         "sick",
@@ -114,9 +113,8 @@ SICK = (
         "",
         "floor",
         growth=0.1,
-        linear=True,
     ),
-    Family("leak 5 % and load", "sick", lambda r, n: _daily(r, n) + 0.05 * run(n), "", growth=0.05, linear=True),
+    Family("leak 5 % and load", "sick", lambda r, n: _daily(r, n) + 0.05 * run(n), "", growth=0.05),
     Family("late leak", "sick", _late, "15 %, from 40 to 60 % of the run on", growth=0.15),
     Family("step", "sick", _step, "10 %, and it stays", growth=0.1),
     Family("quadratic", "sick", lambda r, n: 1 + 0.15 * run(n) ** 2 + _noise(r, n), "15 %, ever faster", growth=0.15),

@@ -13,7 +13,7 @@ import click
 
 from soak import runfile
 from soak.cli.app import allow_host, runs_folder_option, verb
-from soak.cli.runs import refuse_port
+from soak.cli.soaking import refuse_port
 from soak.core.comparison import RunsCompared
 from soak.core.scenario import Scenario
 from soak.core.summary import Noise

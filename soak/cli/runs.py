@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-import sys
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from time import monotonic
-from types import MappingProxyType
 from typing import Any, NoReturn
 from uuid import uuid4
 
@@ -20,41 +14,15 @@ import click
 
 from soak import runfile
 from soak.cli.app import address, allow_host, quantity, runs_folder_option, verb
-from soak.cli.grafana import annotated
-from soak.core.budget import Budget, whole
+from soak.cli.soaking import Told, soak, views, write_report
+from soak.core.budget import Budget
 from soak.core.errors import EXIT_FAIL, EXIT_INTERRUPTED, EXIT_PASS, SoakError
 from soak.core.scenario import Scenario
-from soak.core.target import Target
 from soak.core.token import read_token
-from soak.core.verdict import Verdict
 from soak.daemon import Client, Wanted
 from soak.load import Invitation, Listen
-from soak.publish import Pushing, Serving
-from soak.publish.remote_write import PATIENCE_S
-from soak.publish.serving import LONGEST_WAIT_S
-from soak.report import FORMATS, render
-from soak.run import (
-    Order,
-    Past,
-    conduct,
-    scenario_of,
-    serve,
-    serve_forever,
-    take_up,
-    view_for,
-)
-from soak.scenario import (
-    Loaded,
-    compared_with,
-    cut_in_words,
-    fitted,
-    from_flags,
-    load,
-    port_in_use,
-    refuse_foreign,
-    refuse_unreachable,
-    refuse_unset,
-)
+from soak.run import scenario_of, serve, serve_forever, take_up
+from soak.scenario import Loaded, compared_with, cut_in_words, fitted, from_flags, load, refuse_foreign
 
 
 @verb("soak run scenarios/leak.yaml   |   soak run --url http://127.0.0.1:8000/ --rate 50/s --for 10m --port 8000")
@@ -173,7 +141,7 @@ def run(
     if metrics is None and metrics_token_file is not None:
         raise click.UsageError("--metrics-token-file goes with --metrics")
     shown = read_token(metrics_token_file) if metrics_token_file is not None else None
-    told = Told(address(metrics) if metrics is not None else None, shown, remote_write)
+    told = Told(address(metrics) if metrics is not None else None, shown, remote_write, annotate)
     if against is not None:
         loaded = compared_with(loaded, runfile.resolve(against, folder))
     limit = None
@@ -183,7 +151,18 @@ def run(
         limit = Budget(seconds, began + seconds)
         if loaded.scenario.phases.whole_s > loaded.scenario.phases.soak:
             click.echo(cut_in_words(loaded.scenario, seconds, loaded.folder), err=True)
-    verdict = _soak(loaded, allowed, folder, as_json, joining, run_file, past, told, annotate, limit, wanted_views)
+    verdict = soak(
+        loaded,
+        folder,
+        allowed=allowed,
+        run_file=run_file,
+        past=past,
+        joining=joining,
+        told=told,
+        budget=limit,
+        as_json=as_json,
+        reports=wanted_views,
+    )
     raise SystemExit(verdict.exit_code)
 
 
@@ -192,26 +171,6 @@ def _content(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise SoakError(f"{file}: cannot be read: {error.strerror}") from None
-
-
-def views(given: tuple[str, ...]) -> dict[Path, str]:
-    """The formats of `--report FORMAT=FILE`, by file. Raises UsageError before anything runs."""
-    found = {}
-    for text in given:
-        view, _, name = text.partition("=")
-        if view not in FORMATS or not name:
-            raise click.UsageError(f"--report {text}: expected FORMAT=FILE, and one of {', '.join(FORMATS)}")
-        if not Path(name).absolute().parent.is_dir():
-            raise click.UsageError(f"--report {text}: there is no folder {Path(name).parent}")
-        found[Path(name)] = view
-    return found
-
-
-def _written(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise SoakError(f"--report: {path} cannot be written: {error.strerror}") from None
 
 
 def _run_on(url: str, wanted: Wanted, as_json: bool, reports: dict[Path, str], detach: bool) -> NoReturn:
@@ -223,7 +182,7 @@ def _run_on(url: str, wanted: Wanted, as_json: bool, reports: dict[Path, str], d
     if ended["verdict"] is not None and ended["measured"]:
         click.echo(client.verdict(ended["id"]) if as_json else client.report(ended["id"]))
         for path, view in reports.items():
-            _written(path, client.report(ended["id"], view))
+            write_report(path, client.report(ended["id"], view))
     else:
         click.echo(f"soak: run {ended['id']}: {ended['reason'].removeprefix('soak: ')}", err=True)
     raise SystemExit(ended["exit_code"])
@@ -264,7 +223,7 @@ def demo(runs_folder: Path | None) -> NoReturn:
     with resources.as_file(scenario) as path:
         loaded = load(path)
     click.echo(_DEMO_BEFORE, err=True)
-    verdict = _soak(loaded, (), runs_folder or runfile.folder(), as_json=False)
+    verdict = soak(loaded, runs_folder or runfile.folder())
     if verdict.interrupted:
         raise SystemExit(EXIT_INTERRUPTED)
     caught = any(f.cause == "object_leak" and f.severity == "fail" for f in verdict.candidate.findings)
@@ -288,105 +247,7 @@ healthy reference beside it, under the same arrivals, was left alone.
 Next: `soak init` writes a scenario for your own service."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Which systems are told of a run while it goes on: where to serve metrics, what scrapers show, where to push."""
-
-    metrics: tuple[str, int] | None
-    token: str | None
-    remote_write: str | None
-
-
-def _soak(
-    loaded: Loaded,
-    allowed: tuple[str, ...],
-    folder: Path,
-    as_json: bool,
-    joining: tuple[Listen, str] | None = None,
-    run_file: Path | None = None,
-    past: Past | None = None,
-    told: Told | None = None,
-    annotate: str | None = None,
-    budget: Budget | None = None,
-    reports: Mapping[Path, str] = MappingProxyType({}),
-) -> Verdict:
-    scenario = loaded.scenario
-    refuse_foreign(scenario, allowed)
-    refuse_unset(scenario, loaded.path)
-    for target in scenario.sides.values() if past is None or not past.over else ():
-        if target.process is None:
-            refuse_unreachable(target)
-        else:
-            refuse_port(target)
-    if run_file is None:
-        run_file = runfile.new_path(scenario.name, time.time(), folder)
-    elif past is None and (run_file.exists() or run_file.suffix != runfile.SUFFIX):
-        raise SoakError(f"--run-file {run_file}: expected the name of a new file that ends in {runfile.SUFFIX}")
-    listen, token = joining or (None, None)
-    order = Order(scenario, loaded.raw, loaded.text, loaded.path, loaded.folder, run_file, listen, token, past, budget)
-    rest = budget.rest if budget is not None else whole
-    with contextlib.ExitStack() as cleanup:
-        cleanup.enter_context(annotated(annotate, run_file, rest))
-        serving = None
-        if told is not None and told.metrics is not None:
-            serving = Serving(*told.metrics, run_file, told.token)
-            cleanup.callback(serving.close)
-        with contextlib.ExitStack() as pushed:  # all of it, before a scraper is waited for
-            if told is not None and told.remote_write is not None:
-                token = os.environ.get("SOAK_REMOTE_WRITE_TOKEN")
-                pushing = Pushing(told.remote_write, run_file, token, lambda line: click.echo(line, err=True))
-                pushed.callback(lambda: pushing.close(rest(PATIENCE_S)))
-            verdict = conduct(order, view_for(sys.stderr))
-            tell(verdict, run_file, as_json, reports)
-        if serving is not None:
-            serving.wait_until_seen(rest(LONGEST_WAIT_S))
-    return verdict
-
-
-def tell(verdict: Verdict, run_file: Path, as_json: bool, reports: Mapping[Path, str]) -> None:
-    """Print the report, and leave the page beside the run file, and whatever else was asked for.
-
-    Raises SoakError for a report that cannot be written, when all others were.
-    """
-    recording = runfile.read(run_file)
-    click.echo(render(recording, verdict, "text"), err=as_json)
-    click.echo(
-        f"report: {page_beside(run_file, render(recording, verdict, 'html'))}\nrun file: {run_file}", err=as_json
-    )
-    fault = None
-    for path, view in reports.items():
-        try:
-            _written(path, render(recording, verdict, view))
-        except SoakError as error:
-            fault = error
-    if as_json:
-        click.echo(render(recording, verdict, "json"))
-    if fault is not None:
-        raise fault
-
-
-def page_beside(run_file: Path, html: str) -> str:
-    """Write the HTML report beside the run file; where it is, or why there is none: the verdict needs no page."""
-    page = run_file.with_suffix(".html")
-    try:
-        page.write_text(html, encoding="utf-8")
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            page.unlink()  # half a page looks like a whole one
-        return f"none, {page} cannot be written: {error.strerror}"
-    return str(page)
-
-
 def _given(run_file: Path) -> tuple[Scenario, dict[str, Any], str, str, Path]:
     """The scenario that is in a run file, as that which a scenario file gives."""
     scenario, raw, folder = scenario_of(run_file)
     return scenario, raw, "", str(run_file), folder
-
-
-def refuse_port(target: Target) -> None:
-    """Refuse to start a target whose port is taken: load would go to a stranger."""
-    if port_in_use(target):
-        raise SoakError(
-            f"something listens on {target.host}:{target.tcp_port} already: "
-            "soak would start the target beside it and load the wrong program"
-        )

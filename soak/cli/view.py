@@ -16,29 +16,24 @@ from time import process_time
 from typing import Any
 
 from soak import runfile
-from soak.core.errors import EXIT_USAGE, SoakError
+from soak.core.errors import SoakError, exit_code
 from soak.judge import compare_runs, judge
 from soak.report.html import compared_part, part
 from soak.run import known_noise, summary_of
 
 
-def main(words: list[str]) -> int:
-    """Print what is asked for; the exit code."""
-    try:
-        match words:
-            case ["run" | "going-on" as how, file]:
-                recording = runfile.read(Path(file))
-                shown = part(recording, judge(recording), going_on=how == "going-on")
-            case ["compare", new, old]:
-                shown = _compared(Path(new), Path(old))
-            case _:
-                raise SoakError("expected `run FILE`, `going-on FILE` or `compare NEW OLD`")
-    except SoakError as error:
-        print(f"soak: {error}", file=sys.stderr)  # noqa: T201
-        return EXIT_USAGE
+def main(words: list[str]) -> None:
+    """Print what is asked for."""
+    match words:
+        case ["run" | "going-on" as how, file]:
+            recording = runfile.read(Path(file))
+            shown = part(recording, judge(recording), going_on=how == "going-on")
+        case ["compare", new, old]:
+            shown = _compared(Path(new), Path(old))
+        case _:
+            raise SoakError("expected `run FILE`, `going-on FILE` or `compare NEW OLD`")
     text = json.dumps(shown, allow_nan=False, separators=(",", ":"))
     sys.stdout.write(f"{process_time():.3f}\n{text}")
-    return 0
 
 
 def _compared(new: Path, old: Path) -> dict[str, Any]:
@@ -48,4 +43,4 @@ def _compared(new: Path, old: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))

@@ -10,6 +10,8 @@ SoakError (2)
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 EXIT_PASS, EXIT_FAIL, EXIT_USAGE, EXIT_INCONCLUSIVE, EXIT_INVALID, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -67,3 +69,15 @@ class LoadError(SoakError):
     """The load generator failed; nothing can be said of the target."""
 
     exit_code = EXIT_INVALID
+
+
+def exit_code(work: Callable[[], object]) -> int:
+    """Do the work of a process of its own, and say how it ends: what a user can cause is one line on standard error."""
+    try:
+        work()
+    except SoakError as error:
+        sys.stderr.write(f"soak: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        pass  # before its own way to end had begun
+    return EXIT_PASS

@@ -99,7 +99,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One costly look. What could not be had is empty, and `troubles` say why.
+    """One costly look. What could not be had is empty; its event says why.
 
     `live`: bytes that all allocators have given out; `by_objects`: those of them that Python's objects hold.
     """
@@ -119,7 +119,6 @@ class Look:
     samples: int
     counted: str
     window: Window | None
-    troubles: tuple[str, ...]
     sampled: tuple[float, float] | None = None
     """From when to when stacks were sampled (s): no request is slower for it, but it takes a twentieth of a core."""
 
@@ -186,17 +185,6 @@ def _look(event: Event) -> Look:
         samples=int(hot.get("samples", 0)),
         counted=str(calls.get("threads", "none")),
         window=_window(window, data["allocations"]) if "count" in data.get("allocations", {}) else None,
-        troubles=tuple(
-            f"{what}: {part['error']}"
-            for what, part in (
-                ("heap", heap),
-                ("hot", hot),
-                ("memray", window),
-                ("memray", data.get("allocations", {})),
-            )
-            if "error" in part
-        )
-        + ((f"heap: not looked at: {heap['skipped']}",) if "skipped" in heap else ()),
         sampled=(float(hot["from"]), float(hot["to"])) if "from" in hot and "to" in hot else None,
     )
 

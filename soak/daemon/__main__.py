@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from soak.core.errors import SoakError
+from soak.core.errors import SoakError, exit_code
 from soak.daemon.config import Settings, settings
 from soak.daemon.log import log_to_stderr
 from soak.daemon.serve import serve
@@ -22,36 +22,29 @@ from soak.daemon.tokens import make_token
 _LAST = "that was the last token: a daemon on loopback is now open to whoever is on this machine, any other to nobody"
 
 
-def main(line: str) -> int:
-    """Serve until it is ended, or do what is asked for tokens; the exit code."""
+def main(line: str) -> None:
+    """Serve until it is ended, or do what is asked for tokens."""
     given: dict[str, Any] = json.loads(line)
 
     def read() -> Settings:
         return settings(Path(given["config"]) if given["config"] else None, given["flags"])
 
-    try:
-        told = read()
-        if given["add_token"] is not None:
-            with State(told.state) as state:
-                token = make_token(state, given["add_token"], given["role"], time.time())
-                _note(state, "add token", f"{given['add_token']}, role {given['role']}")
-            print(token)  # noqa: T201
-        elif given["remove_token"] is not None:
-            with State(told.state) as state:
-                if not state.remove_token(given["remove_token"]):
-                    raise SoakError(f"--remove-token: there is no token {given['remove_token']!r}")
-                _note(state, "remove token", given["remove_token"])
-                if not state.tokens():
-                    print(f"soak: {_LAST}", file=sys.stderr)  # noqa: T201
-        else:
-            log_to_stderr(told.log)
-            serve(told, read)
-    except SoakError as error:
-        print(f"soak: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
-    except KeyboardInterrupt:
-        pass  # before it had begun
-    return 0
+    told = read()
+    if given["add_token"] is not None:
+        with State(told.state) as state:
+            token = make_token(state, given["add_token"], given["role"], time.time())
+            _note(state, "add token", f"{given['add_token']}, role {given['role']}")
+        print(token)  # noqa: T201
+    elif given["remove_token"] is not None:
+        with State(told.state) as state:
+            if not state.remove_token(given["remove_token"]):
+                raise SoakError(f"--remove-token: there is no token {given['remove_token']!r}")
+            _note(state, "remove token", given["remove_token"])
+            if not state.tokens():
+                print(f"soak: {_LAST}", file=sys.stderr)  # noqa: T201
+    else:
+        log_to_stderr(told.log)
+        serve(told, read)
 
 
 def _note(state: State, action: str, detail: str) -> None:
@@ -60,4 +53,4 @@ def _note(state: State, action: str, detail: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(exit_code(lambda: main(sys.argv[1])))

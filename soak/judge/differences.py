@@ -16,7 +16,7 @@ from soak.judge.causes_memory import memory_metric
 from soak.judge.criteria import UNITS
 from soak.judge.pairs import Pair
 from soak.judge.side import Side
-from soak.judge.stats.ratio import holm
+from soak.judge.stats.holm import adjusted
 
 CAUSES: Mapping[str, str] = {
     "latency": "latency_regression",
@@ -69,7 +69,7 @@ def differences(pair: Pair, asked: list[Measured]) -> list[Measured]:
 
 def compared(found: list[Measured]) -> list[Comparison]:
     """Rows of a comparison, each with what it tells when the others are reckoned with (Holm)."""
-    sure = iter(holm([m.ratio.p for m in found if m.ratio is not None]))
+    sure = iter(adjusted([m.ratio.p for m in found if m.ratio is not None]))
     return [_row(m, next(sure) if m.ratio is not None else 1.0) for m in found]
 
 

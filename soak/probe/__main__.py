@@ -9,25 +9,18 @@ import json
 import sys
 from pathlib import Path
 
-from soak.core.errors import SoakError
+from soak.core.errors import exit_code
 from soak.probe.observer import Watched
 from soak.probe.serving import Settings, observe
 
 
-def main(line: str) -> int:
-    """Observe until it is ended; the exit code."""
+def main(line: str) -> None:
+    """Observe until it is ended."""
     given = json.loads(line)
     paths = {key: Path(given.pop(key)) for key in ("token_file", "tls_cert", "tls_key") if given.get(key) is not None}
     settings = Settings(**given | paths | {"watched": Watched(**given["watched"])})
-    try:
-        observe(settings, lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
-    except SoakError as error:
-        print(f"soak: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
-    except KeyboardInterrupt:
-        pass  # before it had begun
-    return 0
+    observe(settings, lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(exit_code(lambda: main(sys.argv[1])))

@@ -18,9 +18,9 @@ from typing import Literal, Protocol
 
 from soak.core.records import Event
 from soak.publish.alert import Alert
-from soak.publish.http import RefusedError, UnreachableError
+from soak.publish.http import RefusedError, UnreachableError, back_off
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S, _LAST_WAIT_S = 1.0, 60.0, 1.0
+_LAST_WAIT_S = 1.0
 _TELL_AFTER = 4
 """Tries that fail, some ten seconds, before the run says that a receiver is away."""
 MOST = 500
@@ -161,7 +161,7 @@ class Courier:
                 self._why = str(error)
                 if tries == _TELL_AFTER:
                     self._tell(Told("alert_delayed", self.name, alert, tries, str(error)))
-                self._pause(max(error.after, min(_FIRST_WAIT_S * 2 ** (tries - 1), _LONGEST_WAIT_S)))
+                self._pause(back_off(tries, error.after))
                 continue
             except Exception as error:  # no receiver takes what cannot be written; the next alert may be another
                 why = f"it could not be written ({type(error).__name__})"

@@ -44,8 +44,10 @@ class Shown:
 class Exporter:
     """Reads run files, each new part of a live one once."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(
+        self, clock: Callable[[], float] = time.time, follow: Callable[[Path], LiveReader] = LiveReader
+    ) -> None:
+        self._clock, self._follow = clock, follow
         self._readers: dict[Path, LiveReader] = {}
         self._ended: dict[Shown, tuple[About, Standing | None]] = {}
 
@@ -95,8 +97,9 @@ class Exporter:
             tell_standing(page, about.scenario, standing)
 
     def _tell_live(self, page: Page, path: Path, about: About) -> None:
-        reader = self._readers.setdefault(path, LiveReader(path))
-        tell_present(page, about, reader.recording(), self._clock())
+        if path not in self._readers:
+            self._readers[path] = self._follow(path)
+        tell_present(page, about, self._readers[path].recording(), self._clock())
         found = read_standing(path)
         if found is not None:
             tell_standing(page, about.scenario, Standing(*found))

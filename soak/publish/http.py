@@ -19,7 +19,9 @@ from requests.utils import get_auth_from_url
 
 _TIMEOUT_S = (5.0, 10.0)
 """To connect, and between two bytes of an answer."""
+LONGEST_BACK_OFF_S = 60
 _LONGEST_WAIT_S = 300.0
+"""However late a server asks to come again."""
 _TRY_AGAIN = (408, 425, 429)
 _SAID_BYTES = 400
 
@@ -86,6 +88,14 @@ def post(url: str, body: bytes, headers: Mapping[str, str], token: str | None) -
     if status in _TRY_AGAIN or status >= 500:
         raise UnreachableError(f"it answered with status {status}", min(after or 0.0, _LONGEST_WAIT_S), said)
     raise RefusedError(f"it answered with status {status}", said=said)
+
+
+def back_off(tries: int, after: float | None) -> float:
+    """How long to wait when the last of so many tries has failed, too (s): each time twice as long, up to a minute.
+
+    At least for `after`, if the server says when to come again.
+    """
+    return max(after or 0.0, float(min(2 ** (tries - 1), LONGEST_BACK_OFF_S)))  # a float has no 2**1024
 
 
 def retry_after(text: str | None) -> float | None:

@@ -26,9 +26,9 @@ Buckets = tuple[list[tuple[int, int]], list[int]]
 """Spans (buckets skipped before, the first counted from bucket 0; how many follow each other), and a count for each."""
 
 
-def native(found: Histogram, schema: int = SCHEMA) -> Buckets:
+def native(found: Histogram) -> Buckets:
     """The buckets that hold anything."""
-    at = np.ceil(np.log2(middle(found.index) / 1e6) * 2**schema).astype(np.int64)
+    at = np.ceil(np.log2(middle(found.index) / 1e6) * 2**SCHEMA).astype(np.int64)
     indices, places = np.unique(at, return_inverse=True)
     counts = np.bincount(places, weights=found.counts).astype(np.int64)
     spans: list[tuple[int, int]] = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from soak import __version__
@@ -40,15 +39,14 @@ Labelled = dict[tuple[tuple[str, str], ...], Histogram]
 class Pushing:
     """Pushes a run's latencies every so often, until it is closed. Raises SoakError for what is no URL."""
 
-    def __init__(self, url: str, run_file: Path, token: str | None, say: Callable[[str], None]) -> None:
+    def __init__(self, url: str, live: LiveReader, token: str | None, say: Callable[[str], None]) -> None:
         try:
             whole = urlsplit(url).scheme in ("http", "https") and urlsplit(url).hostname and urlsplit(url).port != 0
         except ValueError:
             whole = False
         if not whole:
             raise SoakError("--remote-write: expected a URL such as http://127.0.0.1:9090/api/v1/write")
-        self._url, self._run_file, self._token, self._say = url, run_file, token, say
-        self._reader = LiveReader(run_file)
+        self._url, self._live, self._token, self._say = url, live, token, say
         self._where = urlsplit(url).netloc.rpartition("@")[2]
         self._fault = ""
         self._left = False
@@ -73,9 +71,9 @@ class Pushing:
 
     def _push(self, whole: bool) -> None:
         try:
-            if not self._run_file.is_file():
+            if not self._live.path.is_file():
                 return
-            found = latencies(self._reader.recording(), whole)
+            found = latencies(self._live.recording(), whole)
             if found:
                 post(self._url, snappy(write_request(found, time.time())), _HEADERS, self._token)
         except UntoldError as error:

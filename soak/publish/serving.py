@@ -8,13 +8,13 @@ import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from pathlib import Path
 from socket import AddressFamily
 from time import monotonic, thread_time
 
 from soak.core.errors import SoakError
 from soak.core.listening import addresses_of, is_loopback
 from soak.publish.exporter import Exporter, Shown, encode
+from soak.runfile import LiveReader
 
 _FRESH_S = 1.0
 _COST_SHARE = 20
@@ -26,15 +26,15 @@ _MOST_SCRAPERS = 16
 class Serving:
     """One run's metrics at HOST:PORT. Raises SoakError when it cannot listen, or may not."""
 
-    def __init__(self, host: str, port: int, run_file: Path, token: str | None) -> None:
+    def __init__(self, host: str, port: int, live: LiveReader, token: str | None) -> None:
         address = addresses_of(host, port)[0]
         if token is None and not is_loopback(address):
             raise SoakError(
                 f"--metrics {host}: others can reach this address, so a token is needed: "
                 "`openssl rand -hex 32 > token && chmod 600 token`, then add --metrics-token-file token"
             )
-        self._exporter = Exporter()
-        self._shown = Shown(run_file)
+        self._exporter = Exporter(follow=lambda _: live)
+        self._run_file = live.path
         self._token = token
         self._lock = threading.Lock()
         self._scraped = threading.Condition()
@@ -58,7 +58,7 @@ class Serving:
         asked = monotonic()
         with self._lock:
             if self._made is None or self._made[1] != accept or asked > self._made[0]:
-                runs = [self._shown] if self._shown.path is not None and self._shown.path.is_file() else []
+                runs = [Shown(self._run_file)] if self._run_file.is_file() else []
                 began = thread_time()
                 made = encode(self._exporter.page(runs), accept)
                 self._made = asked + max(_FRESH_S, _COST_SHARE * (thread_time() - began)), accept, made

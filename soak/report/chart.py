@@ -12,7 +12,7 @@ import numpy as np
 from soak.core import units
 from soak.core.records import Series
 from soak.core.units import Dimension
-from soak.report import facts
+from soak.report import tables
 from soak.report.decimate import decimate
 
 Tone = Literal["side", "bad", "warn", "muted", "other"]
@@ -59,9 +59,9 @@ class Chart:
         """What the chart shows between two times, in words, for who cannot see it."""
         parts = []
         for trace in self.traces:
-            inside = facts.finite(trace.series, start, end)
+            inside = tables.finite(trace.series, start, end)
             if len(inside) and trace.endpoint == self.traces[0].endpoint:
-                first, last = (units.show(x, self.dimension) for x in facts.edges(inside))
+                first, last = (units.show(x, self.dimension) for x in tables.edges(inside))
                 worst = units.show(float(inside.v.max()), self.dimension)
                 parts.append(f"{trace.name} from {first} to {last}, at most {worst}")
         return "; ".join(parts)

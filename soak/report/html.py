@@ -23,7 +23,7 @@ from soak.core import units
 from soak.core.comparison import RunsCompared
 from soak.core.records import Event, Recording
 from soak.core.verdict import Verdict
-from soak.report import facts, phrases
+from soak.report import facts, phrases, tables
 from soak.report.chart import Chart
 from soak.report.charts import charts, endpoints
 from soak.report.criteria import criterion_rows
@@ -113,7 +113,7 @@ def _so_far(recording: Recording, verdict: Verdict) -> dict[str, Any]:
 def compared_part(found: RunsCompared) -> str:
     """Runs against runs, as what `part` gives of one run."""
     rows = [
-        (facts.comparison_row(c), units.percent(seen - 1) if seen is not None and math.isfinite(seen) else "")
+        (tables.comparison_row(c), units.percent(seen - 1) if seen is not None and math.isfinite(seen) else "")
         for c, seen in zip(found.comparison, found.visible, strict=True)
     ]
     headline = found.headline.removeprefix(f"{phrases.WORDS[found.verdict]}:").strip()
@@ -139,13 +139,13 @@ def _shown(recording: Recording, verdict: Verdict, drawn: list[Chart]) -> dict[s
         "severity_words": _SEVERITY_WORDS,
         "beside": verdict.reference is not None,
         "criteria": criterion_rows(recording, verdict),
-        "comparison": facts.comparison_rows(verdict),
-        "latency": list(facts.latency_rows(verdict)),
-        "failures": facts.failure_rows(recording),
-        "quantiles": facts.QUANTILE_LABELS,
-        "resources": list(facts.resource_rows(recording)),
-        "hot": facts.hot_rows(recording),
-        "sites": facts.site_rows(recording),
+        "comparison": tables.comparison_rows(verdict),
+        "latency": list(tables.latency_rows(verdict)),
+        "failures": tables.failure_rows(recording),
+        "quantiles": tables.QUANTILE_LABELS,
+        "resources": list(tables.resource_rows(recording)),
+        "hot": tables.hot_rows(recording),
+        "sites": tables.site_rows(recording),
         "measurement": [
             (name, side, facts.account(side), facts.instrument(recording, name, side))
             for name, side in facts.sides(verdict).items()

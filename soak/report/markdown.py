@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from soak.core.records import Recording
 from soak.core.verdict import Result, Severity, Verdict
-from soak.report import facts, phrases
+from soak.report import facts, phrases, tables
 from soak.report.criteria import CriterionRow, criterion_rows
 from soak.report.facts import NumberedFinding
 
@@ -89,7 +89,7 @@ def _criteria(rows: list[CriterionRow]) -> str:
 
 
 def _comparison(verdict: Verdict) -> str:
-    rows = facts.comparison_rows(verdict)
+    rows = tables.comparison_rows(verdict)
     head = ("Metric", "", "Candidate", "Reference", "Ratio", "Interval", "Missing")
     cells = (
         (_code(r.metric, in_table=True), r.change, r.candidate, r.reference, r.ratio, r.interval, _prose(r.reason))
@@ -99,26 +99,26 @@ def _comparison(verdict: Verdict) -> str:
 
 
 def _latency(verdict: Verdict) -> str:
-    rows = list(facts.latency_rows(verdict))
-    head = ("Endpoint", "Side", "ms from", *facts.QUANTILE_LABELS, "Answered", "Failed")
+    rows = list(tables.latency_rows(verdict))
+    head = ("Endpoint", "Side", "ms from", *tables.QUANTILE_LABELS, "Answered", "Failed")
     cells = ((_code(r.endpoint, in_table=True), r.side, r.clock, *r.cells, r.count, r.failed) for r in rows)
     return _table(head, cells, len(rows), "rows", right_from=3)
 
 
 def _failures(recording: Recording) -> str:
-    rows = facts.failure_rows(recording)
+    rows = tables.failure_rows(recording)
     cells = ((_code(r.endpoint, in_table=True), r.side, _prose(r.error), r.count) for r in rows)
     return _table(("Endpoint", "Side", "Failure", "Count"), cells, len(rows), "rows", right_from=3)
 
 
 def _resources(recording: Recording) -> str:
-    rows = list(facts.resource_rows(recording))
+    rows = list(tables.resource_rows(recording))
     head = ("Resource", "Side", "Soak began", "Soak ended", "Peak", "")
     return _table(head, ((r.label, r.side, r.start, r.end, r.peak, r.note) for r in rows), len(rows), "rows", 2)
 
 
 def _hot_paths(recording: Recording) -> str:
-    rows = facts.hot_rows(recording)
+    rows = tables.hot_rows(recording)
     head = ("Function", "Side", "In samples", "Itself", "Calls", "Allocations a call", "Recursion")
     cells = (
         (_code(r.place, in_table=True), r.side, r.within, r.own, r.calls, r.allocations, r.recursion) for r in rows
@@ -127,7 +127,7 @@ def _hot_paths(recording: Recording) -> str:
 
 
 def _allocations(recording: Recording) -> str:
-    rows = facts.site_rows(recording)
+    rows = tables.site_rows(recording)
     head = ("Place", "Side", "Bytes", "Count", "Stays", "Bytes at first")
     cells = ((_code(r.place, in_table=True), r.side, r.bytes, r.allocations, r.stays, r.before) for r in rows)
     return _table(head, cells, len(rows), "places", 2)

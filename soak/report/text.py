@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from soak.core.records import Recording
 from soak.core.verdict import Verdict
-from soak.report import facts, phrases
+from soak.report import facts, phrases, tables
 from soak.report.criteria import criterion_rows
 
 WIDTH = 96
@@ -97,7 +97,7 @@ def _criteria(recording: Recording, verdict: Verdict) -> list[str]:
 
 def comparison(verdict: Verdict) -> list[str]:
     """The candidate against the reference, as a table."""
-    rows = facts.comparison_rows(verdict)
+    rows = tables.comparison_rows(verdict)
     if not rows:
         return []
     table = [("AGAINST THE REFERENCE", "candidate", "reference", "ratio", "interval", "")]
@@ -111,11 +111,11 @@ def comparison(verdict: Verdict) -> list[str]:
 
 
 def _latency(verdict: Verdict) -> list[str]:
-    rows = list(facts.latency_rows(verdict))
+    rows = list(tables.latency_rows(verdict))
     if not rows:
         return []
     beside = verdict.reference is not None
-    table: list[tuple[str, ...]] = [("LATENCY in ms, from", *facts.QUANTILE_LABELS, "answered", "failed")]
+    table: list[tuple[str, ...]] = [("LATENCY in ms, from", *tables.QUANTILE_LABELS, "answered", "failed")]
     named = ""
     for row in rows:
         if row.endpoint != named:
@@ -128,7 +128,7 @@ def _latency(verdict: Verdict) -> list[str]:
 
 
 def _failures(recording: Recording) -> list[str]:
-    rows = facts.failure_rows(recording)
+    rows = tables.failure_rows(recording)
     if not rows:
         return []
     beside = len(recording.sides) > 1
@@ -142,7 +142,7 @@ def _failures(recording: Recording) -> list[str]:
 
 
 def _resources(recording: Recording) -> list[str]:
-    rows = list(facts.resource_rows(recording))
+    rows = list(tables.resource_rows(recording))
     if not rows:
         return []
     beside = len(recording.sides) > 1
@@ -156,7 +156,7 @@ def _resources(recording: Recording) -> list[str]:
 
 
 def _hot_paths(recording: Recording) -> list[str]:
-    rows = facts.hot_rows(recording)
+    rows = tables.hot_rows(recording)
     if not rows:
         return []
     beside = len(recording.sides) > 1
@@ -169,7 +169,7 @@ def _hot_paths(recording: Recording) -> list[str]:
 
 
 def _allocations(recording: Recording) -> list[str]:
-    rows = facts.site_rows(recording)
+    rows = tables.site_rows(recording)
     if not rows:
         return []
     beside = len(recording.sides) > 1

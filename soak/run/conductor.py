@@ -76,7 +76,7 @@ class _Conductor:
         self.fleets: list[Fleet] = []
         self.watching = Watching(self.scenario)
         self.findings: tuple[Finding, ...] = ()
-        self.judging = Judging(self.scenario, order.run_file, self.now)
+        self.judging = Judging(self.scenario, order.live, self.now)
         self.certain: tuple[Certain, float] | None = None
         """What ended the run early, and when the load may end (s)."""
         self.load_end = math.inf

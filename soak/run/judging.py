@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from time import monotonic
 
 from soak.core.scenario import Scenario
@@ -25,11 +24,10 @@ Judged = tuple[Verdict, Certain | None]
 class Judging:
     """Live looks at one run, one at a time. `now` is the run's clock (s), whose zero may be set later."""
 
-    def __init__(self, scenario: Scenario, run_file: Path, now: Callable[[], float]) -> None:
-        self._scenario, self._run_file, self._now = scenario, run_file, now
+    def __init__(self, scenario: Scenario, live: LiveReader, now: Callable[[], float]) -> None:
+        self._scenario, self._live, self._now = scenario, live, now
         self._looker = ThreadPoolExecutor(1, "soak-look")
         self._look: Future[Judged] | None = None
-        self._reader = LiveReader(run_file)
         self._ahead: list[Look] = []
         self._next = _LOOK_S
 
@@ -71,6 +69,6 @@ class Judging:
     def _judged(self, look: Look | None) -> Judged:
         began = monotonic()
         # a look that may end the run reads all there is: the verdict must find the same in the file
-        found = judge_live(read(self._run_file) if look is not None else self._reader.recording(), look)
+        found = judge_live(read(self._live.path) if look is not None else self._live.recording(), look)
         self._next = self._now() + max(_LOOK_S, _LOOK_SHARE * (monotonic() - began))
         return found

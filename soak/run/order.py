@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from soak.core.scenario import Scenario
 from soak.load import Listen
 from soak.run.provenance import provenance
 from soak.run.resume import Past, identity
+from soak.runfile import LiveReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Order:
     """Of a run that is resumed: where it stood."""
     budget: Budget | None = None
     """The time that it has, all in all."""
+    live: LiveReader = field(init=False)
+    """Its file, for whoever follows the run."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "live", LiveReader(self.run_file))
 
     def head(self, started: float, more: Mapping[str, object]) -> dict[str, Any]:
         """The facts that a run file begins with: `started` in s since 1970, `more` of where all this comes from."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,16 +50,17 @@ class _Kept:
 
 
 class LiveReader:
-    """A run file that is being written."""
+    """A run file that is being written; one for all threads of a process that follow it, for what is kept is large."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._kept = _Kept()
+        self._alone = threading.Lock()
 
     def recording(self) -> Recording:
         """The run as it is now, its older samples thinned out. Raises RunFileError."""
-        with contextlib.closing(open_file(self._path)) as db:
-            return _Again(self._path, db, self._kept).recording()
+        with self._alone, contextlib.closing(open_file(self.path)) as db:
+            return _Again(self.path, db, self._kept).recording()
 
 
 class _Again(Reader):

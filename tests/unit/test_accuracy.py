@@ -111,11 +111,6 @@ def test_noise_has_the_correlation_and_the_size_that_it_was_asked_for() -> None:
     assert np.corrcoef(v[:-1], v[1:])[0, 1] == pytest.approx(0.8, abs=0.02)
 
 
-def test_a_leak_reaches_its_limit_when_it_says() -> None:
-    (leak,) = (f for f in SETS["tuning"].families if f.name == "leak 10 %")
-    assert leak.limit_at == pytest.approx(10)
-
-
 def test_rates_carry_their_interval() -> None:
     assert str(rate([True] * 9 + [False])) == "90 % (60 to 98)"
     assert str(rate([])) == "-"

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from soak.cli import main
-from soak.cli.runs import page_beside
+from soak.cli.soaking import page_beside
 from soak.runfile import RunWriter
 from tests.unit.test_runfile import META, write
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from soak import runfile
-from soak.cli.runs import tell
+from soak.cli.soaking import tell
 from soak.core.errors import SoakError
 from soak.judge import judge
 from tests.unit.test_publish_exporter import run

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from soak.cli import main
 from soak.cli.grafana import annotated
+from soak.core import wording
 from soak.core.errors import PublishError, TargetError
 from soak.core.records import Event
 from soak.publish.grafana.annotations import marks, write
@@ -50,11 +51,12 @@ def test_a_run_is_written_in_milliseconds_and_again_changes_nothing(there: There
     assert (found["time"], found["timeEnd"]) == (1000 * (STARTED + SOAK), 1000 * (STARTED + SOAK + 7200))
 
 
-def test_a_finding_says_what_where_how_long_and_the_next_step() -> None:
+def test_a_finding_says_what_where_how_fast_how_long_and_the_next_step() -> None:
     leak = next(m for m in marks(recording(), verdict()) if "severity:fail" in m.tags)
     finding = next(f for f in verdict().candidate.findings if f.severity == "fail")
     assert "scenario:checkout" in leak.tags
     assert f"cause:{finding.cause}" in leak.tags
+    assert f"How fast: {wording.growth(finding)}" in leak.text
     assert "Time left: " in leak.text
     assert "Next: " in leak.text
 

@@ -37,15 +37,17 @@ def test_every_rule_says_what_and_the_next_step_and_has_a_uid_of_its_own() -> No
 def test_every_name_is_one_that_soak_has() -> None:
     known = {family.sample for family in names.FAMILIES.values()}
     for alert in ALERTS:
-        assert set(re.findall(r"\bsoak_\w+", alert.expr)) <= known, alert.name
+        assert set(re.findall(r"\bsoak_\w+", alert.expr + (alert.beside or ""))) <= known, alert.name
 
 
-def assert_gives(tmp_path: Path, alert: str, series: dict[str, str], samples: list[dict[str, Any]], at: str) -> None:
-    """Have promtool say what the expression of an alert gives after a while."""
+def assert_gives(
+    tmp_path: Path, alert: str, series: dict[str, str], samples: list[dict[str, Any]], at: str, beside: bool = False
+) -> None:
+    """Have promtool say what the expression of an alert, or the one beside it, gives after a while."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: prometheus)")
-    expr = next(a.expr for a in ALERTS if a.name == alert)
+    expr = next(a.beside if beside else a.expr for a in ALERTS if a.name == alert)
     expected = {"expr": expr, "eval_time": at, "exp_samples": samples}
     inputs = [{"series": name, "values": values} for name, values in series.items()]
     group = {"interval": "1m", "input_series": inputs, "promql_expr_test": [expected]}
@@ -68,6 +70,15 @@ def test_the_time_left_is_from_now_and_comes_with_the_next_step(tmp_path: Path) 
     told = [{"labels": _TOLD, "value": 7200 - 600}]
     assert_gives(tmp_path, "SoakTimeLeft", finding("7200x30"), told, "10m")
     assert_gives(tmp_path, "SoakFinding", finding("7200x30"), told, "10m")
+
+
+def test_how_fast_it_goes_has_the_labels_of_what_fires(tmp_path: Path) -> None:
+    series = finding("_x30") | {f'soak_finding_rate{{{_SERIES},{_FINDING},unit="bytes/h"}}': "1024x30"}
+    labels = _TOLD.replace("}", ',unit="bytes/h"}')
+    assert_gives(tmp_path, "SoakFinding", series, [{"labels": labels, "value": -1}], "10m")
+    assert_gives(tmp_path, "SoakFinding", series, [{"labels": labels, "value": 1024}], "10m", beside=True)
+    assert_gives(tmp_path, "SoakTimeLeft", finding("60x30") | series, [{"labels": labels, "value": 1024}], "10m", True)
+    assert_gives(tmp_path, "SoakFinding", finding("_x30"), [], "10m", beside=True)
 
 
 def test_a_limit_that_is_overdue_is_near_and_not_far(tmp_path: Path) -> None:

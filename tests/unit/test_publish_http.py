@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from soak.publish.http import RefusedError, UnreachableError, post, retry_after
+from soak.publish.http import RefusedError, UnreachableError, back_off, post, retry_after
 from tests.unit.alerting import listener
 
 
@@ -95,3 +95,9 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert (retry_after("Fri, 31 Dec 2100 23:59:59 GMT") or 0) > 1e9
     assert retry_after("Thu, 01 Jan 1970 00:00:00 GMT") == 0
     assert [retry_after(text) for text in (None, "", "soon", "Fri, 31 Dec 99999999 23:59:59 GMT")] == [None] * 4
+
+
+def test_who_fails_is_tried_later_and_later_and_never_given_up() -> None:
+    assert [back_off(tries, None) for tries in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert back_off(5000, None) == 60, "days of tries, once a minute"
+    assert (back_off(1, 7.0), back_off(4, 7.0)) == (7.0, 8)

@@ -17,6 +17,7 @@ from soak.core.errors import SoakError
 from soak.publish.exporter import encode
 from soak.publish.page import Page
 from soak.publish.serving import Serving
+from soak.runfile import LiveReader
 from tests.e2e.harness import free_port
 from tests.unit.test_publish_exporter import run
 
@@ -34,7 +35,7 @@ def get(port: int, path: str = "/metrics", token: str | None = None) -> tuple[in
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
     at = free_port()
-    serving = Serving("127.0.0.1", at, run(tmp_path, "a"), None)
+    serving = Serving("127.0.0.1", at, LiveReader(run(tmp_path, "a")), None)
     yield at
     serving.close()
 
@@ -49,7 +50,7 @@ def test_the_page_is_at_metrics_and_nowhere_else(port: int) -> None:
 
 def test_before_the_run_has_a_file_there_is_a_page_all_the_same(tmp_path: Path) -> None:
     at = free_port()
-    serving = Serving("127.0.0.1", at, tmp_path / "later.soak", None)
+    serving = Serving("127.0.0.1", at, LiveReader(tmp_path / "later.soak"), None)
     status, text = get(at)
     serving.close()
     assert status == 200
@@ -92,7 +93,7 @@ def test_a_page_that_is_dear_is_made_more_seldom(port: int, monkeypatch: pytest.
 
 def test_a_token_is_asked_for(tmp_path: Path) -> None:
     at = free_port()
-    serving = Serving("127.0.0.1", at, run(tmp_path, "a"), "the-right-one-12345")
+    serving = Serving("127.0.0.1", at, LiveReader(run(tmp_path, "a")), "the-right-one-12345")
     found = [get(at, token=t) for t in (None, "wrong", "the-right-one-12345", "ünwise")]
     serving.close()
     assert [status for status, _ in found] == [401, 401, 200, 401]
@@ -101,23 +102,23 @@ def test_a_token_is_asked_for(tmp_path: Path) -> None:
 
 def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
     with pytest.raises(SoakError, match="a token is needed"):
-        Serving("0.0.0.0", free_port(), tmp_path / "a.soak", None)
+        Serving("0.0.0.0", free_port(), LiveReader(tmp_path / "a.soak"), None)
 
 
 def test_a_port_that_is_taken_is_told(port: int, tmp_path: Path) -> None:
     with pytest.raises(SoakError, match="cannot listen at"):
-        Serving("127.0.0.1", port, tmp_path / "b.soak", None)
+        Serving("127.0.0.1", port, LiveReader(tmp_path / "b.soak"), None)
 
 
 def test_nobody_is_waited_for_who_never_came(tmp_path: Path) -> None:
-    serving = Serving("127.0.0.1", free_port(), run(tmp_path, "a"), None)
+    serving = Serving("127.0.0.1", free_port(), LiveReader(run(tmp_path, "a")), None)
     assert not serving.wait_until_seen()
     serving.close()
 
 
 def test_whoever_came_before_is_waited_for(tmp_path: Path) -> None:
     at = free_port()
-    serving = Serving("127.0.0.1", at, run(tmp_path, "a"), None)
+    serving = Serving("127.0.0.1", at, LiveReader(run(tmp_path, "a")), None)
     get(at)
     seen: list[bool] = []
     waiting = threading.Thread(target=lambda: seen.append(serving.wait_until_seen()))
@@ -134,7 +135,7 @@ def test_no_longer_than_there_is_time_and_not_for_one_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = free_port()
-    serving = Serving("127.0.0.1", at, run(tmp_path, "a"), None)
+    serving = Serving("127.0.0.1", at, LiveReader(run(tmp_path, "a")), None)
     get(at)
     assert not serving.wait_until_seen(patience=0.0)
     hour_later = time.monotonic() + 3600.0
@@ -147,7 +148,7 @@ def test_no_longer_than_there_is_time_and_not_for_one_that_is_gone(
 
 
 def test_each_of_two_scrapers_is_waited_for(tmp_path: Path) -> None:
-    serving = Serving("127.0.0.1", free_port(), run(tmp_path, "a"), None)
+    serving = Serving("127.0.0.1", free_port(), LiveReader(run(tmp_path, "a")), None)
     for who in ("one", "other"):
         for _ in range(2):
             serving.page("", who)

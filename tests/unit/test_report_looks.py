@@ -8,7 +8,7 @@ import pytest
 
 from soak.core.records import Event
 from soak.judge import judge
-from soak.report import FORMATS, facts, render
+from soak.report import FORMATS, render, tables
 from tests.making import recording
 
 
@@ -42,7 +42,7 @@ MADE = recording(events=(look(20, 200 * 1024.0), look(120, 400 * 1024.0)))
 
 
 def test_who_allocates_is_told_for_each_request_against_the_first_window() -> None:
-    everything, keep = facts.site_rows(MADE)
+    everything, keep = tables.site_rows(MADE)
     assert (everything.place, everything.bytes, everything.allocations) == ("all places", "20 KiB", "100")
     assert everything.stays == "1 KiB"
     assert (keep.place, keep.bytes, keep.before) == ("srv/shop.py:12 (keep)", "2 KiB", "1 KiB")
@@ -50,12 +50,12 @@ def test_who_allocates_is_told_for_each_request_against_the_first_window() -> No
 
 
 def test_one_window_has_nothing_to_be_held_against() -> None:
-    rows = facts.site_rows(recording(events=(look(20, 200 * 1024.0),)))
+    rows = tables.site_rows(recording(events=(look(20, 200 * 1024.0),)))
     assert [r.before for r in rows] == ["", ""]
 
 
 def test_no_window_no_table() -> None:
-    assert facts.site_rows(recording()) == []
+    assert tables.site_rows(recording()) == []
     assert "ALLOCATIONS" not in render(recording(), judge(recording()), "text")
 
 

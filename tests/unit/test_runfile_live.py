@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -62,4 +63,18 @@ def test_old_samples_are_thinned_out_and_never_more_than_a_bound(tmp_path: Path)
         assert found.t[-1] > (hour + 1) * 3600 - 100
         assert np.max(np.diff(found.t)) < 20
     assert len(read(path).sides["candidate"].series["memory.rss"]) == 6 * 3600
+    writer.close()
+
+
+def test_who_asks_at_the_same_time_sees_the_same_and_nothing_twice(tmp_path: Path) -> None:
+    path = tmp_path / "run.soak"
+    writer = RunWriter.create(path, {"run": "r", "started": 1.0, "scenario": DOCUMENT, "provenance": {}})
+    for part in range(4):
+        grow(writer, part * 4000, (part + 1) * 4000)
+        writer.roll_up((part + 1) * 4000 - 100, 80.0)
+    live = LiveReader(path)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: live.recording().sides["candidate"], range(16)))
+    assert {len(side.tallies) for side in found} == {1600}
+    assert {sum(w.histogram.total for ws in side.windows.values() for w in ws) for side in found} == {16_000}
     writer.close()

@@ -4,13 +4,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soak.judge.stats.holm import beyond
+from soak.judge.stats.holm import adjusted, beyond
 
 P = st.dictionaries(st.integers(0, 30), st.floats(0, 1), max_size=20)
 
 
 def test_the_example_of_the_textbook() -> None:
     assert beyond({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}, 0.05) == {"a", "d"}
+
+
+def test_an_adjusted_value_is_what_it_is_beside_the_others() -> None:
+    assert adjusted([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
+    assert adjusted([]) == []
 
 
 @given(P, st.floats(1e-6, 0.2))

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from soak.judge.stats.ratio import (
     censored,
     exact,
-    holm,
     of_counts,
     of_known_noise,
     of_ranges,
@@ -170,8 +169,3 @@ def test_the_spread_of_few_runs_is_taken_larger_than_it_looks() -> None:
 def test_ranges_reach_as_far_as_any_two_values_do() -> None:
     found = of_ranges(np.array([11.0, 13.0]), np.array([10.0, 10.0]))
     assert (found.low, found.value, found.high) == (1.1, 1.2, 1.3)
-
-
-def test_asking_often_makes_it_no_easier() -> None:
-    assert holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
-    assert holm([]) == []

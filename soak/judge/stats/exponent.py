@@ -31,6 +31,7 @@ _SYSTEMATIC = 0.1
 _WINSOR = 3.5
 _HIGHEST_RHO = 0.97
 _PARAMETERS = 3
+_ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Exponent:
         }
 
 
-def exponent(n: Floats, z: Floats, beside: Floats | None = None, alpha: float = 0.05) -> Exponent | None:
+def exponent(n: Floats, z: Floats, beside: Floats | None = None) -> Exponent | None:
     """Fit costs `z` at sizes `n` (above 0, in order of time); None if they are too few or do not grow.
 
     `beside` is something else that costs may depend on, such as the rate of arrivals at that moment.
@@ -132,7 +133,7 @@ def exponent(n: Floats, z: Floats, beside: Floats | None = None, alpha: float = 
     n_eff = max(4.0, m * (1 - rho) / (1 + rho))
     squares = np.array([float(f.rest @ f.rest) for f in found.fits])
     variance = max(float(np.min(squares)) / (m - _PARAMETERS), 1e-18)
-    reach = float(student_quantile(1 - alpha / 2, max(3.0, n_eff - _PARAMETERS))) ** 2
+    reach = float(student_quantile(1 - _ALPHA / 2, max(3.0, n_eff - _PARAMETERS))) ** 2
     within = np.flatnonzero(squares <= np.min(squares) + variance * reach)
     unit = float(np.max(n))
     return Exponent(

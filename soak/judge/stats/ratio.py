@@ -20,6 +20,8 @@ from soak.judge.stats.trend import trend
 
 Floats = npt.NDArray[np.float64]
 
+ALPHA = 0.05
+"""The level of an interval where none is asked for."""
 MIN_PAIRS = 5
 """Fewer pairs of windows than this are no interval."""
 _LEAST_N_EFF = 2.0
@@ -47,7 +49,7 @@ class Ratio:
     n_eff: float
 
 
-def of_windows(t: Floats, candidate: Floats, reference: Floats, alpha: float = 0.05) -> Ratio | None:
+def of_windows(t: Floats, candidate: Floats, reference: Floats, alpha: float = ALPHA) -> Ratio | None:
     """The geometric mean of the ratios of pairs of windows at times `t` (s, ascending), all values positive."""
     n = len(t)
     if n < MIN_PAIRS:
@@ -68,7 +70,7 @@ def of_windows(t: Floats, candidate: Floats, reference: Floats, alpha: float = 0
     return _student(mean, math.sqrt(variance / n_eff), n_eff - 1, n, n_eff, alpha)
 
 
-def of_runs(logs: Sequence[float], alpha: float = 0.05) -> Ratio | None:
+def of_runs(logs: Sequence[float]) -> Ratio | None:
     """The geometric mean of independent ratios, given by their logarithms; None of fewer than two."""
     n = len(logs)
     if n < 2:
@@ -76,12 +78,12 @@ def of_runs(logs: Sequence[float], alpha: float = 0.05) -> Ratio | None:
     mean, sd = float(np.mean(logs)), float(np.std(logs, ddof=1))
     if sd == 0:
         return exact(math.exp(mean), n)
-    return _student(mean, sd / math.sqrt(n), n - 1, n, float(n), alpha)
+    return _student(mean, sd / math.sqrt(n), n - 1, n, float(n))
 
 
-def of_known_noise(log: float, error: float, freedom: float, alpha: float = 0.05) -> Ratio:
+def of_known_noise(log: float, error: float, freedom: float) -> Ratio:
     """One ratio, given by its logarithm, whose standard error is known from elsewhere, with `freedom` degrees."""
-    return exact(math.exp(log), 1) if error == 0 else _student(log, error, freedom, 1, 1.0, alpha)
+    return exact(math.exp(log), 1) if error == 0 else _student(log, error, freedom, 1, 1.0)
 
 
 def of_ranges(candidate: Floats, reference: Floats) -> Ratio:
@@ -99,7 +101,7 @@ def censored(found: Ratio, candidate: bool, reference: bool) -> Ratio:
     return replace(found, low=low, high=high, p=p)
 
 
-def run_spread(counts: Sequence[int], alpha: float = 0.05) -> float:
+def run_spread(counts: Sequence[int]) -> float:
     """How much counts of runs alike differ beyond chance: a standard deviation as a share of their mean.
 
     It is as much larger as Student's interval of so few runs is wider than the normal one.
@@ -107,7 +109,7 @@ def run_spread(counts: Sequence[int], alpha: float = 0.05) -> float:
     n, mean = len(counts), float(np.mean(counts))
     if n < 2 or mean == 0:
         return 0.0
-    wider = (student_quantile(1 - alpha / 2, n - 1) / normal_quantile(1 - alpha / 2)) ** 2
+    wider = (student_quantile(1 - ALPHA / 2, n - 1) / normal_quantile(1 - ALPHA / 2)) ** 2
     return math.sqrt(max(0.0, (wider * float(np.var(counts, ddof=1)) / mean - 1) / mean))
 
 
@@ -116,7 +118,7 @@ def of_counts(
     of_candidate: int,
     reference: Sequence[int],
     of_reference: int,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
     spread: float = 0.0,
 ) -> Ratio | None:
     """The ratio of two shares: what was counted in each window of a side, of so many in all. None if there is none.
@@ -147,16 +149,7 @@ def exact(value: float, n: int = 1) -> Ratio:
     return Ratio(value, value, value, float(value == 1), n, float(n))
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """p-values of a family, adjusted so that one at or below alpha is no accident of asking often (Holm 1979)."""
-    adjusted, so_far = [1.0] * len(ps), 0.0
-    for rank, i in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
-        so_far = max(so_far, min(1.0, (len(ps) - rank) * ps[i]))
-        adjusted[i] = so_far
-    return adjusted
-
-
-def _student(mean: float, error: float, freedom: float, n: int, n_eff: float, alpha: float) -> Ratio:
+def _student(mean: float, error: float, freedom: float, n: int, n_eff: float, alpha: float = ALPHA) -> Ratio:
     half = student_quantile(1 - alpha / 2, freedom) * error
     p = 2 * student_above(abs(mean) / error, freedom)
     return Ratio(math.exp(mean), _exp(mean - half), _exp(mean + half), p, n, n_eff)

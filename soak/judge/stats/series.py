@@ -70,9 +70,9 @@ def judge_series(
     )
 
 
-def judge_many(verdicts: Mapping[str, SeriesVerdict], alpha: float = ALPHA) -> dict[str, SeriesVerdict]:
+def judge_many(verdicts: Mapping[str, SeriesVerdict]) -> dict[str, SeriesVerdict]:
     """The same verdicts, looked at together: what fails and might be one chance of many becomes inconclusive."""
-    sure = beyond({name: one.p for name, one in verdicts.items()}, alpha)
+    sure = beyond({name: one.p for name, one in verdicts.items()}, ALPHA)
     return {
         name: one
         if one.verdict != "fail" or name in sure

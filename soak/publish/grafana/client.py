@@ -15,15 +15,13 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from soak.core.errors import PublishError
-from soak.publish.http import SignIn, retry_after
+from soak.publish.http import LONGEST_BACK_OFF_S, SignIn, back_off, retry_after
 
 Json = dict[str, Any]
 
 _TIMEOUT_S = (5.0, 30.0)
 """To connect, and between two bytes of an answer."""
 _ATTEMPTS = 5
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 60.0
 _NOT_DONE = (429, 503)
 """The request was turned away: it may be repeated, whatever it was."""
 _PERHAPS_DONE = (500, 502, 504)
@@ -83,17 +81,17 @@ class Grafana:
     def send(self, method: str, path: str, body: Json | None = None, query: Mapping[str, Any] | None = None) -> Any:
         """Do one request, and again while it was only turned away. Raises PublishError when Grafana cannot be reached,
         and RefusedError (one of them) when it says no."""
-        pause = _FIRST_PAUSE_S
-        for left in reversed(range(_ATTEMPTS)):
+        for tries in range(1, _ATTEMPTS + 1):
+            last, after = tries == _ATTEMPTS, None
             try:
                 answer = self._session.request(
                     method, f"{self.url}/api{path}", json=body, params=query, timeout=_TIMEOUT_S, allow_redirects=False
                 )
             except requests.RequestException as error:
                 again = isinstance(error, requests.ConnectTimeout) or _nobody(error) or method in _REPEATABLE
-                if not again or not left or isinstance(error, requests.exceptions.SSLError):
+                if not again or last or isinstance(error, requests.exceptions.SSLError):
                     raise PublishError(f"{self.url}: Grafana cannot be reached ({_reason(error)})") from None
-                why, wait = _reason(error), pause
+                why = _reason(error)
             except OSError:  # as requests has it of a file that is not there
                 raise PublishError(
                     f"{self.url}: the authorities that REQUESTS_CA_BUNDLE names cannot be read"
@@ -102,13 +100,12 @@ class Grafana:
                 if answer.status_code < 300:
                     return _data(answer)
                 code = answer.status_code
-                if not left or not (code in _NOT_DONE or (code in _PERHAPS_DONE and method in _REPEATABLE)):
+                if last or not (code in _NOT_DONE or (code in _PERHAPS_DONE and method in _REPEATABLE)):
                     raise self._refused(method, path, answer)
-                wait = min(retry_after(answer.headers.get("Retry-After")) or pause, _LONGEST_PAUSE_S)
-                why = f"status {code}"
+                after, why = retry_after(answer.headers.get("Retry-After")), f"status {code}"
+            wait = min(back_off(tries, after), LONGEST_BACK_OFF_S)  # somebody waits for it
             self._say(f"Grafana: {why}; again in {wait:.0f} s")
             self._sleep(wait)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
         raise AssertionError("the last attempt ends it")
 
     def _refused(self, method: str, path: str, answer: requests.Response) -> RefusedError:

@@ -1,8 +1,8 @@
 """The alert rules that Grafana evaluates by itself, for a team whose alerts come from there.
 
 They are not those of a Prometheus: Grafana's templates cannot ask for more, so what is to be told of a finding is in
-the labels of the series that fires. What stood when nobody told any more of a run (its daemon is away) goes on
-standing: a series that is gone is no all-clear.
+the labels of the series that fires, or the value of a query beside it that has the very same labels. What stood when
+nobody told any more of a run (its daemon is away) goes on standing: a series that is gone is no all-clear.
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ from soak.publish.grafana.client import Json
 _RUN = "job, instance, scenario"
 _FINDING = f"{_RUN}, side, cause, metric, endpoint"
 _INFO = 'soak_finding_info{severity="fail"}'
+
+
+def _held(series: str) -> str:
+    """A series, and for an hour what it was when nobody tells of its run any more."""
+    return f"({series} or (last_over_time({series}[1h]) unless on ({_RUN}) soak_run_state))"
+
+
+_RATE = _held("soak_finding_rate")
+_FOUND = f"max by ({_FINDING}, location, advice) {_held(_INFO)}"
 _STANDING = (
-    f"max by ({_FINDING}, location, advice) "
-    f"({_INFO} or (last_over_time({_INFO}[1h]) unless on ({_RUN}) soak_run_state))"
+    f"(({_FOUND} * on ({_FINDING}) group_left (unit) group by ({_FINDING}, unit) {_RATE}) or on ({_FINDING}) {_FOUND})"
 )
+"""The findings that fail a run, each with the unit of its rate if it has one."""
+_HOW_FAST = f"0 * {_STANDING} + on ({_FINDING}) group_left () max by ({_FINDING}) {_RATE}"
 _LEFT = (
     f"clamp_min(soak_finding_eta_seconds - on ({_RUN}) group_left () "
     f'((time() - soak_judged_timestamp_seconds) * on ({_RUN}) soak_run_state{{state="running"}}), 0)'
@@ -33,6 +43,10 @@ _TIME_LEFT = (
 )
 _WHERE = "{{ $labels.metric }}{{ if $labels.endpoint }} of {{ $labels.endpoint }}{{ end }} of the {{ $labels.side }}"
 
+_RATE_TOLD = (
+    "{{ if $labels.unit }}{{ if match `^bytes` $labels.unit }}{{ humanize1024 $values.B.Value }}"
+    "{{ else }}{{ humanize $values.B.Value }}{{ end }} {{ $labels.unit }}{{ else }}no rate is known{{ end }}"
+)
 _PLACE = "{{ if $labels.location }}{{ $labels.location }}{{ else }}not known{{ end }}"
 
 
@@ -49,6 +63,8 @@ class Alert:
     next_step: str
     more: tuple[tuple[str, str], ...] = ()
     """Further annotations."""
+    beside: str | None = None
+    """What `$values.B.Value` is, if anything: series with the very labels of those of `expr`."""
 
 
 ALERTS = (
@@ -58,7 +74,8 @@ ALERTS = (
         "2m", "warning",
         "{{ $labels.scenario }}: {{ $labels.cause }} in " + _WHERE,
         "{{ $labels.advice }}",
-        (("time_left", _TIME_LEFT), ("place", _PLACE)),
+        (("how_fast", _RATE_TOLD), ("time_left", _TIME_LEFT), ("place", _PLACE)),
+        _HOW_FAST,
     ),
     Alert(
         "SoakTimeLeft",
@@ -67,7 +84,8 @@ ALERTS = (
         "{{ $labels.scenario }}: {{ humanizeDuration $values.A.Value }} left until {{ $labels.cause }} in " + _WHERE
         + " reaches its limit",
         "{{ $labels.advice }} Restart it in time if that cannot be mended now.",
-        (("time_left", _TIME_LEFT), ("place", _PLACE)),
+        (("how_fast", _RATE_TOLD), ("time_left", _TIME_LEFT), ("place", _PLACE)),
+        _HOW_FAST,
     ),
     Alert(
         "SoakStackHeadroom",
@@ -130,7 +148,11 @@ def _rule(alert: Alert, folder: str, data_source: str, receiver: str | None) -> 
         "title": alert.name,
         "condition": "fires",
         "data": [
-            _node("A", data_source, {"expr": alert.expr, "instant": True, "range": False}, since_s=600),
+            *(
+                _node(ref, data_source, {"expr": expr, "instant": True, "range": False}, since_s=600)
+                for ref, expr in (("A", alert.expr), ("B", alert.beside))
+                if expr is not None
+            ),
             _node("any", "__expr__", any_value),
             _node("fires", "__expr__", {"type": "threshold", "expression": "any", "conditions": [above]}),
         ],
