@@ -191,6 +191,9 @@ class Supervisor:
         run_file = (self.rules.runs / f"{job.request.name}-{stamp}-{job.id}.soak").resolve()
         try:
             scenario = self.rules.read_scenario(job.request.scenario)
+            if scenario.targets != job.request.targets:
+                self._wait_anew(job, scenario.targets)
+                return
             baseline = self._baseline(job, scenario)
             if not self._state.begin(job.id, run_file, now, scenario.load, baseline.id if baseline else None):
                 return
@@ -202,6 +205,11 @@ class Supervisor:
         if (process := identity(child.pid)) is not None:  # a zombie has its identity until it is waited for
             self._state.note_process(job.id, process)
         self._say("started", f"{job.request.scenario} started, process {child.pid}, {run_file.name}", run=job.id)
+
+    def _wait_anew(self, job: Job, targets: tuple[str, ...]) -> None:
+        """Its scenario was changed while it waited: the next look asks whether what it loads now is free."""
+        if self._state.retarget(job.id, targets):
+            self._say("retargeted", f"its scenario was changed: it loads {', '.join(targets)} now", run=job.id)
 
     def _go_on(self, job: Job, run_file: Path) -> None:
         """Start a run again that was cut off, in its run file."""
