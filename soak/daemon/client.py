@@ -184,4 +184,6 @@ def _detail(answer: urllib3.BaseHTTPResponse) -> str:
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
-    return str(error).rpartition(": ")[2] or type(error).__name__
+    text = str(error).rpartition(": ")[2] or type(error).__name__
+    unknown = isinstance(error, urllib3.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
+    return f"{text}; $SSL_CERT_FILE names an authority of your own" if unknown else text
