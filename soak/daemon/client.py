@@ -104,6 +104,8 @@ class Client:
         while True:
             try:
                 with self._request("GET", f"/v1/runs/{number}/events", None, {"Last-Event-ID": last}) as answer:
+                    if lost is not None:
+                        self._say("the daemon is back")
                     lost = None
                     for kind, data, at in _parsed(answer):
                         last = at
@@ -184,6 +186,8 @@ def _detail(answer: urllib3.BaseHTTPResponse) -> str:
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return "the connection broke off"
     text = str(error).rpartition(": ")[2] or type(error).__name__
     unknown = isinstance(error, urllib3.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
     return f"{text}; $SSL_CERT_FILE names an authority of your own" if unknown else text
