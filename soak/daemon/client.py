@@ -64,7 +64,7 @@ class Client:
     def submit(self, wanted: Wanted) -> int:
         """Ask for a run, and give its number; the one that the same key has asked for before, if there is one."""
         number: int = self._submitted(wanted)["id"]
-        self._say(f"run {number} on {self._url}")
+        self._say(f"run {number}: {self._url}/runs/{number}")
         return number
 
     def verdict(self, number: int) -> str:

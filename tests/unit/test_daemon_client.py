@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -155,4 +156,4 @@ def test_a_run_is_asked_for_and_left_and_a_report_is_fetched_later(stub: Any) ->
         ("POST", "/v1/runs"), ("GET", "/v1/runs/7/report?format=junit"),
     ]  # fmt: skip
     assert made.asked[0][2]["Idempotency-Key"] == "a-key"
-    assert said[0].startswith("run 7 on http://127.0.0.1")
+    assert re.fullmatch(r"run 7: http://127.0.0.1:\d+/runs/7", said[0])
