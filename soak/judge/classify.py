@@ -189,7 +189,8 @@ def _uncollected(side: Side) -> str:
         return "Python's garbage collector is switched off: cycles are never freed"
     if full is not None and full.v[-1] - full.v[0] < _FEW_COLLECTIONS:
         times = int(full.v[-1] - full.v[0])
-        return f"there were only {times} full garbage collections in the soak: part of it may be garbage still"
+        few = f"were only {times} full garbage collections" if times else "was no full garbage collection"
+        return f"there {few} in the soak: part of it may be garbage still"
     return ""
 
 
