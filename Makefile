@@ -57,7 +57,7 @@ chaos: $(STAMP) ## Kill every process of short runs at random, fill a disk, set 
 bench-daemon: $(STAMP) ## Poll the daemon by 200 clients while four runs go on (seven minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.daemon
 
-field: $(STAMP) ## Soak well-known releases with documented faults beside the mended ones (half an hour; see docs/field.md)
+field: $(STAMP) ## Soak well-known releases with documented faults beside the mended ones (forty minutes; see docs/field.md)
 	$(BIN)/python -m benchmarks.field
 
 check: format lint types imports docs test ## All that CI checks
