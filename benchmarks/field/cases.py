@@ -102,7 +102,7 @@ CASES = (
         "0.5.0",
         "nested brackets end in RecursionError instead of a parse error",
         "CVE-2024-4340",
-        ("recursion_limit", "error_regression"),
+        ("recursion_limit",),
         "[{name: plain, weight: 49, post: /format, body: {text: 'select a, b from c where d = {random:1-5000}'}},"
         f" {{name: nested, weight: 1, post: /format, body: {{text: '{_NESTED}'}}, expect: [400]}}]",
         rate="10/s",

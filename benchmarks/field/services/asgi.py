@@ -19,4 +19,4 @@ def serve(answer):
         )
         await send({"type": "http.response.body", "body": text})
 
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="critical", lifespan="off", ws="none")
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lifespan="off", ws="none")

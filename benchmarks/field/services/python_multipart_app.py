@@ -14,4 +14,4 @@ async def items(request):
 
 
 app = Starlette(routes=[Route("/items", items, methods=["POST"])])
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="critical")
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error")

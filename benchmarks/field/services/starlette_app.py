@@ -17,4 +17,4 @@ async def file(request):
 
 
 app = Starlette(routes=[Route("/file", file)])
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="critical")
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error")
