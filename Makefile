@@ -67,7 +67,7 @@ chaos: $(STAMP) ## Kill every process of short runs at random, fill a disk, set 
 bench-daemon: $(STAMP) ## Poll the daemon by 200 clients while four runs go on (seven minutes; see docs/performance.md)
 	$(BIN)/python -m benchmarks.daemon $(OPTIONS)
 
-field: $(STAMP) ## Soak well-known releases with documented faults beside the mended ones (half an hour; see docs/field.md)
+field: $(STAMP) ## Soak well-known releases with documented faults beside the mended ones (forty minutes; see docs/field.md)
 	$(BIN)/python -m benchmarks.field
 
 long: $(STAMP) ## Soak a slow leak of a real release for ninety minutes, unattended (a hundred minutes; see docs/long.md)
