@@ -12,7 +12,6 @@ import json
 import os
 import random
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 import yaml
 
 from benchmarks.outcome import machine
+from benchmarks.processes import free_port
 from soak.judge.stats.proportion import wilson
 
 ROOT = Path(__file__).parent.parent
@@ -130,14 +130,6 @@ def scenario(case: Case, port: int, seed: int) -> dict[str, Any]:
         "phases": {"idle_before": "4s", "warmup": "8s", "soak": "60s", "idle_after": "4s"},
         "criteria": [{"metric": "errors.ratio", "below": "50%"}],
     }
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def judged(case: Case, number: int, seed: int, folder: Path) -> tuple[str, dict[str, Any]]:

@@ -13,6 +13,13 @@ def page(title: str, *parts: str) -> str:
     return "\n\n".join([f"# {title}", MADE, *(part.strip("\n") for part in parts if part.strip())]) + "\n"
 
 
+def with_end(page: str, head: str, *parts: str) -> str:
+    """A page that is written by hand up to a heading, and made from there on."""
+    by_hand, found, _ = page.partition(f"\n{head}\n")
+    assert found, f"there is no {head}"
+    return "\n\n".join([by_hand.rstrip("\n"), head, MADE, *(part.strip("\n") for part in parts)]) + "\n"
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; bars within cells are escaped, line ends become spaces."""
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]

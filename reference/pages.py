@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from reference import api, causes, commands, metrics, runbook, scenario, settings, verdict
+from reference import api, causes, commands, exported, metrics, runbook, scenario, settings, verdict
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/scenario.md": scenario.page,
@@ -15,4 +15,5 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/api.md": api.page,
     "reference/settings.md": settings.page,
     "alerts.md": runbook.page,
+    "prometheus.md": exported.page,
 }

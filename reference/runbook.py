@@ -9,7 +9,6 @@ from reference import markdown
 from reference.meanings import ROOMS
 
 _PAGE = Path(__file__).parents[1] / "docs" / "alerts.md"
-_HEAD = "## Runbook\n"
 _ENDS: Mapping[str, tuple[str, str]] = {
     "run_fail": (
         "the run failed by its criteria, without a finding of the watch.",
@@ -37,17 +36,16 @@ _ENDS: Mapping[str, tuple[str, str]] = {
 
 def page() -> str:
     """docs/alerts.md: what is written there by hand, and the runbook."""
-    by_hand, head, _ = _PAGE.read_text(encoding="utf-8").partition(_HEAD)
     causes = {cause: (m.means, m.meanwhile) for room in ROOMS.values() for cause, m in room.items()}
     told = (
-        f"### {name}\n\n{_capital(means)}\nUntil it is mended: {meanwhile}\n"
+        f"### {name}\n\n{_capital(means)}\nUntil it is mended: {meanwhile}"
         for name, (means, meanwhile) in {**causes, **_ENDS}.items()
     )
     before = (
         "By cause. The next step stands in the alert; here is what it means, and what helps until it is mended.\n"
-        "How each is told: [Causes](reference/causes.md).\n"
+        "How each is told: [Causes](reference/causes.md)."
     )
-    return by_hand + "\n".join([head, markdown.MADE + "\n", before, *told])
+    return markdown.with_end(_PAGE.read_text(encoding="utf-8"), "## Runbook", before, *told)
 
 
 def _capital(text: str) -> str:

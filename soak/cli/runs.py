@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from uuid import uuid4
 
 import click
+from click.core import ParameterSource
 
 from soak import runfile
 from soak.cli.app import address, allow_host, quantity, runs_folder_option, verb
@@ -100,7 +101,8 @@ def run(
     """Soak a target, judge it, and exit with the verdict."""
     if on is not None:
         here = (url, rate, users, duration, listen, token_file, against, run_file, resume, runs_folder, budget)
-        here = (*here, metrics, metrics_token_file, remote_write, annotate, *watch.values())
+        annotated = annotate if _said("annotate") else None  # in the environment it is for runs that are made here
+        here = (*here, metrics, metrics_token_file, remote_write, annotated, *watch.values())
         if file is None or allowed or remote_workers or any(v is not None for v in here):
             raise click.UsageError(
                 "--on goes with FILE, --upload, --priority, --request-key, --detach, --report and --json only"
@@ -133,24 +135,13 @@ def run(
             raise click.UsageError("--url needs --rate (or --users) and --for")
         loaded = from_flags(url=url or "", rate=rate, users=users, duration=duration, **watch)
         click.echo(loaded.text, err=True)
-    if (listen is None) != (token_file is None) or (remote_workers and listen is None):
-        raise click.UsageError("--listen and --token-file go together; --remote-workers goes with them")
-    joining: tuple[Listen, str] | None = None
-    if listen is not None and token_file is not None:
-        joining = Listen(*address(listen), remote_workers), read_token(token_file)
-    if metrics is None and metrics_token_file is not None:
-        raise click.UsageError("--metrics-token-file goes with --metrics")
-    shown = read_token(metrics_token_file) if metrics_token_file is not None else None
-    told = Told(address(metrics) if metrics is not None else None, shown, remote_write, annotate)
+    joining = _joining(listen, token_file, remote_workers)
+    told = _told(metrics, metrics_token_file, remote_write, annotate)
     if against is not None:
         loaded = compared_with(loaded, runfile.resolve(against, folder))
     limit = None
     if budget is not None:
-        seconds = quantity("--budget", budget, "time")
-        loaded = fitted(loaded, seconds)
-        limit = Budget(seconds, began + seconds)
-        if loaded.scenario.phases.whole_s > loaded.scenario.phases.soak:
-            click.echo(cut_in_words(loaded.scenario, seconds, loaded.folder), err=True)
+        loaded, limit = _cut(loaded, budget, began)
     verdict = soak(
         loaded,
         folder,
@@ -164,6 +155,36 @@ def run(
         reports=wanted_views,
     )
     raise SystemExit(verdict.exit_code)
+
+
+def _said(option: str) -> bool:
+    """Whether an option stands on the command line."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
+
+
+def _joining(listen: str | None, token_file: Path | None, workers: int) -> tuple[Listen, str] | None:
+    """Where workers of other machines may join, and what they must know."""
+    if (listen is None) != (token_file is None) or (workers and listen is None):
+        raise click.UsageError("--listen and --token-file go together; --remote-workers goes with them")
+    if listen is None or token_file is None:
+        return None
+    return Listen(*address(listen), workers), read_token(token_file)
+
+
+def _told(metrics: str | None, token_file: Path | None, remote_write: str | None, annotate: str | None) -> Told:
+    if metrics is None and token_file is not None:
+        raise click.UsageError("--metrics-token-file goes with --metrics")
+    token = read_token(token_file) if token_file is not None else None
+    return Told(address(metrics) if metrics is not None else None, token, remote_write, annotate)
+
+
+def _cut(loaded: Loaded, budget: str, began: float) -> tuple[Loaded, Budget]:
+    """A scenario cut to a budget that runs since `began` (s, monotonic); says what is cut."""
+    seconds = quantity("--budget", budget, "time")
+    cut = fitted(loaded, seconds)
+    if cut.scenario.phases.whole_s > cut.scenario.phases.soak:
+        click.echo(cut_in_words(cut.scenario, seconds, cut.folder), err=True)
+    return cut, Budget(seconds, began + seconds)
 
 
 def _content(file: Path) -> bytes:

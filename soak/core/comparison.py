@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from soak.core.summary import Spread
-from soak.core.verdict import Comparison, CriterionResult, Result
+from soak.core.verdict import Comparison, CriterionResult, Result, exit_code_of
 
 SCHEMA = "soak.comparison/1"
 
@@ -34,9 +34,7 @@ class RunsCompared:
     @property
     def exit_code(self) -> int:
         """The exit code of the contract."""
-        if self.interrupted:
-            return 130
-        return {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}[self.verdict]
+        return exit_code_of(self.verdict, self.interrupted)
 
     def to_json(self) -> dict[str, Any]:
         """The `soak.comparison/1` document; what is infinite becomes null."""

@@ -32,20 +32,23 @@ def index_of(us: int) -> int:
     return us if bucket <= 0 else (bucket << _HALF_MAGNITUDE) + (us >> bucket)
 
 
-def highest_equivalent(index: Counts) -> npt.NDArray[np.int64]:
-    """The largest microsecond value that falls into each slot; what a percentile reports."""
+def _place(index: Counts) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The power of two that each slot is counted in, and which of its slots it is."""
     index = index.astype(np.int64, copy=False)
     bucket = np.maximum((index >> _HALF_MAGNITUDE) - 1, 0)
-    sub = np.where(index < 2 * _HALF, index, (index & (_HALF - 1)) + _HALF)
+    return bucket, np.where(index < 2 * _HALF, index, (index & (_HALF - 1)) + _HALF)
+
+
+def highest_equivalent(index: Counts) -> npt.NDArray[np.int64]:
+    """The largest microsecond value that falls into each slot; what a percentile reports."""
+    bucket, sub = _place(index)
     top: npt.NDArray[np.int64] = ((sub + 1) << bucket) - 1
     return top
 
 
 def middle(index: Counts) -> npt.NDArray[np.float64]:
     """The middle of each slot in microseconds; what a mean uses."""
-    index = index.astype(np.int64, copy=False)
-    bucket = np.maximum((index >> _HALF_MAGNITUDE) - 1, 0)
-    sub = np.where(index < 2 * _HALF, index, (index & (_HALF - 1)) + _HALF)
+    bucket, sub = _place(index)
     centre: npt.NDArray[np.float64] = (sub << bucket) + ((1 << bucket) - 1) / 2.0
     return centre
 

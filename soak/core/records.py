@@ -17,7 +17,6 @@ from soak.core.histogram import Histogram
 from soak.core.scenario import Scenario
 
 Floats = npt.NDArray[np.float64]
-Side = Literal["candidate", "reference"]
 Outcome = Literal["ok", "failed", "timeout"]
 """`failed` was answered, or refused, with an error; `timeout` never came, and would have taken longer than recorded."""
 Clock = Literal["latency", "service", "journey"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -149,8 +149,3 @@ def apart(ours: tuple[float, float], theirs: tuple[float, float]) -> str:
         if abs(a - b) > max(_LENGTH_SLACK_S, _LENGTH_SHARE * max(a, b)):
             return f"one {what} for {units.duration(round(a))}, the other for {units.duration(round(b))}"
     return ""
-
-
-def names(summaries: Iterable[Summary]) -> str:
-    """The runs, in words."""
-    return ", ".join(s.run for s in summaries)

@@ -5,15 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from soak.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_INVALID, EXIT_PASS
 
 Result = Literal["pass", "fail", "inconclusive", "invalid"]
+RESULTS: tuple[Result, ...] = get_args(Result)
 Severity = Literal["fail", "warning", "info"]
 """A finding of severity `fail` fails the run by itself; the others explain."""
 Confidence = Literal["high", "medium", "low"]
 """How sure the cause of a finding is. That there is something to find is as sure as its interval says."""
 
 SCHEMA = "soak.verdict/1"
+_EXIT_CODES = {"pass": EXIT_PASS, "fail": EXIT_FAIL, "inconclusive": EXIT_INCONCLUSIVE, "invalid": EXIT_INVALID}
+
+
+def exit_code_of(verdict: Result, interrupted: bool) -> int:
+    """How a program that has this verdict ends."""
+    return EXIT_INTERRUPTED if interrupted else _EXIT_CODES[verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +221,7 @@ class Verdict:
     @property
     def exit_code(self) -> int:
         """The exit code of the contract."""
-        if self.interrupted:
-            return 130
-        return {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}[self.verdict]
+        return exit_code_of(self.verdict, self.interrupted)
 
     def to_json(self) -> dict[str, Any]:
         """The `soak.verdict/1` document; NaN and infinity become null."""

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job
+from soak.daemon.job import Against, Job, Priority, ScenarioFile
 
 ASKER = "calendar"
 """Who asks for what is due."""
@@ -44,11 +44,9 @@ class Schedule(BaseModel):
     cron: Annotated[
         str, AfterValidator(_cron), Field(description="five fields as of cron: 0 2 * * * is 2:00 each night")
     ]
-    scenario: Annotated[str, Field(min_length=1, max_length=500, description="a file of the scenarios folder")]
-    priority: Annotated[int, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="higher is sooner")] = 0
-    against: Annotated[
-        Literal["last_pass"] | None, Field(description="compare it with the last run of this scenario that passed")
-    ] = None
+    scenario: ScenarioFile
+    priority: Priority = 0
+    against: Against = None
 
 
 def due(schedule: Schedule, zone: ZoneInfo, since: float, now: float) -> float | None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from soak.core.target import Target
 
 JobState = Literal["queued", "running", "ended"]
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
+
+ScenarioFile = Annotated[str, Field(min_length=1, max_length=500, description="a file of the scenarios folder")]
+Priority = Annotated[int, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="higher is sooner")]
+Against = Annotated[
+    Literal["last_pass"] | None, Field(description="compare it with the last run of this scenario that passed")
+]
+"""What is asked for, by a program or by the calendar."""
 UPLOADED = "sha256:"
 """How the name of an uploaded scenario begins; no file of the folder is found by such a name."""
 DAEMON = "daemon"

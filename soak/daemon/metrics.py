@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request, Response
 
 from soak import __version__
+from soak.core.verdict import RESULTS
 from soak.daemon import problems
 from soak.daemon.job import Job
 from soak.daemon.process import verdict_path
@@ -25,7 +26,6 @@ _LINE_BYTES = 64 * 1024
 _RECENT = 500
 """Runs that are looked through for the last one of each scenario."""
 _MOST = 50
-_RESULTS = ("pass", "fail", "inconclusive", "invalid")
 Own = tuple[str, list[str], float | None]
 
 
@@ -112,7 +112,7 @@ def last_of_each(jobs: Sequence[Job]) -> list[Job]:
 def verdicts(last: Sequence[Job]) -> list[Own]:
     """How the last run of each scenario ended, also while the next one goes on."""
     return [
-        *(("soak_last_verdict", [j.request.name, r], float(j.verdict == r)) for j in last for r in _RESULTS),
+        *(("soak_last_verdict", [j.request.name, r], float(j.verdict == r)) for j in last for r in RESULTS),
         *(("soak_last_verdict_timestamp_seconds", [j.request.name], j.ended_at) for j in last),
     ]
 

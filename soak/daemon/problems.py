@@ -81,9 +81,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
-        text = f"{request.method} {request.url.path}: {type(error).__name__}: {error}"
-        say("fault", text, level=logging.ERROR, error=True)
-        return problem(500, "a fault of the daemon itself; its log says more")
+        return problem(500, fault_of(request, error))
+
+
+def fault_of(request: Request, error: Exception) -> str:
+    """Write down a fault of the daemon itself; what is said of it."""
+    text = f"{request.method} {request.url.path}: {type(error).__name__}: {error}"
+    say("fault", text, level=logging.ERROR, error=True)
+    return "a fault of the daemon itself; its log says more"
 
 
 def _allowed(app: FastAPI, request: Request) -> str:

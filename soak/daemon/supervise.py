@@ -201,9 +201,7 @@ class Supervisor:
         except SoakError as error:
             self._end(job, None, EXIT_USAGE, str(error))
             return
-        self._children[job.id] = child
-        if (process := identity(child.pid)) is not None:  # a zombie has its identity until it is waited for
-            self._state.note_process(job.id, process)
+        self._watch(job, child)
         self._say("started", f"{job.request.scenario} started, process {child.pid}, {run_file.name}", run=job.id)
 
     def _wait_anew(self, job: Job, targets: tuple[str, ...]) -> None:
@@ -222,11 +220,14 @@ class Supervisor:
         except SoakError as error:
             self._judge(job, f"{job.reason}, and cannot go on ({error})")
             return
-        self._children[job.id] = child
-        if (process := identity(child.pid)) is not None:
-            self._state.note_process(job.id, process)
+        self._watch(job, child)
         self._say("resumed", f"{why}, process {child.pid}", run=job.id)
         self._state.note(self._clock(), DAEMON, "", "resume", job.id, why)
+
+    def _watch(self, job: Job, child: subprocess.Popen[bytes]) -> None:
+        self._children[job.id] = child
+        if (process := identity(child.pid)) is not None:  # a zombie has its identity until it is waited for
+            self._state.note_process(job.id, process)
 
     def _baseline(self, job: Job, scenario: Found) -> Job | None:
         """The last pass that this run can be compared with, if it was asked for and there is one."""

@@ -94,9 +94,8 @@ def _given_back(side: Side, metric: str, fitted: Trend) -> bool:
     """Whether connections (and descriptors) went with the load: a target that slows down has more of them in use."""
     if metric not in _IN_USE:
         return False
-    before = side.mean_of(metric, side.recording.phase("idle_before"))
-    after = side.mean_of(metric, side.recording.phase("idle_after"))
-    return before is not None and after is not None and after - before < _KEPT * fitted.growth
+    rest = side.at_rest(metric)
+    return rest is not None and rest[1] - rest[0] < _KEPT * fitted.growth
 
 
 def may_be_given_back(side: Side, metric: str) -> bool:

@@ -22,7 +22,7 @@ from soak.core.verdict import Finding
 from soak.judge.advice import ADVICE
 from soak.judge.neighbours import noisy
 from soak.judge.side import ENOUGH, Side
-from soak.judge.stats.proportion import percentile_interval, share_rose
+from soak.judge.stats.proportion import percentile_interval, share, share_rose
 from soak.judge.validity import saturated
 
 GATES = {"p50": (1.5, 5e-3, 1.0), "p99": (2.0, 10e-3, 4.0)}
@@ -71,7 +71,7 @@ class Recovery:
 
         A part of it does not make most requests fail where none did.
         """
-        if max(_share(self.after.failures(None)), _share(_left_undone(self.after))) >= _GROSS:
+        if max(share(self.after.failures(None)), share(_left_undone(self.after))) >= _GROSS:
             return False
         whole = Side(self.before.name, self.before.recording, self.before.start, self.after.end)
         return noisy(whole)
@@ -166,10 +166,10 @@ def _compare(before: Side, after: Side) -> list[_Worse]:
 def _failing(before: Side, after: Side, halves: list[Side]) -> list[_Worse]:
     was, now = before.failures(None), after.failures(None)
     bar = _error_bar(before)
-    if _share(now) < bar or any(_share(half.failures(None)) < bar for half in halves) or share_rose(was, now) > _CHANCE:
+    if share(now) < bar or any(share(half.failures(None)) < bar for half in halves) or share_rose(was, now) > _CHANCE:
         return []
-    text = f"{units.percent(_share(now))} of requests fail ({units.percent(_share(was))} before it)"
-    return [_Worse("errors.ratio", None, 100.0 + _share(now), text)]  # nothing is worse than no answer
+    text = f"{units.percent(share(now))} of requests fail ({units.percent(share(was))} before it)"
+    return [_Worse("errors.ratio", None, 100.0 + share(now), text)]  # nothing is worse than no answer
 
 
 def _slow(before: Side, after: Side, halves: list[Side]) -> list[_Worse]:
@@ -191,15 +191,15 @@ def _slow(before: Side, after: Side, halves: list[Side]) -> list[_Worse]:
 
 def _undone(before: Side, after: Side, halves: list[Side]) -> list[_Worse]:
     was, now = _left_undone(before), _left_undone(after)
-    bar = 1 - _DONE_SHARE * (1 - _share(was))
-    if any(_share(part) < bar for part in (now, *map(_left_undone, halves))) or share_rose(was, now) > _CHANCE:
+    bar = 1 - _DONE_SHARE * (1 - share(was))
+    if any(share(part) < bar for part in (now, *map(_left_undone, halves))) or share_rose(was, now) > _CHANCE:
         return []
-    text = f"{units.percent(1 - _share(now))} of what is due gets done ({units.percent(1 - _share(was))} before it)"
+    text = f"{units.percent(1 - share(now))} of what is due gets done ({units.percent(1 - share(was))} before it)"
     return [_Worse("throughput.rate", None, 1.0, text)]
 
 
 def _error_bar(before: Side) -> float:
-    return max(_ERROR_SHARE, 2 * _share(before.failures(None)))
+    return max(_ERROR_SHARE, 2 * share(before.failures(None)))
 
 
 def _latency_bar(before: Side, endpoint: str | None, quantile: str) -> float:
@@ -230,7 +230,7 @@ def _away(before: Side, part: Side) -> bool:
     quantile = "p99" if _count(part) >= _BIN_REQUESTS else "p50"
     q = 99.0 if quantile == "p99" else 50.0
     slow = part.judged(None, "latency", q).percentile(q) > _latency_bar(before, None, quantile)
-    return slow or _share(part.failures(None)) > max(_error_bar(before), 1.5 / max(1, _count(part)))
+    return slow or share(part.failures(None)) > max(_error_bar(before), 1.5 / max(1, _count(part)))
 
 
 def kept(look: Recovery) -> list[str]:
@@ -275,7 +275,7 @@ def _state(side: Side) -> str:
     seconds = sum(y.length for y in side.tallies) / max(1, len({y.worker for y in side.tallies}))
     done = sum(y.done for y in side.tallies) / seconds if seconds > 0 else 0.0
     return ", ".join(
-        [f"{units.percent(_share(side.failures(None)))} failed", *shown, f"{units.show(done, 'rate')} done"]
+        [f"{units.percent(share(side.failures(None)))} failed", *shown, f"{units.show(done, 'rate')} done"]
     )
 
 
@@ -300,10 +300,6 @@ def _left_undone(side: Side) -> tuple[int, int]:
 
 def _count(side: Side) -> int:
     return side.failures(None)[1]
-
-
-def _share(part: tuple[int, int]) -> float:
-    return part[0] / part[1] if part[1] else 0.0
 
 
 def _part(side: Side, start: float, end: float) -> Side:

@@ -19,7 +19,7 @@ from soak.core.records import Event
 from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE, RECYCLING
 from soak.judge.side import Side
-from soak.judge.stats.proportion import share_rose
+from soak.judge.stats.proportion import share, share_rose
 
 LOOP = 3
 """So many bad replacements of one role are a loop."""
@@ -117,19 +117,15 @@ def _cost(side: Side, events: Sequence[Event]) -> tuple[list[bool], list[str]]:
     rest = int(bad[~touched].sum()), int(total[~touched].sum())
     bar = _ALL_OVER
     if rest[1] >= _FEW:
-        bar = max(_SHARE, 2 * _share(rest))
+        bar = max(_SHARE, 2 * share(rest))
         if share_rose(rest, around) > _CHANCE:
             return none, []
-    costly = [_share(part) >= bar for part in near]
+    costly = [share(part) >= bar for part in near]
     if 2 * sum(costly) < len(events):
         return none, []
-    beside = f" ({units.percent(_share(rest))} otherwise)" if rest[1] else ""
-    share = units.percent(_share(around))
-    return costly, [f"requests failed around {sum(costly)} of {len(events)} of them: {share} there{beside}"]
-
-
-def _share(part: tuple[int, int]) -> float:
-    return part[0] / part[1] if part[1] else 0.0
+    beside = f" ({units.percent(share(rest))} otherwise)" if rest[1] else ""
+    there = units.percent(share(around))
+    return costly, [f"requests failed around {sum(costly)} of {len(events)} of them: {there} there{beside}"]
 
 
 def _times(count: int) -> str:

@@ -111,9 +111,8 @@ def _part(side: Side, whole: Trend, metric: str) -> float | None:
 
 
 def _between_idles(side: Side, metric: str) -> float | None:
-    before = side.mean_of(metric, side.recording.phase("idle_before"))
-    after = side.mean_of(metric, side.recording.phase("idle_after"))
-    return after - before if before is not None and after is not None else None
+    rest = side.at_rest(metric)
+    return rest[1] - rest[0] if rest is not None else None
 
 
 def _percent(share: float) -> str:

@@ -69,10 +69,9 @@ def per_request(side: Side, fitted: Trend) -> list[str]:
 def idle(side: Side, metric: str) -> list[str]:
     """What idle-before and idle-after say: what load took and did not give back."""
     dimension: Dimension = "bytes" if metric.startswith("memory") else "count"
-    before = side.mean_of(metric, side.recording.phase("idle_before"))
-    after = side.mean_of(metric, side.recording.phase("idle_after"))
-    if before is None or after is None:
+    if (rest := side.at_rest(metric)) is None:
         return []
+    before, after = rest
     return [
         f"idle before the load it stood at {units.show(before, dimension)}, idle after it at "
         f"{units.show(after, dimension)}"

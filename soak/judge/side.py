@@ -280,6 +280,11 @@ class Side:
         half = finite(found.between((phase.start + phase.end) / 2, phase.end))
         return float(np.mean(half.v)) if len(half) else None
 
+    def at_rest(self, metric: str) -> tuple[float, float] | None:
+        """The mean of a series while idle before the load and after it; None unless both are known."""
+        before, after = (self.mean_of(metric, self.recording.phase(p)) for p in ("idle_before", "idle_after"))
+        return (before, after) if before is not None and after is not None else None
+
     @property
     def cores(self) -> float:
         """How many cores the candidate's machine has."""

@@ -38,7 +38,7 @@ from locust.rpc import Message
 from soak.core.errors import LoadError
 from soak.core.records import Event
 from soak.load.ledger import unpack
-from soak.load.plan import Plan
+from soak.load.plan import Plan, emit
 from soak.load.wire import ALONE_S, BEAT_S, Session, nonce
 from soak.runfile import RunWriter
 
@@ -291,12 +291,6 @@ class Master:
         self.runner.server.send_to_client(Message("quit", None, node))
         self.runner.clients._worker_nodes.pop(node, None)
         self._event("worker_refused", f"a worker was refused: {reason}", {})
-
-
-def emit(event: str, **data: Any) -> None:
-    """Tell the conductor what happened."""
-    sys.stdout.write(json.dumps({"event": event, **data}) + "\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

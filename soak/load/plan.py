@@ -1,9 +1,10 @@
-"""What a load process is told when it starts: the plan of a run, and the invitation of a worker to it."""
+"""What load processes are told when they start, the plan of a run and the way to it, and how they say what happens."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +15,21 @@ from soak.load.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class _Line:
+    """What one process tells another in a line of JSON."""
+
+    def to_line(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> Self:
+        """Read the line that `to_line` wrote."""
+        return cls(**json.loads(line))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(_Line):
     """Everything a master or worker of one side needs; it holds no secret.
 
     `zero` is the start of the run on the monotonic clock (s) of the conductor's host; `scenario` is the scenario as
@@ -32,22 +47,13 @@ class Plan:
     ports: dict[str, int] = field(default_factory=dict)
     since: float = 0.0
 
-    def to_line(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_line(cls, line: str) -> Self:
-        """Read the line that `to_line` wrote."""
-        return cls(**json.loads(line))
-
     def model(self) -> Scenario:
         """The scenario as a model."""
         return Scenario.model_validate(self.scenario)
 
 
 @dataclass(frozen=True, slots=True)
-class Invitation:
+class Invitation(_Line):
     """How a worker finds its master: `local` ones share the conductor's clock, folder and trust.
 
     `name` is what it would like to be called; `folder` is the base of relative paths here, for one from elsewhere.
@@ -59,15 +65,6 @@ class Invitation:
     name: str
     local: bool
     folder: str | None = None
-
-    def to_line(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_line(cls, line: str) -> Self:
-        """Read the line that `to_line` wrote."""
-        return cls(**json.loads(line))
 
 
 def schedule_of(scenario: Scenario, folder: Path, side: str = "candidate") -> Schedule | None:
@@ -98,3 +95,9 @@ def digests(scenario: Scenario, folder: Path) -> dict[str, str]:
         except OSError:
             found[file] = ""
     return found
+
+
+def emit(event: str, **data: Any) -> None:
+    """Tell whoever started this process what happened, in a line on standard output."""
+    sys.stdout.write(json.dumps({"event": event, **data}) + "\n")
+    sys.stdout.flush()

@@ -11,7 +11,6 @@ that it is in the run file, so a lost message loses nothing.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import sys
@@ -38,7 +37,7 @@ from soak.load.dispatch import Dispatcher
 from soak.load.engine import Engine
 from soak.load.ledger import Ledger, Report
 from soak.load.mix import Mix
-from soak.load.plan import Invitation, Plan, digests, schedule_of
+from soak.load.plan import Invitation, Plan, digests, emit, schedule_of
 from soak.load.pulse import Pulse
 from soak.load.schedule import Part
 from soak.load.users import CLASS_NAME, build, listen
@@ -263,11 +262,6 @@ class _FirstLines(logging.Filter):
         return self._left >= 0
 
 
-def _say(event: str, **data: Any) -> None:
-    sys.stdout.write(json.dumps({"event": event, **data}) + "\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
     """Run one worker; on a user's fault (a locustfile that fails) say so in one line and exit with 4."""
     handler = logging.StreamHandler(sys.stderr)
@@ -278,7 +272,7 @@ def main() -> None:
         worker = Worker(invitation)
         plan = worker.join()
         if not invitation.local:
-            _say("invited", name=worker.name, run=plan.run, side=plan.side, scenario=plan.scenario, ports=plan.ports)
+            emit("invited", name=worker.name, run=plan.run, side=plan.side, scenario=plan.scenario, ports=plan.ports)
             if sys.stdin.readline().strip() != "go":
                 return
         worker.prepare(plan, Path(invitation.folder or plan.folder))

@@ -9,7 +9,6 @@ from soak.probe.inspection import Inspection, trim
 from soak.probe.procfs import readable
 from soak.probe.remote import RemoteWatch
 from soak.probe.scrape import ScrapeSense
-from soak.probe.sense import Sense
 from soak.probe.stacks import ThreadStacks
 from soak.probe.tree import TreeProbe
 from soak.probe.watch import Watch, senses_of
@@ -24,7 +23,6 @@ __all__ = [
     "RemoteWatch",
     "Root",
     "ScrapeSense",
-    "Sense",
     "ThreadStacks",
     "TreeProbe",
     "Watch",

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from soak.core.records import Recording
+from soak.core.verdict import RESULTS
 from soak.publish.judged import Document, tell_verdict
 from soak.publish.measured import Measured, Stretch
-from soak.publish.names import PHASES, RESULTS, STATES
+from soak.publish.names import PHASES, STATES
 from soak.publish.page import Page
 
 WINDOW_S = 60.0

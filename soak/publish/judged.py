@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from soak.publish.names import RESULTS, SEVERITIES
+from soak.core.verdict import RESULTS
+from soak.publish.names import SEVERITIES
 from soak.publish.page import Page
 
 MOST_FINDINGS = 20

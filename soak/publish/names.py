@@ -25,7 +25,6 @@ QUANTILES: Mapping[str, float] = {"0.5": 50.0, "0.9": 90.0, "0.99": 99.0, "0.999
 """The label of a quantile, and its percentile. 1.0 is the maximum; Prometheus 3 would make 1.0 of 1."""
 STATES = ("running", "ended", "lost")
 PHASES = ("idle_before", "warmup", "soak", "burst", "recovery", "drain", "idle_after", "end")
-RESULTS = ("pass", "fail", "inconclusive", "invalid")
 SEVERITIES = ("fail", "warning", "info")
 
 
@@ -164,10 +163,3 @@ _ALL = [
 ]  # fmt: skip
 
 FAMILIES: Mapping[str, Family] = {f.name: f for f in _ALL}
-
-
-def table() -> str:
-    """All of them as a table in markdown, for docs/prometheus.md."""
-    rows = ["| name | labels | meaning |", "|---|---|---|"]
-    rows += [f"| `{f.sample}` | {', '.join(f'`{x}`' for x in f.labels)} | {f.help} |" for f in FAMILIES.values()]
-    return "\n".join(rows)

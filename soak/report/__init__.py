@@ -3,7 +3,6 @@
 from soak.report.checkup import render_checkup
 from soak.report.compared import render_compared
 from soak.report.flamegraph import SHOWN, write_flamegraph
-from soak.report.json_view import schema
 from soak.report.render import FORMATS, render
 from soak.report.series import render_series, series_json
 
@@ -14,7 +13,6 @@ __all__ = [
     "render_checkup",
     "render_compared",
     "render_series",
-    "schema",
     "series_json",
     "write_flamegraph",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 from soak.core import units
 from soak.core.comparison import RunsCompared
 from soak.report import phrases
-from soak.report.text import columns, middle, widths_of, wrap
+from soak.report.text import aligned, middle, wrap
 
 
 def render_compared(found: RunsCompared, *, as_json: bool) -> str:
@@ -52,5 +52,4 @@ def _table(found: RunsCompared) -> list[str]:
                 c.change,
             )
         )
-    widths = widths_of(table)
-    return [columns(cells, widths, right_from=1).rstrip() for cells in table]
+    return aligned(table)

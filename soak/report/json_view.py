@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
-from typing import Any
 
 from soak.core.records import Recording
 from soak.core.verdict import Verdict
@@ -13,10 +11,3 @@ from soak.core.verdict import Verdict
 def render(recording: Recording, verdict: Verdict) -> str:  # noqa: ARG001
     """The document, indented; pure ASCII, so that no terminal or pipe can spoil a name in it."""
     return json.dumps(verdict.to_json(), indent=2, allow_nan=False)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) that every document of `render` obeys."""
-    text = resources.files("soak.report").joinpath("verdict.schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded

@@ -164,8 +164,7 @@ def _hot_paths(recording: Recording) -> list[str]:
     for r in rows:
         label = _INDENT + middle(r.place, 48) + (f", {r.side}" if beside else "")
         table.append((label, r.within, r.own, r.calls, r.allocations, r.recursion))
-    widths = widths_of(table)
-    return [columns(cells, widths, right_from=1).rstrip() for cells in table]
+    return aligned(table)
 
 
 def _allocations(recording: Recording) -> list[str]:
@@ -177,8 +176,7 @@ def _allocations(recording: Recording) -> list[str]:
     for r in rows:
         label = _INDENT + middle(r.place, 48) + (f", {r.side}" if beside else "")
         table.append((label, r.bytes, r.allocations, r.stays, r.before))
-    widths = widths_of(table)
-    return [columns(cells, widths, right_from=1).rstrip() for cells in table]
+    return aligned(table)
 
 
 def _measurement(recording: Recording, verdict: Verdict) -> list[str]:
@@ -191,6 +189,12 @@ def _measurement(recording: Recording, verdict: Verdict) -> list[str]:
             lines += wrap(f"not to be trusted: {label}{phrases.clean(reason)}", _INDENT, _INDENT * 2)
     shown = ", ".join(f"{name} {length}" for name, length in facts.phases(recording))
     return lines + (wrap(f"phases: {shown}", _INDENT, _INDENT * 2) if shown else [])
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table whose first column alone is text."""
+    widths = widths_of(table)
+    return [columns(cells, widths, right_from=1).rstrip() for cells in table]
 
 
 def widths_of(table: Sequence[Sequence[str]]) -> list[int]:

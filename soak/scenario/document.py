@@ -10,6 +10,7 @@ otherwise unfold into gigabytes, and a page of brackets would exhaust the stack.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -270,3 +271,9 @@ def _syntax(error: yaml.YAMLError) -> Problem:
     message = "; ".join(str(p) for p in parts if p) or str(error).splitlines()[0]
     message = message if message.endswith("to be a scenario") else f"not valid YAML: {message}"
     return Problem(message, "", mark.line + 1, mark.column + 1) if mark is not None else Problem(message)
+
+
+def scalar(value: str | int) -> str:
+    """A value as YAML: a JSON string is a quoted scalar, but for line ends that only YAML knows (U+0085, U+2028)."""
+    quoted = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from soak.core.errors import Problem, ScenarioError
+from soak.scenario.document import scalar
 from soak.scenario.load import Loaded, loads
 
 _NAME = "(command line)"
@@ -55,18 +55,18 @@ def from_flags(
 def _yaml(url: str, rate: str | None, duration: str, users: int | None, watch: dict[str, str | int | None]) -> str:
     origin, path = _split(url)
     watched = {key: value for key, value in watch.items() if value is not None}
-    lines = ["name: adhoc", "target:", f"  url: {_quote(origin)}"]
+    lines = ["name: adhoc", "target:", f"  url: {scalar(origin)}"]
     if (command := watched.pop("command", None)) is not None:
-        lines.append(f"  process: {{command: {_quote(command)}}}")
-    lines += [f"  {key}: {_quote(value)}" for key, value in watched.items()]
+        lines.append(f"  process: {{command: {scalar(command)}}}")
+    lines += [f"  {key}: {scalar(value)}" for key, value in watched.items()]
     lines.append("load:")
     if rate is not None:
-        lines.append(f"  rate: {_quote(rate)}  # arrivals, whatever the target does")
+        lines.append(f"  rate: {scalar(rate)}  # arrivals, whatever the target does")
     if users is not None:
         lines.append(f"  users: {users}  # closed model: each waits for its answer")
     lines += [
-        f"  requests: [{{get: {_quote(path)}}}]",
-        f"phases: {{soak: {_quote(duration)}}}  # after a warm-up of a tenth of it, at most 5 minutes",
+        f"  requests: [{{get: {scalar(path)}}}]",
+        f"phases: {{soak: {scalar(duration)}}}  # after a warm-up of a tenth of it, at most 5 minutes",
         "criteria:  # the defaults: growth is over the whole soak; for smaller limits soak longer",
         "  - {metric: errors.ratio, below: 1%}          # more is an outage, not a load test",
         "  - {metric: latency.p99, growth_below: 20%}   # wider than the noise of a short soak",
@@ -88,12 +88,6 @@ def _split(url: str) -> tuple[str, str]:
     if not parts.netloc:
         return url, "/"
     return f"{parts.scheme}://{parts.netloc}", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _quote(value: str | int) -> str:
-    """A JSON string is a double-quoted YAML scalar, but for line ends that only YAML knows (U+0085, U+2028)."""
-    quoted = json.dumps(value, ensure_ascii=False)
-    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
 
 
 def _by_flag(problem: Problem) -> Problem:

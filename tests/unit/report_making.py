@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from functools import cache
+from importlib import resources
 from statistics import NormalDist
 from typing import Any
 
@@ -283,3 +285,9 @@ def passed() -> Verdict:
         comparison=(),
         notes=(),
     )
+
+
+def schema(of: str) -> dict[str, Any]:
+    """The JSON Schema that is shipped for a `verdict` or a `comparison`."""
+    loaded: dict[str, Any] = json.loads((resources.files("soak.report") / f"{of}.schema.json").read_text())
+    return loaded

@@ -191,3 +191,10 @@ def test_a_page_that_cannot_be_written_is_said_and_is_no_reason_to_end(tmp_path:
     assert "cannot be written" in page_beside(tmp_path / "x.soak", "<html>")
     assert page_beside(tmp_path / "y.soak", "<html>") == str(tmp_path / "y.html")
     assert (tmp_path / "y.html").read_text() == "<html>"
+
+
+def test_a_grafana_in_the_environment_is_for_runs_that_are_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOAK_ANNOTATE", "http://127.0.0.1:1")
+    on = ["run", "x.yaml", "--on", "http://127.0.0.1:1"]
+    assert "no daemon to talk to there" in CliRunner().invoke(main, on).output
+    assert "--on goes with FILE" in CliRunner().invoke(main, [*on, "--annotate", "http://127.0.0.1:1"]).output

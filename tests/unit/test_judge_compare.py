@@ -15,7 +15,7 @@ from soak.core.criterion import Criterion
 from soak.core.summary import Failures, Level, Noise, Summary
 from soak.judge import calibrate, compare_pairs, compare_runs
 from soak.report import render_compared
-from soak.report.compared import schema
+from tests.unit.report_making import schema
 
 METRICS = (("latency.p50", "browse", 0.010), ("latency.p99", "browse", 0.030), ("cpu.per_request", None, 0.002),
            ("memory.anon", None, 60e6), ("memory.idle", None, 40e6), ("throughput.rate", None, 100.0))  # fmt: skip
@@ -156,7 +156,7 @@ def test_what_was_interrupted_says_so_by_its_exit_code() -> None:
     "found", [compare_pairs(pairs(3, latency=1.3), []), calibrate(pairs(4)), compare_pairs([], [])]
 )
 def test_both_forms_say_the_same_and_json_obeys_its_schema(found: RunsCompared) -> None:
-    jsonschema.Draft202012Validator(schema()).validate(json.loads(render_compared(found, as_json=True)))
+    jsonschema.Draft202012Validator(schema("comparison")).validate(json.loads(render_compared(found, as_json=True)))
     text = render_compared(found, as_json=False)
     assert found.headline.split(":")[0] in text
     assert all(c.metric in text for c in found.comparison)

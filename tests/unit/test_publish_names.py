@@ -1,4 +1,4 @@
-"""The list of names: by Prometheus' conventions, and the same in the documentation."""
+"""The list of names: by Prometheus' conventions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from soak.publish.names import FAMILIES, table
+from soak.publish.names import FAMILIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "prometheus.md"
-
-
-def test_the_table_in_the_documentation_is_the_list() -> None:
-    assert table() in PAGE.read_text(), "python -c 'from soak.publish.names import table; print(table())'"
 
 
 def test_the_run_is_named_on_its_info_alone() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from soak.daemon import problems
 from soak.daemon.api.house import LARGEST, PAGE, Before, House, Key, Limit, Number
 from soak.daemon.events import Watched, events
-from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, Job, JobState
+from soak.daemon.job import Against, Job, JobState, Priority, ScenarioFile
 from soak.daemon.job import Request as JobRequest
 from soak.daemon.pages.visits import still_in
 from soak.daemon.tokens import Caller
@@ -26,11 +26,9 @@ class Submission(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scenario: Annotated[str, Field(min_length=1, max_length=500, description="a file of the scenarios folder")]
-    priority: Annotated[int, Field(ge=MIN_PRIORITY, le=MAX_PRIORITY, description="higher is sooner")] = 0
-    against: Annotated[
-        Literal["last_pass"] | None, Field(description="compare it with the last run of this scenario that passed")
-    ] = None
+    scenario: ScenarioFile
+    priority: Priority = 0
+    against: Against = None
 
 
 class Run(BaseModel):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,7 +9,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from soak.daemon.log import say
 from soak.daemon.pages.answers import problem_page
 from soak.daemon.pages.desk import Desk, House
 from soak.daemon.pages.lists import Lists
@@ -19,6 +16,7 @@ from soak.daemon.pages.login import Login
 from soak.daemon.pages.runs import Runs
 from soak.daemon.pages.static import static
 from soak.daemon.pages.visits import is_page
+from soak.daemon.problems import fault_of
 
 
 class Pages:
@@ -60,6 +58,4 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    text = f"{request.method} {request.url.path}: {type(error).__name__}: {error}"
-    say("fault", text, level=logging.ERROR, error=True)
-    return problem_page(request, 500, "a fault of the daemon itself; its log says more")
+    return problem_page(request, 500, fault_of(request, error))

@@ -46,6 +46,11 @@ def percentile_interval(histogram: Histogram, q: float, confidence: float = 0.95
     return at(low_rank), at(high_rank)
 
 
+def share(part: tuple[int, int]) -> float:
+    """So many of so many, as a share; 0 of none."""
+    return part[0] / part[1] if part[1] else 0.0
+
+
 def share_rose(early: tuple[int, int], late: tuple[int, int]) -> float:
     """One-sided p-value that a share (hits, total) rose from early to late, by Fisher's exact test."""
     return hypergeometric_from(late[0], late[1], late[0] + early[0], late[1] + early[1])

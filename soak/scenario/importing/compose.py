@@ -12,18 +12,19 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from soak.core.template import escape
+from soak.core.traffic import BODIES, METHODS
+from soak.scenario.document import scalar
 from soak.scenario.importing.secrets import LEFT_OUT
 from soak.scenario.importing.seen import HOLE, Endpoint, Key, Seen, Values, literal
 
 MAX_REQUESTS = 100
 _EXPECTED_SHARE = 0.01
 _MAX_BODIES = 500_000  # characters in all: a scenario has at most 1 MiB
-_BODIES = ("json", "form", "multipart", "body")
 _NEVER_SENT = (444, 499)
 """Statuses that nginx logs when a connection was closed without an answer."""
 _CONDITIONAL = (206, 304)
 """Answers to headers that a scenario does not send: without them it is a 200."""
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_METHODS = tuple(method.upper() for method in METHODS)
 
 
 @dataclass
@@ -52,7 +53,7 @@ def compose(about: Import, seen: Seen) -> str:
         kept += endpoint.count
         extra = dict(endpoint.extra)
         room -= len(_flow(extra))
-        if room < 0 and (body := set(_BODIES) & set(extra)):
+        if room < 0 and (body := set(BODIES) & set(extra)):
             bodies += 1
             extra = {k: v for k, v in extra.items() if k not in body}
         expect = _expect(endpoint)
@@ -182,8 +183,7 @@ def _flow(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
     if isinstance(value, str):
-        quoted = json.dumps(value, ensure_ascii=False)
-        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
+        return scalar(value)
     number = json.dumps(value)
     return number.replace("e", ".0e") if isinstance(value, float) and "." not in number else number
 

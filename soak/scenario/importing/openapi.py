@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import yaml
 
 from soak.core.errors import Problem, ScenarioError
+from soak.core.traffic import METHODS
 from soak.scenario.importing.compose import Import, compose, plain, speakable
 from soak.scenario.importing.seen import HOLE, Endpoint, Seen, Values
 from soak.scenario.importing.shapes import as_list, as_map, as_text
 
-_METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 _READS = ("get", "head", "options")
 _READ_WEIGHT, _WRITE_WEIGHT = 8, 1
 _LOCAL = "http://127.0.0.1:8000"
@@ -53,7 +53,7 @@ def from_openapi(path: Path, url: str | None = None) -> str:
     seen = Seen()
     for template, described in as_map(document["paths"]).items():
         item = reader.resolve(described)
-        for method in _METHODS:
+        for method in METHODS:
             if isinstance(operation := item.get(method), dict):
                 parameters = [*as_list(item.get("parameters")), *as_list(operation.get("parameters"))]
                 reader.add(seen, method, base.path.rstrip("/") + str(template), parameters, operation)

@@ -13,6 +13,7 @@ from soak.publish.grafana.boards.panels import (
     column,
     named,
     of_run,
+    row_of_run,
     stat,
     table,
 )
@@ -141,4 +142,4 @@ def glance() -> Row:
             'sum(soak_run_state{$of,state="lost"})', "none", steps=none_is_good,
         ),
     )  # fmt: skip
-    return Row("At a glance", tuple(of_run(p) for p in panels))
+    return row_of_run("At a glance", panels)

@@ -14,6 +14,7 @@ from soak.publish.grafana.boards.panels import (
     named,
     of_run,
     of_scrape,
+    row_of_run,
     table,
 )
 
@@ -100,7 +101,7 @@ FLEET = Board(
     (
         glance(),
         Row("Runs", (of_run(_all()), verdicts(), of_run(_timeline()))),
-        Row("Beside each other", tuple(of_run(p) for p in _BESIDE)),
+        row_of_run("Beside each other", _BESIDE),
         Row("The daemon", tuple(of_scrape(p) for p in _QUEUE)),
     ),
     spans=("1h", "15m", "6h", "24h"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soak.publish.grafana.boards.findings import findings, glance, verdicts
-from soak.publish.grafana.boards.panels import Board, Row, lines, of_run, of_scrape, stat
+from soak.publish.grafana.boards.panels import Board, Row, lines, of_scrape, row_of_run, stat
 
 _TREND = (
     lines(
@@ -55,7 +55,7 @@ ONCALL = Board(
     (
         glance(),
         Row("Findings", (findings(), verdicts())),
-        Row("Trend", tuple(of_run(p) for p in _TREND)),
+        row_of_run("Trend", _TREND),
         Row("The daemon", tuple(of_scrape(p) for p in _DAEMON)),
     ),
 )

@@ -122,6 +122,11 @@ def of_run(panel: Panel) -> Panel:
     return replace(panel, queries=tuple(replace(q, expr=q.expr.replace("$of", OF_RUN)) for q in panel.queries))
 
 
+def row_of_run(title: str, panels: Iterable[Panel]) -> Row:
+    """A row of panels about the chosen runs."""
+    return Row(title, tuple(of_run(p) for p in panels))
+
+
 def of_scrape(panel: Panel) -> Panel:
     """The panel with its queries about the chosen daemons."""
     return replace(panel, queries=tuple(replace(q, expr=q.expr.replace("$of", OF_SCRAPE)) for q in panel.queries))

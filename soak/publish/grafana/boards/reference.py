@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soak.publish.grafana.boards.findings import RUN, findings
-from soak.publish.grafana.boards.panels import Board, Panel, Row, column, lines, of_run, table
+from soak.publish.grafana.boards.panels import Board, Panel, Row, column, lines, row_of_run, table
 
 _OF = '$of,endpoint=~"$endpoint",quantile="0.99"'
 _WORSE = ((None, "transparent"), (1.1, "orange"), (1.25, "red"))
@@ -89,20 +89,16 @@ _COST = (
 )  # fmt: skip
 
 
-def _row(title: str, panels: tuple[Panel, ...]) -> Row:
-    return Row(title, tuple(of_run(p) for p in panels))
-
-
 REFERENCE = Board(
     "soak-reference",
     "soak: release against reference",
     "A candidate and a trusted reference soaked side by side, and a run against its own past.",
     (
-        _row("What differs", (_told(),)),
+        row_of_run("What differs", (_told(),)),
         Row("Findings", (findings(),)),
-        _row("Latency", _SIDE_BY_SIDE),
-        _row("Memory and stack", _MEMORY),
-        _row("Cost", _COST),
+        row_of_run("Latency", _SIDE_BY_SIDE),
+        row_of_run("Memory and stack", _MEMORY),
+        row_of_run("Cost", _COST),
     ),
     single=True,
     endpoints=True,

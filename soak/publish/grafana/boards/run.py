@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soak.publish.grafana.boards.findings import criteria, findings, glance, verdicts
-from soak.publish.grafana.boards.panels import Board, Panel, Query, Row, lines, of_run
+from soak.publish.grafana.boards.panels import Board, Panel, Query, Row, lines, row_of_run
 
 _ENDPOINTS = 'side="candidate",endpoint=~"$endpoint"'
 _CANDIDATE = 'side="candidate"'
@@ -138,10 +138,6 @@ _INSTRUMENT = (
 )  # fmt: skip
 
 
-def _row(title: str, panels: tuple[Panel, ...]) -> Row:
-    return Row(title, tuple(of_run(p) for p in panels))
-
-
 RUN_IN_DEPTH = Board(
     "soak-run",
     "soak: one run",
@@ -149,10 +145,10 @@ RUN_IN_DEPTH = Board(
     (
         glance(),
         Row("Verdict", (verdicts(), findings(), criteria())),
-        _row("Latency", _LATENCY),
-        _row("Memory and stack", _MEMORY),
-        _row("Processes and cost", _PROCESSES),
-        _row("The instrument", _INSTRUMENT),
+        row_of_run("Latency", _LATENCY),
+        row_of_run("Memory and stack", _MEMORY),
+        row_of_run("Processes and cost", _PROCESSES),
+        row_of_run("The instrument", _INSTRUMENT),
     ),
     single=True,
     endpoints=True,
