@@ -331,9 +331,10 @@ class Supervisor:
         said = left.last_line(log_path(job.run_file))
         if job.stop_at is not None:
             self._end(job, None, EXIT_INTERRUPTED, "stopped before it measured anything")
-        elif code in (EXIT_USAGE, EXIT_INVALID) or (code is None and said.startswith("soak: ")):
-            invalid = code == EXIT_INVALID
-            self._end(job, "invalid" if invalid else None, EXIT_INVALID if invalid else EXIT_USAGE, said)
+        elif code == EXIT_USAGE:
+            self._end(job, None, EXIT_USAGE, said)
+        elif code == EXIT_INVALID or (code is None and said.startswith("soak: ")):
+            self._end(job, "invalid", EXIT_INVALID, said)  # where nobody saw the code, it may have been either
         else:
             tail = f"; it said last: {said}" if said else ""
             self._end(job, "invalid", EXIT_INVALID, f"{left.how(code)}, and left no run file to judge{tail}")

@@ -50,6 +50,19 @@ def test_a_run_that_is_refused_says_why_and_has_no_verdict(house: House) -> None
     assert (job.verdict, job.exit_code, job.reason) == (None, 2, "soak: nothing answers at 127.0.0.1:8000")
 
 
+def test_a_run_that_said_why_it_ended_while_no_daemon_was_there_is_invalid(house: House) -> None:
+    house.runs("import sys; sys.exit('soak: the load worker-1 did not start: exit code -9')")
+    house.state.add(request(), START)
+    house.supervisor.tick()
+    running = house.job().process
+    assert running is not None
+    os.waitpid(running.pid, 0)  # its exit code goes with the daemon that had started it
+    house.restarted()
+    job = house.ended()
+    assert (job.verdict, job.exit_code) == ("invalid", 4)
+    assert job.reason == "soak: the load worker-1 did not start: exit code -9"
+
+
 @pytest.mark.parametrize(
     "program,how",
     [(DIED, "killed by SIGKILL"), (BROKE, "broke off with exit code 1")],
