@@ -24,7 +24,9 @@ print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, signal.gets
 """
 
 
-def imported(name: str, before: str = "") -> subprocess.CompletedProcess[str]:
+def imported(
+    name: str, before: str = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+) -> subprocess.CompletedProcess[str]:
     program = SIGNALLED.format(name=name, before=before)
     root = Path(__file__).parents[2]
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=root)
