@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.load import machine
+from benchmarks.outcome import machine
 from benchmarks.processes import free_port
 from soak.judge.stats.proportion import wilson
 

@@ -17,18 +17,17 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from benchmarks.load import machine
+from benchmarks.outcome import add_options, leave
 from benchmarks.pollers import KINDS
 from benchmarks.processes import ROOT, await_port, environment, free_port
 from benchmarks.processes import end as end_process
-from benchmarks.rows import Row, table
+from benchmarks.rows import Row
 from soak.daemon.config import STATE
 from soak.daemon.state import State
 from soak.judge.stats.blocks import floor_blocks
@@ -53,13 +52,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two minutes")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long clients poll; default: 5")
-    parser.add_argument("--json", type=Path, help="write the table as JSON too")
+    add_options(parser)
     arguments = parser.parse_args()
     rows = measure(120.0 if arguments.quick else arguments.minutes * 60)
-    print(f"{machine()}\n\n{table(rows)}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    return 0 if all(row.met is not False for row in rows) else 1
+    return leave(rows, arguments, "daemon")
 
 
 def measure(seconds: float) -> list[Row]:

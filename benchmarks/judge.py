@@ -15,14 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.load import machine
-from benchmarks.rows import Row, table
+from benchmarks.outcome import add_options, leave
+from benchmarks.rows import Row
 from benchmarks.size import histogram
 from soak.core.records import Clock, Event, Interval, Sample, Tally
 from soak.core.scenario import Scenario
@@ -67,17 +66,14 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="1 and 8 hours only")
-    parser.add_argument("--json", type=Path, help="write the table as JSON too")
+    add_options(parser)
     parser.add_argument("--one", nargs=2, metavar=("WHAT", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(_measure(arguments.one[0], Path(arguments.one[1]))))
         return 0
     rows = measure(HOURS[:2] if arguments.quick else HOURS)
-    print(f"{machine()}\n\n{table(rows)}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    return 0 if all(row.met is not False for row in rows) else 1
+    return leave(rows, arguments, "judge")
 
 
 def measure(hours: Sequence[float]) -> list[Row]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
-import platform
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.outcome import add_options, leave
 from benchmarks.processes import MissingError
-from benchmarks.rows import Row, table
+from benchmarks.rows import Row
 
 PARTS = ("truth", "queueing", "cost", "memory", "size", "account")
 
@@ -23,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {', '.join(PARTS)}; all of them if none")
     parser.add_argument("--quick", action="store_true", help="about two minutes, with wider noise")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON too")
+    add_options(parser)
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -37,18 +35,7 @@ def main() -> int:
             except MissingError as error:
                 rows.append(Row(part, str(error), "-"))
             print(f"  {time.monotonic() - begun:.0f} s", flush=True)
-    print(f"\n{machine()}\n\n{table(rows)}")
-    if asked.json:
-        document = {"machine": machine(), "quick": asked.quick, "rows": [asdict(row) for row in rows]}
-        asked.json.write_text(json.dumps(document, indent=1) + "\n")
-    return int(any(row.met is False for row in rows))
-
-
-def machine() -> str:
-    """Where the figures come from."""
-    model = [x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")]
-    name = model[0].partition(": ")[2] if model else platform.machine()
-    return f"{len(model)} x {name}, Linux {platform.release()}, Python {platform.python_version()}"
+    return leave(rows, asked, "load")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import shutil
 import statistics
 import subprocess
@@ -16,14 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 
-from benchmarks.load import machine
+from benchmarks.outcome import add_options, leave
 from benchmarks.processes import NGINX, MissingError, await_port, cpu_seconds, end, free_port, nginx, soak
-from benchmarks.rows import Row, table
+from benchmarks.rows import Row
 from soak import runfile
 from soak.core.scrape import Scrape
 from soak.core.target import Target
@@ -61,7 +59,7 @@ def main() -> int:
     """Run it all; 0 when every bar is met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.probe", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about two minutes, with wider noise")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON too")
+    add_options(parser)
     asked = parser.parse_args()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="soak-bench-") as folder:
@@ -71,11 +69,7 @@ def main() -> int:
                 rows += part(Path(folder) / part.__name__, asked.quick)
             except MissingError as error:
                 rows.append(Row(part.__name__, str(error), "-"))
-    print(f"\n{machine()}\n\n{table(rows)}")
-    if asked.json:
-        document = {"machine": machine(), "quick": asked.quick, "rows": [asdict(row) for row in rows]}
-        asked.json.write_text(json.dumps(document, indent=1) + "\n")
-    return int(any(row.met is False for row in rows))
+    return leave(rows, asked, "probe")
 
 
 def looks(folder: Path, quick: bool) -> list[Row]:

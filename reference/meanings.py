@@ -226,7 +226,8 @@ _MEASUREMENT = {
     "noisy_host": Meaning(
         "others on the host took CPU, memory or the disk from the target: what is said of latency is less sure.",
         "the last third of the soak against the first: CPU of neighbours, stolen time, pressure (PSI) that neither the "
-        "target nor the generator brought about.",
+        "target nor the generator brought about. Or all along: more than half of the host's cores taken by others, or "
+        "stolen time.",
         "no; it explains, and turns what it may be to blame for into a warning.",
         "soak on a host of its own.",
     ),

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,9 @@ import psutil
 from benchmarks.chaos.injections import memory_group
 from benchmarks.field.__main__ import installed
 from benchmarks.field.cases import CASES
-from benchmarks.load import machine
+from benchmarks.outcome import add_options, leave
 from benchmarks.processes import MissingError, environment, free_port
-from benchmarks.rows import Row, table
+from benchmarks.rows import Row
 from soak.judge.stats.blocks import floor_blocks
 from soak.judge.stats.trend import trend
 
@@ -68,7 +67,7 @@ def main() -> int:
     parser.add_argument("--soak", default="90m", help="length of the soak, default: %(default)s")
     parser.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "soak-field")
     parser.add_argument("--keep", type=Path, help="keep the scenario and the run file here")
-    parser.add_argument("--json", type=Path, help="write the table here, too")
+    add_options(parser)
     given = parser.parse_args()
     case = next(case for case in CASES if case.name == "aiohttp")
     faulty, mended = (installed(case, version, given.environments) for version in (case.faulty, case.mended))
@@ -80,11 +79,7 @@ def main() -> int:
         )
         (folder / "slow_leak.yaml").write_text(text, encoding="utf-8")
         verdict, own = _soaked(folder)
-    rows = [*told(verdict), *kept(own)]
-    print(f"{machine()}\n\n{table(rows)}\n\n{verdict['headline']}")
-    if given.json:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    return int(any(row.met is False for row in rows))
+    return leave([*told(verdict), *kept(own)], given, "long", "long.md", verdict["headline"])
 
 
 @contextlib.contextmanager

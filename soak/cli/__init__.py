@@ -4,7 +4,10 @@ Progress goes to standard error, results to standard output. Exit codes: 0 pass,
 scenario, 3 inconclusive, 4 invalid measurement, 130 interrupted.
 """
 
-from soak.cli import scenarios, runs, targets, daemon, results, comparing, trends, grafana  # noqa: F401, I001  each brings verbs
-from soak.cli.app import main
+from soak.cli.beginning import interruptible
+
+with interruptible():
+    from soak.cli import scenarios, runs, targets, daemon, results, comparing, trends, grafana  # noqa: F401, I001  each brings verbs
+    from soak.cli.app import main
 
 __all__ = ["main"]

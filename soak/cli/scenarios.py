@@ -104,9 +104,11 @@ def doctor(file: Path | None, as_json: bool, allowed: tuple[str, ...], runs_fold
 
     Exits with 0, or with 1 when there is a problem. It takes a second, and changes nothing.
     """
-    scenario = load(file).scenario if file is not None else None
-    if scenario is not None:
-        refuse_foreign(scenario, allowed)
-    found = examine(runs_folder or runfile.folder(), scenario)
+    if file is None:
+        found = examine(runs_folder or runfile.folder(), None)
+    else:
+        loaded = load(file)
+        refuse_foreign(loaded.scenario, allowed)
+        found = examine(runs_folder or runfile.folder(), loaded.scenario, loaded.folder)
     click.echo(render_checkup(found, as_json=as_json))
     raise SystemExit(EXIT_FAIL if any(check.state == "problem" for check in found) else EXIT_PASS)

@@ -10,6 +10,7 @@ from typing import Literal, NoReturn
 import click
 
 from soak.cli.app import quantity, verb
+from soak.core import units
 from soak.core.errors import EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_PASS
 from soak.core.records import Series
 from soak.judge import judge_many, judge_series
@@ -18,6 +19,9 @@ from soak.report import (
     series_json,
 )
 from soak.series import from_prometheus, from_table
+
+_FEW = 24
+"""Points: a trend needs more."""
 
 
 @verb("soak trend heap.csv --kind floor   |   soak trend --prometheus http://127.0.0.1:9090 --query Q --since 7d")
@@ -76,10 +80,13 @@ def trend(
             click.echo(f"soak: {note}", err=True)
         timed, series = table.timed, dict(table.series)
     for query in queries:
-        found, _ = from_prometheus(
+        found, apart = from_prometheus(
             prometheus or "", query, quantity("--since", since, "time"), time.time(),
             quantity("--step", step, "time") if step else None,
         )  # fmt: skip
+        if any(len(one) < _FEW for one in found.values()):
+            pace = units.duration(apart)
+            click.echo(f"soak: {query}: points are {pace} apart; a shorter --since or --step gives more", err=True)
         for name, one in found.items():  # two queries may give the same labels
             series[f"{query}: {name}" if name in series else name] = one
     verdicts = judge_many({n: judge_series(s.t, s.v, kind, tolerated, limit=limit) for n, s in series.items()})

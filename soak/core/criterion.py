@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,9 @@ from soak.core.units import Quantity
 
 Kind = Literal["below", "above", "growth_below", "ratio_below", "ratio_above"]
 KINDS: tuple[Kind, ...] = ("below", "above", "growth_below", "ratio_below", "ratio_above")
+
+HEALTHY: Mapping[units.Dimension, float] = {"bytes": 2.0**20, "time": 1e-3, "count": 1.0, "rate": 1.0}
+"""What a healthy process wanders by itself, in base units: about 1 MiB, 1 ms, one file or thread."""
 
 
 class Criterion(Model):

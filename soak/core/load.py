@@ -91,6 +91,7 @@ class Load(Model):
     def _check_placeholders(self) -> None:
         """Every name in braces must be known where it is used. All faults at once, a line each."""
         check_headers(self.headers)
+        check_headers(self.cookies, "cookie")
         for name in self.feeds:
             if not re.fullmatch(r"[A-Za-z_]\w*", name) or name == "uuid":
                 raise ValueError(f"feeds: expected a name of letters, digits and underscores, got {name[:40]!r}")

@@ -26,6 +26,9 @@ WANTED: Mapping[str, int] = {"p50": 50, "p90": 200, "p99": 1_500, "p999": 10_000
 TREND_WINDOWS = 12
 """A trend through fewer windows than this shows only what is gross."""
 
+MEMORY_SHARE, MEMORY_LEAST = 0.03, 2.0**20
+"""Growth of memory over a soak that matters where no criterion asks: of what is there, and in bytes at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:

@@ -98,6 +98,12 @@ class Pattern(Model):
         """Whether it goes around `load.rate`; the other kinds say all rates themselves."""
         return self.kind in ("daily", "bursts")
 
+    @property
+    def highest(self) -> float | None:
+        """The highest rate that it says itself (1/s); None of a trace, whose file says it."""
+        rates = [self.start, self.end, self.peak, *(step.rate for step in self.steps or [])]
+        return max((rate for rate in rates if rate is not None), default=None)
+
 
 class Curve(Protocol):
     """Arrivals a second over time, and its integral. All times in seconds since the start of load."""

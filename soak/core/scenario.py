@@ -193,6 +193,25 @@ class Scenario(Model):
         return curve.expected(end) - curve.expected(start)
 
     @property
+    def longest_s(self) -> float:
+        """All phases and the longest drain, in seconds."""
+        return self.phases.idle_before + self.load_s + self.drain_s + self.phases.idle_after
+
+    @property
+    def highest_rate(self) -> float | None:
+        """Requests a second to each side, on average where load is highest; None where nothing bounds them.
+
+        Users without a rate send as fast as they are answered.
+        """
+        load, burst = self.load, self.phases.burst
+        rates = [load.rate, load.pattern.highest if load.pattern is not None else None]
+        usual = max((rate for rate in rates if rate is not None), default=None)
+        if usual is None or load.locustfile is not None or (load.pattern is not None and load.pattern.file is not None):
+            return None
+        highest = max(usual, (burst.rate or usual * (burst.times or 1.0)) if burst is not None else 0.0)
+        return highest * sum(share for share, _ in load.calls)
+
+    @property
     def drain_s(self) -> float:
         """Longest drain in seconds: every request in flight has answered or timed out by then.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from statistics import NormalDist
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from soak.core import template
 from soak.core.model import Duration, Model
@@ -17,6 +17,8 @@ from soak.core.template import Placeholder
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 BODIES = ("json", "form", "multipart", "body")
 _TCHAR = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_LINE_ENDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ENDS_A_PATH = re.compile(r"[\x00-\x20\x7f]")  # RFC 9112, section 3: what comes after it is another part of the request
 
 
 def _short(key: str) -> Any:
@@ -24,6 +26,13 @@ def _short(key: str) -> Any:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, (str, int, float)) else value)
 
 
+def _one_line(name: str) -> str:
+    if _LINE_ENDS.search(name):
+        raise ValueError(f"expected one line, got {name[:60]!r}: it stands in logs and reports as it is")
+    return name
+
+
+_Name = Annotated[str, AfterValidator(_one_line)]
 Headers = Annotated[dict[str, str], Field(default_factory=dict, description="header lines that are sent")]
 
 
@@ -132,12 +141,14 @@ class Call(Model):
         check_headers(self.headers)
         for _ in self.placeholders():  # each must be readable
             pass
+        if any(isinstance(part, str) and _ENDS_A_PATH.search(part) for part in template.parse(self.path)):
+            raise ValueError(f"{given[0]}: a path has no spaces or line ends (%20 is a space), got {self.path[:60]!r}")
 
 
 class Request(Call):
     """One kind of request of the mix."""
 
-    name: Annotated[str | None, Field(min_length=1, max_length=200, description=_NAME)] = None
+    name: Annotated[_Name | None, Field(min_length=1, max_length=200, description=_NAME)] = None
     weight: Annotated[float, Field(gt=0, description=_WEIGHT)] = 1.0
 
     @model_validator(mode="after")
@@ -231,7 +242,7 @@ class Think(Model):
 class Step(Call):
     """One step of a journey: a request, or a pause."""
 
-    name: Annotated[str | None, Field(min_length=1, max_length=200, description=_NAME)] = None
+    name: Annotated[_Name | None, Field(min_length=1, max_length=200, description=_NAME)] = None
     capture: Annotated[
         dict[str, Capture], Field(default_factory=dict, description="values for {NAME} in later steps, from the answer")
     ]
@@ -260,7 +271,7 @@ class Step(Call):
 class Journey(Model):
     """Steps that one visitor makes in a row; an arrival is the start of one."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200, description="its latency as a whole is kept under this")]
+    name: Annotated[_Name, Field(min_length=1, max_length=200, description="its latency as a whole is kept under this")]
     weight: Annotated[float, Field(gt=0, description=_WEIGHT)] = 1.0
     steps: Annotated[list[Step], Field(min_length=1, description="requests and pauses, in order")]
 
@@ -350,13 +361,13 @@ class Auth(Model):
             yield from _named("basic", [self.basic.user, self.basic.password])
 
 
-def check_headers(headers: dict[str, str]) -> None:
-    """Raises ValueError at a name or value that HTTP cannot carry."""
+def check_headers(headers: dict[str, str], what: Literal["header", "cookie"] = "header") -> None:
+    """Raises ValueError at a name or value, of a header or a cookie, that HTTP cannot carry."""
     for name, value in headers.items():
         if not _TCHAR.fullmatch(name):
-            raise ValueError(f"headers: {name[:40]!r} is no header name")
+            raise ValueError(f"{what}s: {name[:40]!r} is no {what} name")
         if re.search(r"[\r\n\0]", value):
-            raise ValueError(f"headers: the value of {name} has a line end in it")
+            raise ValueError(f"{what}s: the value of {name} has a line end in it")
 
 
 def _named(key: str, value: object) -> Iterator[tuple[str, Placeholder]]:

@@ -64,7 +64,7 @@ class Client:
     def submit(self, wanted: Wanted) -> int:
         """Ask for a run, and give its number; the one that the same key has asked for before, if there is one."""
         number: int = self._submitted(wanted)["id"]
-        self._say(f"run {number} on {self._url}")
+        self._say(f"run {number}: {self._url}/runs/{number}")
         return number
 
     def verdict(self, number: int) -> str:
@@ -104,6 +104,8 @@ class Client:
         while True:
             try:
                 with self._request("GET", f"/v1/runs/{number}/events", None, {"Last-Event-ID": last}) as answer:
+                    if lost is not None:
+                        self._say("the daemon is back")
                     lost = None
                     for kind, data, at in _parsed(answer):
                         last = at
@@ -184,4 +186,8 @@ def _detail(answer: urllib3.BaseHTTPResponse) -> str:
 
 
 def _reason(error: urllib3.exceptions.HTTPError) -> str:
-    return str(error).rpartition(": ")[2] or type(error).__name__
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return "the connection broke off"
+    text = str(error).rpartition(": ")[2] or type(error).__name__
+    unknown = isinstance(error, urllib3.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
+    return f"{text}; $SSL_CERT_FILE names an authority of your own" if unknown else text

@@ -15,6 +15,10 @@ resumes = 3                          # how often a run that died goes on by itse
 allow_uploads = false                # scenarios that callers bring along, see uploads.py
 log = "text"                         # or "json"
 
+[uploads]                            # what such a scenario may ask for at most
+max_rate = "500/s"                   # of requests, where its load is highest
+max_duration = "8h"                  # of all its phases
+
 [workers]                            # of `soak worker --forever`, on other machines
 listen = "0.0.0.0:5557"
 token_file = "workers.token"
@@ -78,6 +82,17 @@ class Workers(BaseModel):
     count: Annotated[int, Field(ge=0, le=1000, description="a run begins when so many have joined")] = 0
 
 
+class Bounds(BaseModel):
+    """What an uploaded scenario may ask for at most. Without `max_rate`, as much load as the machine can send."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_rate: Annotated[
+        Rate | None, Field(description="requests to a target, where load is highest; users without a rate are refused")
+    ] = None
+    max_duration: Annotated[Duration | None, Field(description="all phases and the drain together")] = None
+
+
 class Settings(BaseModel):
     """Everything the daemon goes by. `min_free` is in bytes, `requests` in 1/s, `keep` in s."""
 
@@ -103,6 +118,9 @@ class Settings(BaseModel):
     ] = None
     resumes: Annotated[int, Field(ge=0, le=100, description="how often a run that died goes on by itself")] = 3
     allow_uploads: Annotated[bool, Field(description="callers may bring scenarios along, within narrow bounds")] = False
+    uploads: Annotated[Bounds, Field(description="how much load an uploaded scenario may ask for, and how long")] = (
+        Bounds()
+    )
     log: Annotated[Format, Field(description="lines for people, or JSON for programs")] = "text"
     time_zone: Annotated[str, AfterValidator(_zone), Field(description="of the schedules")] = "UTC"
     schedules: Annotated[tuple[Schedule, ...], Field(description="what runs by itself")] = ()
@@ -116,7 +134,7 @@ class Settings(BaseModel):
         return self.runs / STATE
 
     @property
-    def uploads(self) -> Path:
+    def uploaded(self) -> Path:
         """Where scenarios are that callers brought along."""
         return self.runs / "uploads"
 
@@ -180,7 +198,7 @@ def _text(file: Path) -> str:
 
 def _complaint(error: Any, file: Path | None, text: str, flags: Mapping[str, Any]) -> str:
     loc = error["loc"]
-    inner = {"schedules": 2, "workers": 1}.get(loc[0], 0) if loc else 0
+    inner = {"schedules": 2, "workers": 1, "uploads": 1}.get(loc[0], 0) if loc else 0
     key = str(loc[inner if len(loc) > inner else 0]) if loc else ""
     what = "unknown key" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
     if file is None or (key in flags and not inner):

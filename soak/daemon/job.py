@@ -41,8 +41,9 @@ class Process:
 class Request:
     """What somebody asked for: soak `scenario`, a file of the scenarios folder or what was uploaded.
 
-    `targets` are the keys of what it loads. `key` is the asker's own: the same key is the same job, however often it
-    is sent. `against` asks for a comparison with the last run of the same scenario that passed.
+    `targets` are the keys of what it loads, as of when its scenario was read last. `key` is the asker's own: the same
+    key is the same job, however often it is sent. `against` asks for a comparison with the last run of the same
+    scenario that passed.
     """
 
     scenario: str

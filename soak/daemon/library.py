@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soak.core.errors import SoakError
+from soak.core.scenario import Scenario
 from soak.core.summary import load_digest
 from soak.daemon.job import UPLOADED, target_key
 from soak.daemon.uploads import Uploads
@@ -36,6 +37,7 @@ class Found:
     path: Path
     load: str
     has_reference: bool
+    targets: tuple[str, ...]
 
 
 class Library:
@@ -74,7 +76,8 @@ class Library:
     def read(self, name: str) -> Found:
         """A scenario that is about to be started. Raises SoakError where it cannot be run."""
         path, loaded = self._load(name)
-        return Found(path, load_digest(loaded.scenario), loaded.scenario.reference is not None)
+        scenario = loaded.scenario
+        return Found(path, load_digest(scenario), scenario.reference is not None, _targets(scenario))
 
     def choose(self, name: str, against: str | None = None) -> Chosen:
         """Read a scenario as it is now. Raises SoakError where it cannot be run, or loads what it may not."""
@@ -82,7 +85,7 @@ class Library:
         if against is not None and loaded.scenario.reference is not None:
             raise SoakError(f"{name} has a reference of its own: leave out `against`")
         refuse_foreign(loaded.scenario, self._allowed)
-        return Chosen(loaded.scenario.name, tuple(sorted({target_key(t) for t in loaded.scenario.sides.values()})))
+        return Chosen(loaded.scenario.name, _targets(loaded.scenario))
 
     def _load(self, name: str) -> tuple[Path, Loaded]:
         if not name.startswith(UPLOADED):
@@ -92,3 +95,7 @@ class Library:
         if found is None:
             raise NoScenarioError(f"no scenario {name!r} was uploaded here, or it had to make room")
         return found
+
+
+def _targets(scenario: Scenario) -> tuple[str, ...]:
+    return tuple(sorted({target_key(target) for target in scenario.sides.values()}))

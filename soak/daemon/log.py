@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from typing import Literal, Protocol
 
 Format = Literal["text", "json"]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What a terminal takes for an order, such as to hide a line."""
 LOG = logging.getLogger("soak.daemon")
 
 
@@ -44,7 +47,8 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         run = getattr(record, "run", None)
         record.subject = f"run {run}: " if run is not None else ""
-        record.msg, record.args = " / ".join(record.getMessage().splitlines()), None
+        said = " / ".join(record.getMessage().splitlines())  # what a target or a caller said begins no line of its own
+        record.msg, record.args = _CONTROL.sub(lambda found: ascii(found[0])[1:-1], said), None
         return super().format(record)
 
 

@@ -173,7 +173,12 @@ def refuse_unusable(settings: Settings) -> None:
 
 def library_of(settings: Settings) -> Library:
     """The scenarios that may be run."""
-    uploads = Uploads(settings.uploads, settings.allow_hosts, settings.address) if settings.allow_uploads else None
+    uploads = None
+    if settings.allow_uploads:
+        bounds = settings.uploads
+        uploads = Uploads(
+            settings.uploaded, settings.allow_hosts, settings.address, bounds.max_rate, bounds.max_duration
+        )
     return Library(settings.scenarios, settings.allow_hosts, uploads)
 
 

@@ -150,6 +150,10 @@ class State:
                 values.append(value)
         return self._jobs(f"{' AND '.join(where)} ORDER BY id DESC LIMIT ?", *values, limit)
 
+    def retarget(self, number: int, targets: tuple[str, ...]) -> bool:
+        """A queued job loads something else than when it was asked for."""
+        return self._change(number, "queued", targets=json.dumps(targets))
+
     def begin(
         self, number: int, run_file: Path, now: float, load: str | None = None, baseline: int | None = None
     ) -> bool:

@@ -191,6 +191,9 @@ class Supervisor:
         run_file = (self.rules.runs / f"{job.request.name}-{stamp}-{job.id}.soak").resolve()
         try:
             scenario = self.rules.read_scenario(job.request.scenario)
+            if scenario.targets != job.request.targets:
+                self._wait_anew(job, scenario.targets)
+                return
             baseline = self._baseline(job, scenario)
             if not self._state.begin(job.id, run_file, now, scenario.load, baseline.id if baseline else None):
                 return
@@ -200,6 +203,11 @@ class Supervisor:
             return
         self._watch(job, child)
         self._say("started", f"{job.request.scenario} started, process {child.pid}, {run_file.name}", run=job.id)
+
+    def _wait_anew(self, job: Job, targets: tuple[str, ...]) -> None:
+        """Its scenario was changed while it waited: the next look asks whether what it loads now is free."""
+        if self._state.retarget(job.id, targets):
+            self._say("retargeted", f"its scenario was changed: it loads {', '.join(targets)} now", run=job.id)
 
     def _go_on(self, job: Job, run_file: Path) -> None:
         """Start a run again that was cut off, in its run file."""
@@ -323,9 +331,10 @@ class Supervisor:
         said = left.last_line(log_path(job.run_file))
         if job.stop_at is not None:
             self._end(job, None, EXIT_INTERRUPTED, "stopped before it measured anything")
-        elif code in (EXIT_USAGE, EXIT_INVALID) or (code is None and said.startswith("soak: ")):
-            invalid = code == EXIT_INVALID
-            self._end(job, "invalid" if invalid else None, EXIT_INVALID if invalid else EXIT_USAGE, said)
+        elif code == EXIT_USAGE:
+            self._end(job, None, EXIT_USAGE, said)
+        elif code == EXIT_INVALID or (code is None and said.startswith("soak: ")):
+            self._end(job, "invalid", EXIT_INVALID, said)  # where nobody saw the code, it may have been either
         else:
             tail = f"; it said last: {said}" if said else ""
             self._end(job, "invalid", EXIT_INVALID, f"{left.how(code)}, and left no run file to judge{tail}")

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from soak.core import units
 from soak.core.errors import Problem, ScenarioError, SoakError
 from soak.core.scenario import Scenario
 from soak.daemon.job import UPLOADED
@@ -87,8 +88,17 @@ _HOP_HEADERS = ("host", "content-length", "transfer-encoding", "connection", "up
 class Uploads:
     """Scenarios in a folder of their own, named by the digest of their content. `at` is where the daemon listens."""
 
-    def __init__(self, folder: Path, allowed: Collection[str], at: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        allowed: Collection[str],
+        at: tuple[str, int],
+        max_rate: float | None = None,
+        max_duration: float | None = None,
+    ) -> None:
+        """`max_rate` (1/s) and `max_duration` (s) bound what one may ask for."""
         self._folder = folder
+        self._max_rate, self._max_duration = max_rate, max_duration
         self._allowed = {entry.lower() for entry in allowed}
         self._at = at
 
@@ -144,7 +154,7 @@ class Uploads:
             problems = [Problem(why, dotted(path), *document.mark(path, of_key=True)) for path, why in faults[:20]]
             raise ScenarioError(name, sorted(problems, key=lambda p: (p.line, p.column)))
         loaded = loads(text, name, self._folder)
-        if wrong := list(self._beyond(loaded.scenario)):
+        if wrong := [*self._beyond(loaded.scenario), *self._too_much(loaded.scenario)]:
             raise ScenarioError(name, [Problem(why, key, *document.mark(tuple(key.split(".")))) for key, why in wrong])
         return loaded
 
@@ -168,6 +178,18 @@ class Uploads:
 
         if scenario.load.workers > (cores := os.cpu_count() or 1):
             yield "load.workers", f"an uploaded scenario may have as many as there are cores: {cores}"
+
+    def _too_much(self, scenario: Scenario) -> Iterator[tuple[str, str]]:
+        """More load, or for longer, than the admin grants: the key, and why."""
+        rate, longest = scenario.highest_rate, scenario.longest_s
+        if self._max_rate is not None and rate is None:
+            yield "load.users", f"an uploaded scenario says its rate here, {units.show(self._max_rate, 'rate')} at most"
+        elif self._max_rate is not None and rate is not None and rate > self._max_rate:
+            asked, most = (units.show(number, "rate") for number in (rate, self._max_rate))
+            yield "load", f"it asks for up to {asked} of requests; this daemon grants {most} to an uploaded scenario"
+        if self._max_duration is not None and longest > self._max_duration:
+            asked, most = (units.duration(seconds) for seconds in (longest, self._max_duration))
+            yield "phases", f"it takes up to {asked}; this daemon grants {most} to an uploaded scenario"
 
     def _may(self, host: str, port: int) -> bool:
         host = _bracketed(host).lower()

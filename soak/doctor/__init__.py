@@ -11,11 +11,15 @@ from soak.doctor import kernel, machine, network, software, target
 __all__ = ["examine"]
 
 
-def examine(runs: Path, scenario: Scenario | None) -> list[Check]:
-    """All checks of this machine, and those of a scenario's targets; run files are kept in `runs`. About a second."""
+def examine(runs: Path, scenario: Scenario | None, folder: Path = Path()) -> list[Check]:
+    """All checks of this machine, and those of a scenario's targets. About a second.
+
+    Run files are kept in `runs`; `folder` is the base of the scenario's relative paths.
+    """
     slots = scenario.load.slots if scenario is not None else 0
     found = [*software.checks(), *kernel.checks(), *machine.limits(slots), *machine.disk(runs), *machine.now()]
     found += network.checks(scenario)
-    for side, one in scenario.sides.items() if scenario is not None else ():
-        found += target.checks(side, one)
+    if scenario is not None:
+        for side, one in scenario.sides.items():
+            found += target.checks(side, one, scenario.probe.every, folder)
     return found

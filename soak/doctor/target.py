@@ -1,4 +1,4 @@
-"""A scenario's target: is it there, can its process be found and read, and can an agent be inside."""
+"""A scenario's target: is it there, can its process be found and read, its observer be asked, an agent be inside."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from pathlib import Path
 
 from soak.core.checkup import Check, expect
 from soak.core.errors import TargetError
-from soak.core.target import Target
-from soak.probe import find, readable, socket_of
+from soak.core.target import Observer, Target
+from soak.probe import RemoteWatch, find, readable, socket_of
 
 _PATIENCE_S = 3.0
 
 
-def checks(side: str, target: Target) -> list[Check]:
-    """Of one side; a target that soak starts itself must not be there yet."""
+def checks(side: str, target: Target, every: float, folder: Path) -> list[Check]:
+    """Of one side; a target that soak starts itself must not be there yet.
+
+    `every` is the pace at which a run wants looks (s), `folder` the base of the scenario's relative paths.
+    """
     if target.process is not None:
         return [_free(side, target), _agent_starts(side, target.process.command, target.process.agent)]
     found = [_reachable(side, target)]
     if target.observer is not None:
-        return [*found, Check(f"{side}: process", "ok", f"watched by {target.observer.url}, which is asked by a run")]
+        return [*found, _observed(side, target.observer, every, folder)]
     if not target.watched:
         return [*found, Check(
             f"{side}: process", "warning", "not watched", "memory, stack and CPU are not seen: no leak can be told",
@@ -45,6 +48,20 @@ def checks(side: str, target: Target) -> list[Check]:
         "start it with `soak exec -- COMMAND`",
     ))  # fmt: skip
     return found
+
+
+def _observed(side: str, observer: Observer, every: float, folder: Path) -> Check:
+    """Asked as a run asks it: a wrong certificate or token is found now, and not when the night begins."""
+    name = f"{side}: observer"
+    try:
+        watch = RemoteWatch(side, observer, folder, every)
+    except TargetError as error:
+        return Check(
+            name, "problem", str(error).removeprefix(f"{side}: "), "a run would not begin",
+            f"`soak observe` beside the target, its certificate in observer.ca, its token in ${observer.variable}",
+        )  # fmt: skip
+    watch.close()
+    return Check(name, "ok", f"{observer.url} watches process {watch.process}")
 
 
 def _free(side: str, target: Target) -> Check:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from soak.core import units
+from soak.core.metrics import MEMORY_LEAST, MEMORY_SHARE
 from soak.core.verdict import Finding, Severity
 from soak.judge import causes_stack
 from soak.judge.advice import ADVICE
@@ -18,7 +19,7 @@ from soak.judge.side import Side
 from soak.judge.stats.blocks import FLOOR_BLOCKS
 from soak.judge.stats.trend import Trend
 
-MEMORY = Gate(relative=0.03, absolute=1024 * 1024)
+MEMORY = Gate(MEMORY_SHARE, MEMORY_LEAST)
 
 _STILL_FILLING = 0.5
 _FRAME = 1024.0

@@ -8,7 +8,7 @@ from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
 from soak.judge.growing import time_left
 from soak.judge.matters import Gate
-from soak.judge.neighbours import disturbances, noisy
+from soak.judge.neighbours import crowd, disturbances, noisy
 from soak.judge.side import Side
 from soak.judge.stats.decide import came_early
 from soak.judge.stats.proportion import share_rose
@@ -21,6 +21,8 @@ _FLOORS = {"p50": 0.25, "p99": 2.0, "p999": 4.0}  # times the generator's own p9
 _ERROR_SHARE = 0.001
 _UNSERVED_SHARE = 0.01
 _STEAL = 0.05
+_CROWD = 0.5
+"""Of all cores, taken by other programs all along."""
 _SLICES = 20
 _SPREAD = 3  # slices of the second half that fail, for failures to be a drift and not an outage
 
@@ -254,6 +256,20 @@ def host(side: Side) -> list[Finding]:
                 endpoint=None,
                 severity="info",
                 title=f"the hypervisor took {units.percent(mean)} of the CPU time: latencies are not all the target's",
+                advice=ADVICE["noisy_host"],
+                start=side.start,
+                end=side.end,
+            )
+        )
+    if (taken := crowd(side)) > _CROWD * side.cores and "host.cpu" not in grew:
+        findings.append(
+            Finding(
+                cause="noisy_host",
+                metric="host.cpu",
+                endpoint=None,
+                severity="info",
+                title=f"other programs took {taken:.2g} of the host's {side.cores:.2g} cores all along: latencies are "
+                "not all the target's",
                 advice=ADVICE["noisy_host"],
                 start=side.start,
                 end=side.end,

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from soak.core import units
 from soak.core.verdict import Confidence
 from soak.judge import inside
+from soak.judge.advice import ADVICE
 from soak.judge.side import Side
 from soak.judge.stats.trend import Trend
 
@@ -34,6 +35,12 @@ _FEW_COLLECTIONS = 3
 _BOUND_THE_DATA = (
     "Look at what writes keys and never removes them (redis-cli --bigkeys, OBJECT IDLETIME). Give them an expiry, or "
     "Redis a maxmemory with a policy; or reckon with the growth above when you size it."
+)
+
+_HAVE_IT_NAMED = (
+    "The line is not known (yet): where soak starts the program itself (target.process), its second close look, late "
+    "in the soak, names it. Look at who keeps what stays: a list, a cache without a bound, a callback that is never "
+    "removed. Until it is mended, restart in time."
 )
 
 
@@ -148,7 +155,8 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
         if garbage_is_live(side):
             text = "garbage that the JVM has not collected yet counts as live: look at its heap after a full collection"
             return Cause("memory_growth", f"{words}: memory grows", (told, text), "low")
-        return Cause("object_leak", words, (told, *evidence), _confidence(share), location)
+        advice = None if location else ADVICE["memory_growth"]
+        return Cause("object_leak", words, (told, *evidence), _confidence(share), location, advice)
     objects = blocks.growth if blocks is not None and blocks.low > 0 else 0.0
     if held is None:
         held = 1.0 if objects * _PER_OBJECT >= growth else 0.0
@@ -160,16 +168,17 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
         evidence.insert(1, "native code holds the rest: an extension, or a library called through ctypes or cffi")
         return Cause("native_leak", "native memory leaks", (told, *evidence), _confidence(share), location)
     place = f", allocated at {at.text}" if at is not None else ""
-    grown = inside.buffers(side)
+    grown, advice = inside.buffers(side), None if location else _HAVE_IT_NAMED
     if objects * _PER_OBJECT < growth:
         words = f"few objects grow without end{place}: memory grows"
-        return Cause("object_leak", words, (told, *grown, *evidence), _confidence(share), location)
+        return Cause("object_leak", words, (told, *grown, *evidence), _confidence(share), location, advice)
     count = f"Python's objects grew by {objects:,.0f}, {units.size(growth / objects)} each"
     confidence = _confidence(share)
     if not inside.containers(side) and (why := _uncollected(side)):
         evidence.append(why)
         confidence = "medium"
-    return Cause("object_leak", f"objects leak{place}: memory grows", (told, count, *evidence), confidence, location)
+    words = f"objects leak{place}: memory grows"
+    return Cause("object_leak", words, (told, count, *evidence), confidence, location, advice)
 
 
 def _uncollected(side: Side) -> str:
@@ -179,7 +188,8 @@ def _uncollected(side: Side) -> str:
         return "Python's garbage collector is switched off: cycles are never freed"
     if full is not None and full.v[-1] - full.v[0] < _FEW_COLLECTIONS:
         times = int(full.v[-1] - full.v[0])
-        return f"there were only {times} full garbage collections in the soak: part of it may be garbage still"
+        few = f"were only {times} full garbage collections" if times else "was no full garbage collection"
+        return f"there {few} in the soak: part of it may be garbage still"
     return ""
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from soak.core import units
-from soak.core.criterion import Criterion
+from soak.core.criterion import HEALTHY, Criterion
 from soak.core.metrics import ONCE, QUANTILES
 from soak.core.records import Clock
 from soak.core.verdict import CriterionResult, Result
@@ -187,10 +187,23 @@ def _growth(criterion: Criterion, side: Side, endpoint: str | None) -> Criterion
             floor = units.duration(side.instrument_floor)
             reason = f"{shown}, but {units.duration(drift)} is less than what the generator itself is late by ({floor})"
             return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+        if fitted.shape == "step" and (small := _once(criterion, side, fitted, factor)):
+            return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, f"{shown}, but {small}")
         kind = f", in one step at {units.duration(fitted.step_at or 0)}" if fitted.shape == "step" else ""
         return result_of(criterion, endpoint, "fail", value, low, high, limit, f"{shown}{kind}")
     reason = f"{shown}: noise hides whether that is below the limit; {_more(criterion, side, value, low, high)}"
     return result_of(criterion, endpoint, "inconclusive", value, low, high, limit, reason)
+
+
+def _once(criterion: Criterion, side: Side, fitted: Trend, factor: float) -> str:
+    """Why a single step shows no rate: a healthy process makes one of that size too. Empty if it is larger."""
+    limit, dimension = criterion.limit, criterion.spec.dimension
+    own = HEALTHY.get(dimension, 0.0)
+    if limit.per is None or limit.value <= 0 or fitted.step_size >= own:
+        return ""
+    step, at = units.show(fitted.step_size, dimension), units.duration(fitted.step_at or 0)
+    longer = units.duration(max(60.0, round(own * factor / limit.value - side.length, -1)))
+    return f"it is one step of {step} at {at}, as a healthy process makes too; run {longer} more to see another"
 
 
 def _floor(criterion: Criterion, side: Side) -> float:

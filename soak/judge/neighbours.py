@@ -46,11 +46,22 @@ def disturbances(side: Side) -> list[Disturbance]:
     return [*_programs(side), *_stolen(side), *_pressure(side)]
 
 
-def _programs(side: Side) -> Iterator[Disturbance]:
-    """CPU that everything but the targets and the generators took. It is missing to both sides alike."""
+def crowd(side: Side) -> float:
+    """Cores that other programs took on average, all along: that makes no drift, but every request slower."""
+    others = _others(side)
+    return float(np.mean(others)) if others is not None else 0.0
+
+
+def _others(side: Side) -> np.ndarray | None:
+    """Cores that everything but the targets and the generators took. They are missing to both sides alike."""
     busy = _host(side, "host.cpu")
-    if busy is not None:
-        grew = _grew(busy.v * side.cores - _own(side, busy))
+    return busy.v * side.cores - _own(side, busy) if busy is not None else None
+
+
+def _programs(side: Side) -> Iterator[Disturbance]:
+    others = _others(side)
+    if others is not None:
+        grew = _grew(others)
         if grew > NOISY_SHARE * side.cores:
             yield Disturbance("host.cpu", f"other programs took {grew:.2g} cores more at the end than at the start")
 

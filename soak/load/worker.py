@@ -31,6 +31,7 @@ import locust
 import locust.runners
 from locust import argument_parser
 from locust.env import Environment
+from locust.rpc import zmqrpc
 
 from soak.core.clock import RemoteClock
 from soak.load.dispatch import Dispatcher
@@ -69,6 +70,7 @@ class Worker:
         self._nonce = nonce()
         self.environment = Environment(user_classes=[], events=locust.events)
         self.runner = self.environment.create_worker_runner(invitation.host, invitation.port)
+        self.runner.reset_connection = self._reconnect  # type: ignore[method-assign]  # Locust calls it too
         handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "soak_plan": self._welcome.set,
             "soak_pong": self._on_pong,
@@ -173,8 +175,20 @@ class Worker:
                 self.engine.resplit(0.0, 0, 0)
                 self.dispatcher.rearm()
             if silent > 3 * ALONE_S:
-                self.runner.reset_connection()
+                self._reconnect()
                 self._heard = monotonic() - ALONE_S
+
+    def _reconnect(self) -> None:
+        """Connect anew. The connection before is closed when there is another one, and nothing in it is sent any more.
+
+        Who listens to a closed one tries again at once and for ever, and no greenlet comes to its turn; and what it
+        would still send, under the same name, would take the place of the new one.
+        """
+        before, self.runner.client = (
+            self.runner.client,
+            zmqrpc.Client(self.invitation.host, self.invitation.port, self.runner.client_id),
+        )
+        before.close(linger=0)
 
     def _report(self, begin: float) -> None:
         """One report an interval, on the grid of the run; the last one as soon as the load is over."""

@@ -26,6 +26,8 @@ from soak.probe.message import Answer
 PATIENCE_S = 5.0
 """For a connection, and for a whole answer."""
 _MOST_BYTES = 64 * 1024 * 1024
+_NOBODY_VOUCHES = (18, 19, 20)
+"""Codes of OpenSSL for a certificate that is self-signed, or signed by somebody who is not known."""
 
 
 class DoorError(Exception):
@@ -111,7 +113,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, SSLError):
         inner = error.args[0] if error.args else error
         told = getattr(inner, "verify_message", "") or getattr(inner, "reason", "") or str(inner)
-        return f"cannot be trusted: TLS: {str(told).replace('_', ' ').lower()}"
+        unknown = getattr(inner, "verify_code", None) in _NOBODY_VOUCHES
+        hint = "; name it, or the authority that signed it, in observer.ca" if unknown else ""
+        return f"cannot be trusted: TLS: {str(told).replace('_', ' ').lower()}{hint}"
     if isinstance(error, ProtocolError):
         return "hangs up, or does not speak HTTP (is it https?)"
     return f"cannot be asked: {error}"

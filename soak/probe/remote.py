@@ -78,6 +78,11 @@ class RemoteWatch:
             )
 
     @property
+    def process(self) -> str:
+        """The process that it watches, on its own machine."""
+        return _process(self.about)
+
+    @property
     def clock_error(self) -> float:
         """Its times are wrong by this much at most (s), but for what the two clocks drift apart while it is cut off."""
         return self._clock.error
@@ -105,6 +110,8 @@ class RemoteWatch:
         """Ask no more."""
         self._closed = True
         self._wake.set()
+        if not self._thread.is_alive():  # it never began, or it ended
+            self._door.close()
 
     def _meet(self) -> Answer:
         try:
@@ -182,9 +189,8 @@ class RemoteWatch:
         self._tell(received, "observer_restarted", text, {})
         self._counters.renew()
         if answer.about.get("root") != self.about.get("root"):
-            process = str(answer.about.get("root")).partition("@")[0]
             self._counters.count_restart()
-            text = f"the service was started anew as process {process} while its observer was away"
+            text = f"the service was started anew as process {_process(answer.about)} while its observer was away"
             self._tell(received, "restart", text, {})
 
     def _place(self, look: Look, lost: int) -> None:
@@ -259,6 +265,11 @@ def _status(event: Event) -> int | None:
     """How the process ended, as wait(2) has it, if its observer knows."""
     status = event.data.get("status")
     return status if isinstance(status, int) else None
+
+
+def _process(about: Mapping[str, Any]) -> str:
+    """The id of the root process that an answer tells of."""
+    return str(about.get("root")).partition("@")[0]
 
 
 def _renamed(source: str, side: str) -> str:

@@ -67,10 +67,14 @@ def _row(result: CriterionResult, criterion: Criterion | None) -> CriterionRow:
 
 
 def _remainder(reason: str, value: str, low: str, high: str) -> str:
-    """The reason without the value and interval at its head, in whichever order they are given."""
+    """The reason without the value and interval at its head, in whichever order they are given.
+
+    A reason says `59 MiB an hour` where the row says `59 MiB/h`.
+    """
     if value == phrases.NOTHING:
         return reason
-    value, low, high, over = map(re.escape, (value, low, high, _OVER_SOAK))
+    value, low, high = (re.escape(text.removesuffix("/h")) + "(?:/h)?" for text in (value, low, high))
+    over = f"{_OVER_SOAK}| an hour"
     head = rf"{value}(?:{over})?(?: \({low}(?:{over})? to {high}(?:{over})?\))?(?:{over})?(?=$|[,;:]| is )"
     rest = re.sub(rf"^{head}", "", reason).lstrip(" ,;:")
     return "" if rest in ("is not below the limit", "is not above the limit") else rest

@@ -196,7 +196,7 @@ class _Conductor:
             self.fleets = list(fleets(self.order, self.zero, self.view, self.cleanup))
         except (LoadError, KeyboardInterrupt):
             if self.past is None:
-                self.order.run_file.unlink()  # nothing was measured
+                self.writer.discard()
             raise
 
     def _head(self) -> dict[str, Any]:

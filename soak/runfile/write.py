@@ -60,8 +60,7 @@ class RunWriter:
                 with db:
                     db.executemany("INSERT INTO meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in meta.items()])
             path.open("xb").close()  # the name is ours now, and so is what is put there
-            for log in ("-wal", "-shm"):  # of a file that was taken away: SQLite would play it back into this one
-                path.with_name(path.name + log).unlink(missing_ok=True)
+            _unlink_logs(path)  # of a file that was taken away: SQLite would play them back into this one
             draft.replace(path)
         except FileExistsError:
             raise RunFileError(f"{path}: exists already; a run is never written over") from None
@@ -98,6 +97,11 @@ class RunWriter:
         """Let others write beside this again: a run that had ended keeps its file in one piece."""
         with _writing(self.path):
             self._db.execute("PRAGMA journal_mode = WAL")
+
+    def discard(self) -> None:
+        """Take the file away, with its logs: nothing was measured. It is still to be closed."""
+        self.path.unlink(missing_ok=True)
+        _unlink_logs(self.path)
 
     def workers(self, side: str) -> set[str]:
         """The names under which a side's workers have reported so far."""
@@ -207,3 +211,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA cache_size = -500")  # KiB; appending needs no more, and more fills for hours like a leak
     return db
+
+
+def _unlink_logs(path: Path) -> None:
+    for log in ("-wal", "-shm"):
+        path.with_name(path.name + log).unlink(missing_ok=True)

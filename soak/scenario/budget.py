@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from soak.core import units
@@ -20,6 +21,7 @@ from soak.core.scenario import Scenario
 from soak.scenario.load import Loaded
 from soak.scenario.sight import sight
 
+_INDENT = " " * 5
 _FLOORS = {"idle_before": 5.0, "warmup": 10.0, "soak": 60.0, "burst": 10.0, "recovery": 30.0, "idle_after": 5.0}
 """The least of each phase (s): in less of it the judge sees nothing. One that is shorter by itself stays as it is."""
 
@@ -64,12 +66,13 @@ def cut_in_words(scenario: Scenario, budget: float, folder: Path) -> str:
     """What a cut soak will do and not see, for whoever asked for it."""
     phases = scenario.phases
     soak = units.duration(phases.soak)
-    lines = [f"Cut to a budget of {units.duration(budget)}: it soaks {soak} of "
-             f"{units.duration(phases.whole_s)}, after {units.duration(phases.warmup_s)} of warm-up."]  # fmt: skip
+    lines = [f"Cut to a budget of {units.duration(budget)}: it soaks {soak} of {units.duration(phases.whole_s)}, "
+             f"after {units.duration(phases.warmup_s)} of warm-up."]  # fmt: skip
     lines.append(f"Not seen: growth that begins later, and what comes round more seldom than every {soak}.")
     for number, criterion in enumerate(scenario.criteria, 1):
         lines.append(f"  {number}. {criterion.text()}")
-        lines.append(f"     {_window(criterion, scenario) or sight(criterion, scenario, folder)}")
+        seen = _window(criterion, scenario) or sight(criterion, scenario, folder)
+        lines.append(fill(seen, 80, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False))
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from soak.core import units
 from soak.core.load import Load
+from soak.core.metrics import MEMORY_LEAST, MEMORY_SHARE
 from soak.core.scenario import Scenario
 from soak.core.target import Target
 from soak.core.traffic import Journey
@@ -208,16 +209,26 @@ def _criteria(scenario: Scenario, folder: Path) -> str:
     for number, criterion in enumerate(scenario.criteria, 1):
         lines.append(_wrap(f"{number}. {criterion.text()}", "  ", "     "))
         lines.append(_wrap(sight(criterion, scenario, folder), "     ", "     "))
-    lines.append("")
-    lines.append(
-        _wrap(
-            "Whatever the criteria, a crash, an out-of-memory kill, and growth of memory, stack or latency that "
-            "is beyond noise and matters fail the run; a criterion on the same metric decides how much matters.",
-            "",
-            "",
-        )
+    whatever = (
+        "Whatever the criteria, a crash, an out-of-memory kill, and growth of memory, stack or latency that "
+        "is beyond noise and matters fail the run; a criterion on the same metric decides how much matters."
     )
+    lines += ["", _wrap(f"{whatever}{_slowest(scenario)}", "", "")]
     return "\n".join(lines)
+
+
+def _slowest(scenario: Scenario) -> str:
+    """How slow growth of memory may be and still matter, where no criterion says it."""
+    if not scenario.target.watched or any(
+        c.kind == "growth_below" and c.spec.room == "memory" for c in scenario.criteria
+    ):
+        return ""
+    least, share = units.size(MEMORY_LEAST), units.percent(MEMORY_SHARE)
+    rate = units.show_growth(MEMORY_LEAST / scenario.phases.soak, "bytes")
+    return (
+        f" Growth of memory matters from {least} over the soak ({rate}) and {share} of what is there; to see a slower "
+        "one, soak longer."
+    )
 
 
 def _wrap(text: str, first: str = "", rest: str = "    ") -> str:

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 
 from soak.core import units
-from soak.core.criterion import Criterion
+from soak.core.criterion import HEALTHY, Criterion
 from soak.core.metrics import QUANTILES, TREND_WINDOWS, WANTED
 from soak.core.scenario import Scenario
 
@@ -28,12 +28,9 @@ INSIDE = (
 )  # fmt: skip
 """Metrics that nobody sees from outside."""
 
-_NOISE = {"bytes": 2.0**20, "time": 1e-3, "count": 1.0, "rate": 1.0}
-"""What a healthy process wanders by itself, in base units: about 1 MiB, 1 ms, one file or thread."""
-
 _NOISE_SHARE = {"memory": 0.02, "latency": 0.03, "service": 0.03}
 _OTHER_NOISE_SHARE = 0.02
-"""The same as a share of the level."""
+"""What a healthy process wanders by itself, as a share of the level."""
 
 
 def sight(criterion: Criterion, scenario: Scenario, folder: Path = Path()) -> str:
@@ -167,7 +164,7 @@ def _size(criterion: Criterion, scenario: Scenario) -> str:
     limit, soak = criterion.limit, scenario.phases.soak
     allowed = limit.value if limit.per is None else limit.per_second * soak
     relative = limit.dimension == "ratio"
-    noise = _NOISE_SHARE.get(criterion.spec.room, _OTHER_NOISE_SHARE) if relative else _NOISE[limit.dimension]
+    noise = _NOISE_SHARE.get(criterion.spec.room, _OTHER_NOISE_SHARE) if relative else HEALTHY[limit.dimension]
     shown, hidden = units.show(allowed, limit.dimension), units.show(noise, limit.dimension)
     text = f"Over {units.duration(soak)} the limit allows {shown}"
     if allowed >= noise:

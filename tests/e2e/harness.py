@@ -8,14 +8,19 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
+import pytest
 
 ROOT = Path(__file__).parents[2]
 SOAK = [sys.executable, "-m", "soak.cli"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -120,3 +125,24 @@ def load_processes(run: str) -> list[psutil.Process]:
         if ("soak.load.master" in line or "soak.load.worker" in line) and f" {run} " in f"{line} ":
             found.append(process)
     return found
+
+
+@contextmanager
+def beside_each_other(
+    request: pytest.FixtureRequest, names: Iterable[str], run: Callable[[str], T]
+) -> Iterator[Callable[[str], T]]:
+    """Gives what `run` gives of a name. Two run at a time; what chosen tests have as their `name` begins at once."""
+    tests = (item for item in request.session.items if item.path == request.path and hasattr(item, "callspec"))
+    asked = {item.callspec.params.get("name") for item in tests}
+    with ThreadPoolExecutor(2) as pool:
+        running = {name: pool.submit(run, name) for name in names if name in asked}
+
+        def outcome(name: str) -> T:
+            if name not in running:
+                running[name] = pool.submit(run, name)
+            return running[name].result()
+
+        try:
+            yield outcome
+        finally:
+            pool.shutdown(cancel_futures=True)

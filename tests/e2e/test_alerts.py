@@ -14,7 +14,7 @@ from tests.e2e.towers import alertmanager, alerts_of
 from tests.unit.alerting import listener, until
 
 # what is looked at while it runs is looked at more seldom on a busy machine
-pytestmark = [pytest.mark.e2e, pytest.mark.quiet, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.quiet, pytest.mark.timeout(280)]
 
 RECEIVERS = """
 alerts:

@@ -121,6 +121,7 @@ def test_a_ci_job_gets_progress_verdict_and_exit_code_though_the_daemon_is_kille
     assert text.body.decode().upper().startswith(run["verdict"].upper())
 
 
+@pytest.mark.long
 def test_ctrl_c_of_a_ci_job_stops_its_run_and_brings_the_verdict_home(house: Daemon) -> None:
     long = {"idle_before": "1s", "warmup": "2s", "soak": "90s", "idle_after": "1s"}  # it is not soaked to its end
     shipped(house.folder / "scenarios", "healthy", **long)
@@ -171,6 +172,7 @@ def test_a_run_that_is_killed_goes_on_and_leaves_no_orphan(house: Daemon) -> Non
     assert compared.json["schema"] == "soak.comparison/1"
 
 
+@pytest.mark.long
 def test_a_run_that_ended_while_no_daemon_was_there_has_its_own_exit_code(house: Daemon) -> None:
     house.ask("POST", "/v1/runs", {"scenario": "healthy.yaml"})
     path = wait_until_soaking(house)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.harness import shipped, soak
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(280)]
 
 
 def test_the_daemon_stands_a_soak_of_its_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.harness import free_port, scenario, soak
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(400)]
 
 SOAK = """
 name: early

@@ -17,7 +17,7 @@ from tests.agents import eventually
 from tests.e2e.harness import SOAK, Outcome, environment, free_port, soak
 from tests.e2e.test_agent_servers import serves
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(280)]
 
 KEEPS = """
 kept = []

@@ -62,6 +62,7 @@ def observing(observer: subprocess.Popen[str]) -> None:
     assert said.startswith("observing "), said + observer.stderr.read()
 
 
+@pytest.mark.long
 def test_an_observer_that_is_cut_off_misses_nothing(
     tmp_path: Path, hosts: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +168,7 @@ def test_a_target_that_dies_on_its_own_machine_is_a_crash(tmp_path: Path) -> Non
     assert outcome.verdict["soak_s"] < 30  # it did not go on loading a hole
 
 
+@pytest.mark.long
 def test_a_run_whose_observer_died_cannot_pass(tmp_path: Path) -> None:
     port, door = free_port(), free_port()
     url = f"http://127.0.0.1:{door}"

@@ -84,6 +84,7 @@ phases: {{idle_before: 2s, warmup: 5s, soak: 35s, idle_after: 2s}}
     assert outcome.verdict["latency"]["page"]["count"] > 6_000
 
 
+@pytest.mark.long
 def test_a_flask_app_under_waitress_is_healthy_and_found_by_its_port(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "app.py").write_text(
@@ -101,6 +102,7 @@ def test_a_flask_app_under_waitress_is_healthy_and_found_by_its_port(tmp_path: P
     assert "criteria:" in outcome.err  # the scenario that it stood for
 
 
+@pytest.mark.long
 def test_redis_is_soaked_through_a_users_own_locustfile(tmp_path: Path) -> None:
     port = free_port()
     shutil.copy(Path(__file__).with_name("shoppers.py"), tmp_path / "shoppers.py")

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.harness import ROOT, Outcome, free_port, scenario, soak
 from tests.e2e.test_real_servers import binary, not_sick, served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def soaked(folder: Path, order: str) -> Outcome:

@@ -105,6 +105,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return soak(folder, "compare", str(file), "--pairs", "2", "--json", timeout=400)
 
 
+@pytest.mark.long
 def test_pairs_of_runs_find_what_is_larger_than_their_noise(pairs: Outcome) -> None:
     assert pairs.code == 1, pairs.show()
     found = json.loads(pairs.out)
@@ -115,6 +116,7 @@ def test_pairs_of_runs_find_what_is_larger_than_their_noise(pairs: Outcome) -> N
     assert len(list((pairs.folder / "runs").glob("*.soak"))) == 4
 
 
+@pytest.mark.long
 def test_two_run_files_are_compared(pairs: Outcome) -> None:
     new, old = (sorted((pairs.folder / "runs").glob(f"*-{side}-*.soak"))[0] for side in ("candidate", "reference"))
     found = soak(pairs.folder, "compare", str(new), str(old), "--json")
@@ -124,6 +126,7 @@ def test_two_run_files_are_compared(pairs: Outcome) -> None:
     assert any("is assumed" in note for note in told["notes"])
 
 
+@pytest.mark.long
 def test_earlier_runs_are_a_reference_and_are_not_needed_again(pairs: Outcome, tmp_path: Path) -> None:
     old = sorted((pairs.folder / "runs").glob("*-reference-*.soak"))
     for path in old:
@@ -141,6 +144,7 @@ def test_earlier_runs_are_a_reference_and_are_not_needed_again(pairs: Outcome, t
     assert "earlier_runs" in runfile.read(outcome.run_file).provenance
 
 
+@pytest.mark.long
 def test_runs_under_another_load_are_refused_before_anything_starts(pairs: Outcome, tmp_path: Path) -> None:
     old = sorted((pairs.folder / "runs").glob("*-reference-*.soak"))[0]
     criteria = "  - {metric: memory.idle, ratio_below: 1.1}"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -12,6 +16,7 @@ import pytest
 
 from soak import runfile
 from soak.core.records import Recording
+from tests.agents import eventually
 from tests.e2e.harness import Outcome, environment, free_port, scenario, shipped, soak, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
@@ -35,6 +40,20 @@ load: {{rate: 50/s, connections: 10, timeout: 2s, requests: [{{name: browse, get
 phases: {{idle_before: 2s, warmup: 4s, soak: 40s, idle_after: 2s}}
 criteria: [{{metric: errors.ratio, below: 5%}}]
 """
+
+
+@contextmanager
+def living(folder: Path, port: int) -> Iterator[None]:
+    """A healthy target that is not soak's own."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "soak.specimens", "healthy", "--port", str(port)], env=environment(folder)
+    )
+    try:
+        eventually(lambda: socket.create_connection(("127.0.0.1", port), 5).close() is None, "a listener", seconds=60)
+        yield
+    finally:
+        server.kill()
+        server.wait()
 
 
 def soaked(recording: Recording) -> float:
@@ -74,6 +93,7 @@ def balanced(outcome: Outcome, rate: float, seconds: float) -> None:
     assert 0.8 * rate * seconds < parts < 1.2 * rate * seconds
 
 
+@pytest.mark.long
 def test_killed_twice_with_a_reference_it_goes_on_and_says_what_is_missing(tmp_path: Path) -> None:
     ours, theirs = free_port(), free_port()
     file = scenario(tmp_path, BESIDE.format(ours=ours, theirs=theirs))
@@ -108,20 +128,14 @@ def test_killed_twice_with_a_reference_it_goes_on_and_says_what_is_missing(tmp_p
     assert "finished" in finished.err
 
 
+@pytest.mark.long
 def test_a_target_that_lived_on_is_one_life_with_a_hole_and_may_pass(tmp_path: Path) -> None:
     port = free_port()
-    server = subprocess.Popen(
-        ["python", "-m", "soak.specimens", "healthy", "--port", str(port)], env=environment(tmp_path)
-    )
-    try:
-        time.sleep(2)
+    with living(tmp_path, port):
         process = start(tmp_path, "run", str(scenario(tmp_path, WATCHED.format(port=port, soak=40))), "--json")
         path = until_soaked(tmp_path, process, 12)
         kill(process)
         outcome = soak(tmp_path, "run", "--resume", str(path), "--json")
-    finally:
-        server.kill()
-        server.wait()
     recording = runfile.read(path)
     (gap,) = recording.gaps
     assert not gap.anew, outcome.show()
@@ -148,22 +162,17 @@ def test_an_interrupted_run_goes_on_without_a_lost_arrival(tmp_path: Path) -> No
 
 def test_a_run_whose_files_changed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("id\n1\n2\n")
-    text = WATCHED.format(port=free_port(), soak=20).replace(
+    port = free_port()
+    text = WATCHED.format(port=port, soak=20).replace(
         'requests: [{name: browse, get: "/items/{random:1-5000}"}]',
         'feeds: {who: {csv: users.csv}}, requests: [{name: browse, get: "/items/{who.id}"}]',
     )
-    port = text.partition("port: ")[2].partition("}")[0]
-    server = subprocess.Popen(["python", "-m", "soak.specimens", "healthy", "--port", port], env=environment(tmp_path))
-    try:
-        time.sleep(2)
+    with living(tmp_path, port):
         process = start(tmp_path, "run", str(scenario(tmp_path, text)))
         path = until_soaked(tmp_path, process, 4)
         kill(process)
         (tmp_path / "users.csv").write_text("id\n3\n")
         outcome = soak(tmp_path, "run", "--resume", str(path))
-    finally:
-        server.kill()
-        server.wait()
     assert outcome.code == 2, outcome.show()
     assert "users.csv changed" in outcome.err
     assert "Traceback" not in outcome.err

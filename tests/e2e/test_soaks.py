@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.harness import Outcome, soak
+from tests.e2e.harness import Outcome, beside_each_other, shipped, soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+long = pytest.mark.long
 Soaks = Callable[[str], Outcome]
+# how long the phases of each shipped scenario are here
+SOAKS: dict[str, dict[str, str]] = {
+    "healthy": {"soak": "80s"},
+    "leak": {"soak": "60s"},
+    "recursion": {"soak": "60s"},
+    "quadratic": {"soak": "90s"},
+    "crash": {},
+    "stall": {"soak": "80s"},
+    "cache_fill": {"soak": "80s"},
+    "gc_sawtooth": {"soak": "80s"},
+    "fragmentation": {"soak": "60s"},
+}
+
+
+@pytest.fixture(scope="module")
+def shipped_soaks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soaks]:
+    """Gives the outcome of a shipped scenario, or of the demo, by name."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("demo", *SOAKS)}  # pytest makes them in one thread only
+
+    def run(name: str) -> Outcome:
+        folder = folders[name]
+        if name == "demo":
+            return soak(folder, "demo")
+        return soak(folder, "run", str(shipped(folder, name, **SOAKS[name])), "--json")
+
+    with beside_each_other(request, folders, run) as soaks:
+        yield soaks
 
 
 @pytest.mark.parametrize(
     "name,causes",
     [
         ("leak", {"object_leak"}),
-        ("fragmentation", {"fragmentation"}),
-        ("recursion", {"stack_growth"}),
+        pytest.param("fragmentation", {"fragmentation"}, marks=long),
+        pytest.param("recursion", {"stack_growth"}, marks=long),
         ("crash", {"crash"}),
     ],
 )
@@ -28,27 +56,35 @@ def test_a_sick_server_fails_with_its_cause(shipped_soaks: Soaks, name: str, cau
     assert causes <= outcome.causes(), outcome.show()
 
 
-def test_work_that_grows_with_data_fails_by_what_it_costs(shipped_soaks: Soaks) -> None:
-    outcome = shipped_soaks("quadratic")
+@long
+@pytest.mark.parametrize("name", ["quadratic"])
+def test_work_that_grows_with_data_fails_by_what_it_costs(shipped_soaks: Soaks, name: str) -> None:
+    outcome = shipped_soaks(name)
     assert outcome.code == 1, outcome.show()
     assert "superlinear_cost" in outcome.causes(), outcome.show()
     assert not outcome.causes() & {"latency_drift", "cpu_drift"}, outcome.show()  # one root
 
 
-@pytest.mark.parametrize("name", ["healthy", "cache_fill", "gc_sawtooth", "stall"])
+@pytest.mark.parametrize(
+    "name", ["healthy", *(pytest.param(name, marks=long) for name in ("cache_fill", "gc_sawtooth", "stall"))]
+)
 def test_a_server_that_only_looks_scary_never_fails(shipped_soaks: Soaks, name: str) -> None:
     outcome = shipped_soaks(name)
     assert outcome.code in (0, 3, 4), outcome.show()  # 4: this machine is too busy to measure on
     assert outcome.causes() == set(), outcome.show()
 
 
-def test_a_stall_shows_in_p999_without_any_claim_of_drift(shipped_soaks: Soaks) -> None:
-    verdict = shipped_soaks("stall").verdict
+@long
+@pytest.mark.parametrize("name", ["stall"])
+def test_a_stall_shows_in_p999_without_any_claim_of_drift(shipped_soaks: Soaks, name: str) -> None:
+    verdict = shipped_soaks(name).verdict
     assert all(e["p999_ms"] > 500 for e in verdict["latency"].values() if e["count"] > 2_000)
     assert not {f["cause"] for f in verdict["findings"]} & {"latency_drift", "latency_step"}
 
 
-@pytest.mark.parametrize("name", ["healthy", "leak", "stall", "crash", "quadratic"])
+@pytest.mark.parametrize(
+    "name", ["healthy", "leak", "crash", *(pytest.param(name, marks=long) for name in ("stall", "quadratic"))]
+)
 def test_every_arrival_is_accounted_for(shipped_soaks: Soaks, name: str) -> None:
     account = shipped_soaks(name).verdict["validity"]
     assert account["scheduled"] > 500
@@ -57,8 +93,9 @@ def test_every_arrival_is_accounted_for(shipped_soaks: Soaks, name: str) -> None
     assert account["balanced"]
 
 
-def test_the_demo_shows_what_it_promises(shipped_soaks: Soaks) -> None:
-    outcome = shipped_soaks("demo")
+@pytest.mark.parametrize("name", ["demo"])
+def test_the_demo_shows_what_it_promises(shipped_soaks: Soaks, name: str) -> None:
+    outcome = shipped_soaks(name)
     assert outcome.code == 0, outcome.show()
     assert "object_leak" in outcome.out
     assert "reference" in outcome.out

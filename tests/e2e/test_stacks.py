@@ -42,6 +42,7 @@ criteria: [{{metric: errors.ratio, below: 90%}}]
     return soak(folder, "run", str(scenario(folder, text)), "--json")
 
 
+@pytest.mark.long
 def test_recursion_that_comes_to_the_limit_of_python_is_named_with_what_failed_of_it(tmp_path: Path) -> None:
     outcome = soaked(tmp_path, "flat(2 * next(asked))")
     assert "recursion_limit" in outcome.causes(), outcome.show()

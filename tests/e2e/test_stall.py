@@ -117,6 +117,7 @@ def test_p99_from_the_intended_start_is_the_analytic_one(tmp_path: Path, nginx: 
     assert outcome.causes() == set(), outcome.show()
 
 
+@pytest.mark.long
 def test_plain_locust_pacing_fails_the_same_check(tmp_path: Path, nginx: tuple[int, int]) -> None:
     outcome, freezes = soak_frozen(tmp_path, *nginx, f"rate: {RATE}/s\n  users: 10")
     truth = analytic_p99(freezes)

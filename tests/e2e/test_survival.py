@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from soak import runfile
 from soak.specimens.catalogue import SPECIMENS
 from tests.cgroups import memory_group
-from tests.e2e.harness import Outcome, free_port, scenario, shipped, soak
+from tests.e2e.harness import Outcome, beside_each_other, free_port, scenario, shipped, soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
 
@@ -39,28 +38,26 @@ SOAKS: dict[str, tuple[str, dict[str, str]]] = {
     "child_leak": ("--every 30", {"warmup": "5s", "soak": "45s"}),
     "zombies": ("--every 20", {"warmup": "5s", "soak": "45s"}),
 }
-AT_ONCE = 2
 
 
 @pytest.fixture(scope="module")
 def survivals(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Outcome]]:
-    """Gives the outcome of a specimen by name. They run a few at once: none of them is about microseconds."""
-    asked = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
-    pool = ThreadPoolExecutor(AT_ONCE)
+    """Gives the outcome of a specimen by name."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in SOAKS}  # pytest makes them in one thread only
 
-    def run(folder: Path, name: str) -> Outcome:
+    def run(name: str) -> Outcome:
         options, phases = SOAKS[name]
-        return soak(folder, "run", str(shipped(folder, name, options, **phases)), "--json")
+        return soak(folders[name], "run", str(shipped(folders[name], name, options, **phases)), "--json")
 
-    # pytest makes folders in one thread only
-    running = {name: pool.submit(run, tmp_path_factory.mktemp(name), name) for name in SOAKS if name in asked}
-    yield lambda name: running[name].result()
-    pool.shutdown(cancel_futures=True)
+    with beside_each_other(request, SOAKS, run) as outcomes:
+        yield outcomes
 
 
-@pytest.mark.parametrize("name", SOAKS)
+@pytest.mark.parametrize(
+    "name", ["hang", *(pytest.param(name, marks=pytest.mark.long) for name in SOAKS if name != "hang")]
+)
 def test_what_it_dies_of_in_the_end_has_its_one_name(survivals: Callable[[str], Outcome], name: str) -> None:
     outcome = survivals(name)
     (cause,) = SPECIMENS[name].causes
@@ -80,6 +77,7 @@ def test_a_hang_says_since_when_and_that_it_waits(survivals: Callable[[str], Out
     assert "its CPU is idle" in str(found["evidence"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["restart"])
 def test_a_crash_loop_says_how_often_and_what_it_costs(survivals: Callable[[str], Outcome], name: str) -> None:
     found = finding(survivals(name), "restart")
@@ -89,6 +87,7 @@ def test_a_crash_loop_says_how_often_and_what_it_costs(survivals: Callable[[str]
         assert "by SIGSEGV" in str(found["evidence"])
 
 
+@pytest.mark.long
 def test_a_pool_that_recycles_its_workers_is_no_crash_loop(tmp_path: Path) -> None:
     pytest.importorskip("gunicorn")
     port = free_port()
@@ -128,6 +127,7 @@ def test_a_leak_in_a_small_control_group_ends_by_oom_kill_and_is_no_crash(tmp_pa
     assert "of a limit (memory.max) of 128 MiB" in str(finding(outcome, "oom_kill")["evidence"])
 
 
+@pytest.mark.long
 def test_a_server_that_stays_overloaded_after_a_burst_fails_for_it(tmp_path: Path) -> None:
     phases = {"warmup": "3s", "soak": "15s", "for": "5s", "recovery": "12s"}
     outcome = soak(tmp_path, "run", str(shipped(tmp_path, "no_recovery", **phases)), "--json")
@@ -170,6 +170,7 @@ def test_the_burst_comes_after_the_soak_and_is_shared_and_accounted_for(tmp_path
         assert any(note.startswith("in the burst of 200/s for 4 s") for note in outcome.verdict["notes"])
 
 
+@pytest.mark.long
 def test_users_of_the_closed_model_have_no_burst(tmp_path: Path) -> None:
     file = healthy(tmp_path, "{times: 3, for: 4s, recovery: 9s}", "users: 5")
     outcome = soak(tmp_path, "run", str(file))

@@ -93,6 +93,7 @@ def test_a_generator_that_gets_no_cpu_is_named_and_never_green(tmp_path: Path) -
     assert "starved of CPU: it waited for a core" in said(outcome), outcome.show()
 
 
+@pytest.mark.long
 def test_more_than_a_generator_can_send_is_its_own_limit_and_no_fault_of_the_target(tmp_path: Path) -> None:
     outcome = soak(tmp_path, "run", str(specimen(tmp_path, 6, rate="30000/s", connections=50)), "--json")
     assert outcome.code == 4, outcome.show()
@@ -101,6 +102,7 @@ def test_more_than_a_generator_can_send_is_its_own_limit_and_no_fault_of_the_tar
     assert outcome.verdict["validity"]["balanced"]
 
 
+@pytest.mark.long
 def test_a_target_that_backs_up_is_measured_and_blamed(tmp_path: Path) -> None:
     file = specimen(tmp_path, 8, rate="60/s", connections=2, path="/slow")
     shop = Path(__file__).with_name("shop.py")  # answers there after 0.6 s
@@ -112,6 +114,7 @@ def test_a_target_that_backs_up_is_measured_and_blamed(tmp_path: Path) -> None:
     assert account["invalid_intervals"] <= 2, outcome.show()
 
 
+@pytest.mark.long
 def test_a_clock_that_is_set_during_the_run_is_named_and_never_green(tmp_path: Path) -> None:
     """The processes of the run see a wall clock that jumps by two minutes; the machine's own is left alone."""
     (tmp_path / "fake").mkdir()

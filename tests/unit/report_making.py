@@ -33,8 +33,8 @@ SCENARIO_TEXT = "name: checkout\nload:\n  rate: 200/s  # <b>not bold</b>\n"
 
 
 def scenario() -> Scenario:
-    """The scenario of the run."""
-    return Scenario.model_validate(
+    """The scenario of the run, with a name that a scenario may not have: those of a locustfile are its own."""
+    plain = Scenario.model_validate(
         {
             "name": "checkout",
             "target": {"url": "http://127.0.0.1:8000", "process": {"command": "shop --port 8000"}},
@@ -44,19 +44,23 @@ def scenario() -> Scenario:
                 "requests": [
                     {"name": "browse", "get": "/"},
                     {"name": "buy", "post": "/cart", "json": {"item": 7}},
-                    {"name": ODD, "get": "/odd"},
+                    {"name": "odd", "get": "/odd"},
                 ],
             },
             "phases": {"idle_before": "1m", "warmup": "5m", "soak": "2h", "idle_after": "5m"},
             "criteria": [
                 {"metric": "errors.ratio", "below": "1%"},
-                {"metric": "latency.p99", "endpoint": ODD, "below": "50ms"},
+                {"metric": "latency.p99", "endpoint": "odd", "below": "50ms"},
                 {"metric": "latency.p999", "endpoint": "browse", "growth_below": "10%"},
                 {"metric": "memory.rss", "growth_below": "1 MiB/h"},
                 {"metric": "stack.headroom", "above": "50%"},
             ],
         }
     )
+    requests = [r.model_copy(update={"name": ODD}) if r.name == "odd" else r for r in plain.load.requests]
+    criteria = [c.model_copy(update={"endpoint": ODD}) if c.endpoint == "odd" else c for c in plain.criteria]
+    load = plain.load.model_copy(update={"requests": requests})
+    return plain.model_copy(update={"load": load, "criteria": criteria})
 
 
 def histogram(middle: float, spread: float = 0.0) -> Histogram:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from benchmarks import size, theory
 from benchmarks.account import Account
 from benchmarks.judge import make as make_long
+from benchmarks.outcome import put
+from benchmarks.processes import ROOT
 from benchmarks.rows import Row, table
 from soak import runfile
 from soak.core.histogram import Histogram, Recorder
@@ -103,3 +105,24 @@ def test_the_benchmarks_long_run_is_one_that_the_judge_has_nothing_against(tmp_p
     verdict = judge(recording)
     assert [f.cause for f in verdict.candidate.findings if f.severity == "fail"] == []
     assert verdict.candidate.validity.reasons == ()
+
+
+def test_what_is_printed_replaces_what_was_in_its_place_of_the_page_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("above\n<!-- a -->\nold\n<!-- /a -->\nbetween\n<!-- b -->\n<!-- /b -->\n")
+    for _ in range(2):
+        put(page, "a", "| 1 |")
+    assert page.read_text() == "above\n<!-- a -->\n\n| 1 |\n\n<!-- /a -->\nbetween\n<!-- b -->\n<!-- /b -->\n"
+    with pytest.raises(ValueError, match="no place for c"):
+        put(page, "c", "x")
+
+
+@pytest.mark.parametrize(
+    "page,name",
+    [*(("performance", name) for name in ("load", "probe", "judge", "daemon")), ("accuracy",) * 2, ("long",) * 2],
+)
+def test_each_table_has_its_place_in_a_page(tmp_path: Path, page: str, name: str) -> None:
+    copy = tmp_path / "copy.md"
+    copy.write_text((ROOT / "docs" / f"{page}.md").read_text())
+    put(copy, name, "a new table")
+    assert "a new table" in copy.read_text()

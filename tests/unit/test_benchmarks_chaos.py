@@ -19,7 +19,7 @@ import pytest
 
 from benchmarks.chaos.plan import VICTIMS, trial, trials
 from benchmarks.chaos.promises import broken
-from benchmarks.chaos.stage import Stage
+from benchmarks.chaos.stage import Stage, StuckError
 from benchmarks.chaos.story import Hit, Run, Story
 from benchmarks.chaos.table import table
 from benchmarks.chaos.victims import MARK, kill, left, marked, role
@@ -62,6 +62,15 @@ def test_what_a_stage_did_not_start_itself_is_an_orphan(tmp_path: Path) -> None:
         (orphan,) = marked(stage.mark)
         assert left([orphan], patience=0.2) == [f"{orphan.pid}: {' '.join(orphan.cmdline())}"]
     assert left([orphan]) == []  # and is ended with the stage
+
+
+def test_a_trial_is_stuck_so_long_after_its_last_start(tmp_path: Path) -> None:
+    with Stage(tmp_path / "stage", "a stage that waits", limit=0.2) as stage:
+        time.sleep(0.3)
+        with pytest.raises(StuckError, match=r"no verdict within 0 s of the last start"):
+            stage.in_time("no verdict")
+        stage.start("this")
+        stage.in_time("no verdict")
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from soak.cli import main
+from soak.cli import main, trends
 from soak.cli.soaking import page_beside
+from soak.core.records import Series
 from soak.runfile import RunWriter
 from tests.unit.test_runfile import META, write
 
@@ -135,6 +137,16 @@ def test_a_broken_run_file_is_named_and_the_others_are_listed(tmp_path: Path) ->
     assert "unfinished" in listed.stdout
     assert "bad.soak" in listed.stderr
     assert soak("judge", str(tmp_path / "bad.soak")).exit_code == 2
+
+
+@pytest.mark.parametrize("count,told", [(4, True), (200, False)])
+def test_too_few_points_of_a_prometheus_say_how_to_have_more(
+    count: int, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = np.arange(count) * 404.0
+    monkeypatch.setattr(trends, "from_prometheus", lambda *_: ({"heap": Series(t, 1e6 + np.sin(t))}, 404.0))
+    done = CliRunner().invoke(main, ["trend", "--prometheus", "http://p", "--query", "heap", "--since", "7d"])
+    assert ("points are 6 min 44 s apart; a shorter --since or --step gives more" in done.stderr) == told
 
 
 def test_the_front_door_never_loads_locust() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import trustme
 
 from soak.core.errors import SoakError, TargetError
 from soak.daemon import Client, Wanted, client
 from tests.e2e.harness import free_port
+from tests.unit.observing import answered, answering
 
 WANTED = Wanted("shop.yaml", 0, "a-key")
 Reply = tuple[int, dict[str, str], bytes]
@@ -126,6 +130,15 @@ def test_nobody_there_is_said_at_once() -> None:
         Client(f"http://127.0.0.1:{free_port()}", None, print).run(WANTED)
 
 
+def test_a_certificate_that_nobody_vouches_for_says_how_to_trust_it() -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    said = pytest.raises(TargetError, match=r"no daemon to talk to there \(.*\$SSL_CERT_FILE")
+    with answering(answered(200), tls) as (url, shown), said:
+        Client(url, "a token", print).run(WANTED)
+    assert shown == []
+
+
 def test_a_daemon_that_stays_away_is_given_up(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made, make, _ = stub
     monkeypatch.setattr(client, "_PATIENCE_S", 0.0)
@@ -143,4 +156,4 @@ def test_a_run_is_asked_for_and_left_and_a_report_is_fetched_later(stub: Any) ->
         ("POST", "/v1/runs"), ("GET", "/v1/runs/7/report?format=junit"),
     ]  # fmt: skip
     assert made.asked[0][2]["Idempotency-Key"] == "a-key"
-    assert said[0].startswith("run 7 on http://127.0.0.1")
+    assert re.fullmatch(r"run 7: http://127.0.0.1:\d+/runs/7", said[0])

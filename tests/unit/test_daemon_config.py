@@ -7,6 +7,8 @@ import pytest
 from soak.core.errors import SoakError
 from soak.daemon import process
 from soak.daemon.config import settings
+from soak.daemon.serve import library_of
+from tests.unit.serving import SCENARIO
 
 WORKERS = '[workers]\nlisten = "0.0.0.0:5557"\ntoken_file = "workers.token"\n'
 
@@ -42,8 +44,21 @@ def test_each_run_listens_for_workers_where_it_is_said(tmp_path: Path, monkeypat
         ('listen = "127.0.0.1:9646"\n[workers]\nlisten = "here"\ntoken_file = "t"\n', "serve.toml:3: listen: "),
         ('[workers]\nlisten = "0.0.0.0:5557"\n', "serve.toml: token_file: "),
         ("workers = 3\n", "serve.toml:1: workers: "),
+        ('keep = "1d"\n[uploads]\nmax_rate = "fast"\n', "serve.toml:3: max_rate: "),
+        ('[uploads]\nmost = "5/s"\n', "serve.toml:2: most: unknown key"),
     ],
 )
-def test_workers_that_no_run_could_listen_for_are_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_tables_that_say_nothing_that_can_be_done_are_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(SoakError, match=said):
         settings(written(tmp_path, text), {})
+
+
+def test_uploads_are_held_to_the_bounds_in_the_settings(tmp_path: Path) -> None:
+    table = '[uploads]\nmax_rate = "1/s"\nmax_duration = "10s"\n'
+    granted = library_of(settings(written(tmp_path, f"allow_uploads = true\n{table}"), {})).uploads
+    assert granted is not None
+    with pytest.raises(SoakError) as refused:
+        granted.keep(SCENARIO.format(name="long", port=8000).replace("20/s", "2/s").encode(), ())
+    assert "load: it asks for up to 2/s" in str(refused.value)
+    assert "this daemon grants 10 s" in str(refused.value)
+    assert library_of(settings(written(tmp_path, table), {})).uploads is None

@@ -66,6 +66,23 @@ def test_runs_are_listed_newest_first_and_by_state_and_scenario(daemon: Daemon) 
     assert numbers("?before=x&state=nonsense")[-4:] == [4, 3, 2, 1]
 
 
+def test_a_run_is_found_by_the_name_that_alerts_have(daemon: Daemon) -> None:
+    led = daemon.ask("GET", "/runs/made-2")
+    assert (led.status, led.headers["location"]) == (303, "/runs/2")
+    missing = daemon.ask("GET", "/runs/%3Cb%3Emade")
+    assert missing.status == 404
+    assert b"<b>" not in missing.body
+
+
+def test_a_run_that_has_ended_says_how_before_what_it_measured_is_there(daemon: Daemon) -> None:
+    text = daemon.ask("GET", "/runs/2").body.decode()
+    reason = json.loads(daemon.ask("GET", "/v1/runs/2").body)["reason"]
+    assert reason
+    said = re.search(r'id="making"><strong>(.*?)</strong>', text)
+    assert said is not None
+    assert said[1] in reason
+
+
 def test_a_run_is_asked_for_once_by_a_form_that_is_sent_twice(daemon: Daemon) -> None:
     visitor = Visitor(daemon)
     sent = [visitor.send("/queue", scenario="shop.yaml", priority="3", against="", key="k" * 20) for _ in range(2)]

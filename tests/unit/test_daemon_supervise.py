@@ -50,6 +50,19 @@ def test_a_run_that_is_refused_says_why_and_has_no_verdict(house: House) -> None
     assert (job.verdict, job.exit_code, job.reason) == (None, 2, "soak: nothing answers at 127.0.0.1:8000")
 
 
+def test_a_run_that_said_why_it_ended_while_no_daemon_was_there_is_invalid(house: House) -> None:
+    house.runs("import sys; sys.exit('soak: the load worker-1 did not start: exit code -9')")
+    house.state.add(request(), START)
+    house.supervisor.tick()
+    running = house.job().process
+    assert running is not None
+    os.waitpid(running.pid, 0)  # its exit code goes with the daemon that had started it
+    house.restarted()
+    job = house.ended()
+    assert (job.verdict, job.exit_code) == ("invalid", 4)
+    assert job.reason == "soak: the load worker-1 did not start: exit code -9"
+
+
 @pytest.mark.parametrize(
     "program,how",
     [(DIED, "killed by SIGKILL"), (BROKE, "broke off with exit code 1")],
@@ -190,6 +203,23 @@ def test_a_scenario_that_is_gone_ends_the_job_with_the_reason(house: House) -> N
     assert (house.job().exit_code, house.job().reason) == (2, "shop.yaml: no such scenario")
 
 
+def test_a_job_waits_for_what_its_scenario_loads_when_its_turn_comes(house: House) -> None:
+    house.runs(SLEEPS)
+    house.state.add(request("shop", "localhost:8000"), START)
+    house.state.add(request("moved", "localhost:8001"), START)
+    house.state.add(request("other", "localhost:8001"), START)
+    house.changed["moved.yaml"] = ("localhost:8000",)  # its file was changed while it was queued
+    house.supervisor.tick()
+    assert [house.job(n).state for n in (1, 2, 3)] == ["running", "queued", "queued"]
+    house.supervisor.tick()
+    assert [house.job(n).state for n in (1, 2, 3)] == ["running", "queued", "running"]
+    assert house.job(2).request.targets == ("localhost:8000",)
+    assert house.supervisor.waits_for(house.job(2)) == "run 1 loads localhost:8000"
+    assert [line for line in house.said if "retargeted" in line] == [
+        "retargeted: its scenario was changed: it loads localhost:8000 now"
+    ]
+
+
 def test_the_output_of_a_run_is_no_pipe_to_the_daemon(house: House) -> None:
     house.runs(SLEEPS)
     house.state.add(request(), START)
@@ -237,7 +267,7 @@ def test_old_run_files_go_with_all_that_lies_beside_them(house: House) -> None:
     assert run_file is not None
     assert len(list(run_file.parent.glob(f"{run_file.stem}*"))) >= 3
     for later, left in ((50.0, True), (101.0, False)):
-        rules = Rules(house.folder / "runs", 1, (), 0, lambda name: Found(house.folder / name, "", False), keep=100.0)
+        rules = Rules(house.folder / "runs", 1, (), 0, house.read, keep=100.0)
         Supervisor(house.state, rules, lambda at=later: START + at, house.said).clear()  # type: ignore[misc]
         assert run_file.exists() is left
     assert not list(run_file.parent.glob(f"{run_file.stem}*"))

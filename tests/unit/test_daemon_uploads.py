@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,12 @@ HARM: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("load", "requests", 1, "json"), {"${HOME}": 1}, "load.requests[1].json"),
     (("load", "feeds", "who", "choose"), ["${HOME}"], "load.feeds.who.choose[0]"),
     (("load", "journeys", 0, "steps", 3, "form", "token"), "${HOME}", "form.token"),
+    (("load", "requests", 0, "get"), "/a HTTP/1.1\r\nHost: inner.example\r\n\r\nGET /b", "load.requests[0].get"),
+    (("load", "requests", 0, "name"), "a\n2026-01-01T00:00:00Z INFO run 1: ended", "load.requests[0].name"),
+    (("load", "journeys", 0, "name"), "a\r\nb", "load.journeys[0].name"),
+    (("load", "cookies"), {"a\r\nHost: inner.example": "b"}, "load.cookies"),
+    (("load", "requests", 2, "headers"), {"X-Any": "a\r\nHost: inner.example"}, "load.requests[2].headers"),
+    (("name",), "shop\n", "name"),
     (("load", "workers"), 64, "load.workers"),
     (("probe", "attach"), "gdb", "probe.attach"),
     (("probe", "trim"), True, "probe.trim"),
@@ -145,6 +152,62 @@ def test_a_merge_key_brings_nothing_past_the_list_and_no_alias_is_followed(kept:
     bomb = PLAIN.replace("of: anything", f"a: &a {'x' * 20_000}, b: [{'*a, ' * 8_000}]")
     with pytest.raises(ScenarioError, match="an alias may not be in it"):
         kept.keep(bomb.encode(), ())
+
+
+BOUNDED = {"max_rate": 48.0, "max_duration": 42.0}
+"""What the plain scenario asks for: a burst of 40 arrivals/s, one in five a journey of two requests; 41.5 s."""
+
+
+@pytest.mark.parametrize(
+    "keys,value,named,why",
+    [
+        (("load", "rate"), "20.1/s", "load", "it asks for up to 48.2/s of requests; this daemon grants 48/s"),
+        (("load", "rate"), "1200.1/m", "load", "this daemon grants 48/s"),
+        (("phases", "burst", "times"), 2.1, "load", "up to 50.4/s"),
+        (("phases", "burst"), {"rate": "41/s", "for": "2s", "recovery": "10s"}, "load", "up to 49.2/s"),
+        (("load", "journeys", 0, "weight"), 100, "load", "this daemon grants"),
+        (("load", "pattern"), {"kind": "daily", "peak": "21/s"}, "load", "up to 50.4/s"),
+        (("load", "pattern"), {"kind": "bursts", "peak": "21/s", "every": "9s", "for": "1s"}, "load", "up to 50.4/s"),
+        (("phases", "soak"), "11s", "phases", "this daemon grants 42 s to an uploaded scenario"),
+        (("phases", "idle_after"), "1s", "phases", "it takes up to 42.5 s"),
+        (("load", "timeout"), "11s", "phases", "it takes up to 42.5 s"),
+        (("load", "journeys", 0, "steps", 2, "think"), "3s", "phases", "it takes up to 42.5 s"),
+    ],
+)
+def test_more_load_than_the_admin_grants_is_refused(
+    tmp_path: Path, keys: tuple[str | int, ...], value: Any, named: str, why: str
+) -> None:
+    bounded = Uploads(tmp_path / "uploads", (), ("127.0.0.1", 9646), **BOUNDED)
+    bounded.keep(PLAIN.encode(), ())
+    with pytest.raises(ScenarioError, match=f"{named}: .*{re.escape(why)}"):
+        bounded.keep(changed(*keys, to=value), ())
+
+
+@pytest.mark.parametrize(
+    "load,why",
+    [
+        ({"users": 5}, "load.users: an uploaded scenario says its rate here, 48/s at most"),
+        ({"users": 5, "rate": "49/s"}, "up to 49/s"),
+        ({"pattern": {"kind": "ramp", "from": "49/s", "to": "1/s", "over": "1h"}}, "up to 49/s"),
+        (
+            {"pattern": {"kind": "steps", "steps": [{"rate": "1/s", "for": "1h"}, {"rate": "60/s", "for": "1s"}]}},
+            "60/s",
+        ),
+    ],
+)
+def test_the_highest_rate_counts_whatever_says_it(tmp_path: Path, load: dict[str, Any], why: str) -> None:
+    bounded = Uploads(tmp_path / "uploads", (), ("127.0.0.1", 9646), **BOUNDED)
+    content = changed("load", to=load | {"requests": [{"get": "/"}]})
+    data = yaml.safe_load(content)
+    del data["criteria"][0]["endpoint"], data["phases"]["burst"]
+    with pytest.raises(ScenarioError, match=re.escape(why)):
+        bounded.keep(yaml.safe_dump(data).encode(), ())
+
+
+def test_an_upload_is_held_to_what_the_admin_grants_when_it_is_run(tmp_path: Path) -> None:
+    name, _ = Uploads(tmp_path / "uploads", (), ("127.0.0.1", 9646)).keep(PLAIN.encode(), ())
+    with pytest.raises(ScenarioError, match="this daemon grants"):
+        Uploads(tmp_path / "uploads", (), ("127.0.0.1", 9646), max_rate=1.0).find(name)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"- 1", b"name: x", b"a: !!python/object:os.system x", b"{"])

@@ -6,11 +6,13 @@ import json
 import os
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
 from soak.core.checkup import Check
 from soak.core.scenario import Scenario
@@ -18,10 +20,15 @@ from soak.core.target import Target
 from soak.doctor import examine, kernel, machine, network, software, target
 from soak.report import render_checkup
 from tests.making import scenario
+from tests.unit.observing import Fake, answered, answering
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
     return {check.name: check for check in checks}
+
+
+def checked(given: dict[str, object], folder: Path = Path()) -> list[Check]:
+    return target.checks("candidate", Target.model_validate(given), 1.0, folder)
 
 
 def spec(**load: object) -> Scenario:
@@ -104,8 +111,8 @@ def test_a_port_that_is_taken_is_a_problem_for_a_target_that_soak_starts() -> No
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         given = {"url": f"http://127.0.0.1:{port}", "process": {"command": "server"}}
-        assert by_name(target.checks("candidate", Target.model_validate(given)))["candidate: port"].state == "problem"
-    assert by_name(target.checks("candidate", Target.model_validate(given)))["candidate: port"].state == "ok"
+        assert by_name(checked(given))["candidate: port"].state == "problem"
+    assert by_name(checked(given))["candidate: port"].state == "ok"
 
 
 def test_a_target_that_runs_is_found_and_read_and_one_that_does_not_is_a_problem() -> None:
@@ -113,22 +120,22 @@ def test_a_target_that_runs_is_found_and_read_and_one_that_does_not_is_a_problem
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             url = f"http://127.0.0.1:{server.getsockname()[1]}"
-            checks = by_name(target.checks("candidate", Target.model_validate({"url": url, "pid": sleeper.pid})))
+            checks = by_name(checked({"url": url, "pid": sleeper.pid}))
         assert [checks[f"candidate: {name}"].state for name in ("reachable", "process", "/proc")] == ["ok"] * 3
         assert checks["candidate: agent"].state == "warning"  # nobody brought one in
     finally:
         sleeper.kill()
         sleeper.communicate()
-    gone = by_name(target.checks("candidate", Target.model_validate({"url": url, "pid": sleeper.pid})))
+    gone = by_name(checked({"url": url, "pid": sleeper.pid}))
     assert gone["candidate: reachable"].state == gone["candidate: process"].state == "problem"
-    unwatched = by_name(target.checks("candidate", Target.model_validate({"url": url})))
+    unwatched = by_name(checked({"url": url}))
     assert unwatched["candidate: process"].state == "warning"
 
 
 def test_what_it_may_not_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "find", lambda _: type("Root", (), {"pid": os.getpid()}))
     monkeypatch.setattr(target, "readable", lambda _: ["smaps_rollup"])
-    check = by_name(target.checks("candidate", Target.model_validate({"url": "http://127.0.0.1:1", "port": 1})))
+    check = by_name(checked({"url": "http://127.0.0.1:1", "port": 1}))
     assert "smaps_rollup" in check["candidate: /proc"].found
     assert check["candidate: /proc"].state == "warning"
 
@@ -142,3 +149,24 @@ def test_it_is_shown_with_meaning_and_fix_and_counted() -> None:
     document = json.loads(render_checkup(checks, as_json=True))
     assert document["schema"] == "soak.doctor/1"
     assert document["checks"][0]["fix"] == "make room"
+
+
+def test_an_observer_is_asked_as_a_run_asks_it(tmp_path: Path) -> None:
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    def seen(url: str, **observer: str) -> Check:
+        found = checked({"url": "http://127.0.0.1:1", "observer": {"url": url, **observer}}, tmp_path)
+        return by_name(found)["candidate: observer"]
+
+    with answering(Fake().reply, tls) as (url, _):
+        assert seen(url, ca="ca.pem").state == "ok"
+        assert "process 7" in seen(url, ca="ca.pem").found
+        untrusted = seen(url)
+    assert untrusted.state == seen(url, ca="ca.pem").state == "problem"  # nobody vouches for it; it is gone
+    assert "observer.ca" in untrusted.found
+    with answering(answered(401)) as (url, _):
+        assert "wants a token in $SHOP_TOKEN" in (refused := seen(url, token="${SHOP_TOKEN}")).found
+    assert refused.state == "problem"
+    assert "$SHOP_TOKEN" in refused.fix

@@ -64,6 +64,16 @@ def test_live_that_objects_hold_is_an_object_leak() -> None:
     assert "95 % of what is live more at the second look is held by Python's objects" in found.evidence
 
 
+def test_a_leak_without_a_line_does_not_send_anybody_to_it() -> None:
+    unknown = cause(**LEAKS, python_blocks=line(1e5, 100, 1))
+    assert unknown.location is None
+    assert "place above" not in unknown.advice
+    assert "names it" in unknown.advice
+    elsewhere = cause(**LEAKS)  # no Python, and nobody told what its objects are
+    assert elsewhere.cause == "object_leak"
+    assert "heap snapshots" in elsewhere.advice
+
+
 def test_live_that_objects_do_not_hold_is_a_native_leak_whatever_their_number() -> None:
     events = (look(20, heap=heap(40, 10)), look(120, heap=heap(60, 11)))
     found = cause(events, **LEAKS, python_blocks=line(1e5, 100, 1))

@@ -99,6 +99,24 @@ def test_a_growth_result_never_contradicts_its_own_interval(limit: float, grown:
         assert result.value >= result.limit
 
 
+@pytest.mark.parametrize("limit,step,result", [
+    ("1 MiB/h", 0.2, "inconclusive"), ("5 %/h", 0.2, "inconclusive"), ("0 MiB/h", 0.2, "fail"),
+    ("1 MiB/h", 3.0, "fail"), ("100 KiB", 0.2, "fail"),
+])  # fmt: skip
+def test_one_step_that_a_healthy_process_makes_too_is_no_rate(limit: str, step: float, result: str) -> None:
+    series = memory(lambda t: 50 + step * (t > 80), sd=0.005)
+    found = the_criterion({"metric": "memory.rss", "growth_below": limit}, series=series)
+    assert found.result == result, found.reason
+    assert ("it is one step of 198 KiB at 1 min 25 s, as a healthy" in found.reason) == (result == "inconclusive"), (
+        found.reason
+    )
+
+
+def test_growth_that_goes_on_fails_however_small_it_is_so_far() -> None:
+    series = memory(lambda t: 50 + 0.2 * (t - 15) / 120, sd=0.005)
+    assert the_criterion({"metric": "memory.rss", "growth_below": "1 MiB/h"}, series=series).result == "fail"
+
+
 def test_a_probe_that_stopped_halfway_is_judged_on_what_it_saw() -> None:
     spec = scenario(criteria=[{"metric": "memory.rss", "below": "60 MiB"}])
     made = side(spec)

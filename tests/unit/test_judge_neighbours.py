@@ -68,3 +68,15 @@ def test_time_that_is_stolen_all_along_is_told_once_and_excuses_nothing() -> Non
     verdict = judge(on({"host.steal": lambda t: np.full_like(t, 0.2)}, latency=SLOWER))
     assert told(verdict) == {"host.steal"}
     assert failing(verdict) == ["superlinear_cost"]
+
+
+@pytest.mark.parametrize("busy,crowded", [(0.9, {"host.cpu"}), (0.3, set())])
+def test_programs_that_take_the_host_all_along_are_told_and_excuse_nothing(busy: float, crowded: set[str]) -> None:
+    verdict = judge(on({"host.cpu": lambda t: np.full_like(t, busy)}, latency=SLOWER))
+    assert told(verdict) == crowded
+    assert failing(verdict) == ["superlinear_cost"]
+
+
+def test_cores_that_the_target_takes_itself_are_nobody_elses() -> None:
+    greedy: dict[str, Shape] = {"process.cpu_seconds": lambda t: 1.5 * t, "process.cpu": lambda t: np.full_like(t, 1.5)}
+    assert told(judge(on({"host.cpu": lambda t: np.full_like(t, 0.9)}, series=greedy))) == set()

@@ -194,9 +194,12 @@ def test_a_certificate_that_nobody_vouches_for_is_no_observer_and_hears_no_token
     mine.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with answering(OK, served_with(other, "127.0.0.1")) as (url, shown):
         assert "cannot be trusted: TLS:" in refusal(url)
+        assert "; name it, or the authority that signed it, in observer.ca" in refusal(url)
         assert "cannot be trusted: TLS:" in refusal(url, tmp_path, ca="ca.pem")
     with answering(OK, served_with(mine, "another.example")) as (url, named):
-        assert "cannot be trusted: TLS: ip address mismatch" in refusal(url, tmp_path, ca="ca.pem")
+        text = refusal(url, tmp_path, ca="ca.pem")
+        assert "cannot be trusted: TLS: ip address mismatch" in text
+        assert "observer.ca" not in text
     assert shown == named == []
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from soak.report.criteria import criterion_rows
+from soak.report.criteria import _remainder, criterion_rows
 from tests.unit import report_making as made
 
 
@@ -43,6 +43,13 @@ def test_a_reason_does_not_repeat_the_value_but_keeps_what_would_settle_it() -> 
 def test_what_the_row_says_already_is_left_out(reason: str, rest: str) -> None:
     (row,) = criterion_rows(made.recording(), made.verdict(criteria=(replace(made.criteria()[1], reason=reason),)))
     assert row.reason == rest
+
+
+@pytest.mark.parametrize("more", ["", ", in one step at 1 min 28 s", ", but it is levelling off; run longer"])
+def test_growth_by_the_hour_is_left_out_though_it_is_said_otherwise(more: str) -> None:
+    reason = f"59 MiB (42.7 MiB to 75.3 MiB) an hour{more}"
+    assert _remainder(reason, "59 MiB/h", "42.7 MiB/h", "75.3 MiB/h") == more.lstrip(", ")
+    assert _remainder("5 MiB a day", "59 MiB/h", "42.7 MiB/h", "75.3 MiB/h") == "5 MiB a day"
 
 
 def test_growth_over_the_soak_is_left_out_in_either_order() -> None:

@@ -234,6 +234,17 @@ def test_the_log_of_a_file_that_was_taken_away_is_not_played_back_into_a_new_one
     assert runfile.read(path).events == ()
 
 
+def test_a_run_that_measured_nothing_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.soak"
+    writer = RunWriter.create(path, META)
+    writer.add_event(Event(1.0, "note", None, "of a run that never began"))
+    with contextlib.closing(RunWriter.attach(path)) as beside:  # the load master's
+        beside.add_event(Event(2.0, "note", None, "and its master"))
+        writer.discard()
+    writer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_disk_without_room_is_one_clear_error_and_costs_nothing_that_was_written(tmp_path: Path) -> None:
     path = tmp_path / "x.soak"
     writer = RunWriter.create(path, META)

@@ -47,6 +47,23 @@ def test_the_whole_is_told_in_80_columns():
         assert part in flat, part
 
 
+@pytest.mark.parametrize("soak, rate", [("2m", "30 MiB/h"), ("1h", "1 MiB/h"), ("8h", "128 KiB/h")])
+def test_how_slow_a_leak_may_be_that_the_built_in_watch_counts(soak: str, rate: str):
+    text = " ".join(explain(made(soak)).split())
+    assert f"Growth of memory matters from 1 MiB over the soak ({rate}) and 3 % of what is there" in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target": {"url": "http://127.0.0.1:8000"}},
+        {"criteria": [{"metric": "memory.rss", "growth_below": "1 MiB/h"}]},
+    ],
+)
+def test_nothing_is_said_of_it_where_a_criterion_does_or_nobody_watches(changes: dict[str, Any]):
+    assert "Growth of memory matters" not in " ".join(explain(made(**changes)).split())
+
+
 def test_the_closed_model_promises_no_counts():
     spec = scenario(load={"users": 5, "requests": MIX}, criteria=[{"metric": "latency.p99", "below": "1s"}])
     text = " ".join(explain(spec).split())

@@ -82,3 +82,9 @@ def test_the_daemons_own_asks_often_enough_for_each_criterion_to_be_decided() ->
     weights = [each.weight for each in (*scenario.load.requests, *scenario.load.journeys)]
     rarest = scenario.load.rate * scenario.phases.soak * min(weights) / sum(weights)
     assert rarest > 1.3 * 381  # 381 without a failure show a ratio below 1 %, and 368 bound a p99
+
+
+def test_each_request_of_the_daemons_own_has_its_limit_and_only_the_journey_has_more() -> None:
+    scenario = read(ROOT / "scenarios" / "daemon.yaml")
+    limits = {c.endpoint: c.limit.value for c in scenario.criteria if c.metric == "latency.p99"}
+    assert limits == {call.endpoint: 0.25 for _, call in scenario.load.calls} | {"a_run": 1.0}

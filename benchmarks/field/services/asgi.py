@@ -1,6 +1,5 @@
 """What the small services share: an ASGI app of one function from (method, path, headers, body) to (status, body)."""
 
-import json
 import sys
 
 import uvicorn
@@ -20,22 +19,4 @@ def serve(answer):
         )
         await send({"type": "http.response.body", "body": text})
 
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="critical", lifespan="off", ws="none")
-
-
-def serve_deepening(read, refused):
-    """A document that becomes deeper with each POST and is read with each GET; `refused` is how a reader says no."""
-    depth = 1
-
-    def answer(method, path, headers, body):
-        nonlocal depth
-        if method == "POST":
-            depth += json.loads(body)["depth"]
-            return 200, b""
-        try:
-            read(depth)
-        except refused:
-            return 200, b"too deep"
-        return 200, b"%d" % depth
-
-    serve(answer)
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lifespan="off", ws="none")

@@ -1,9 +1,15 @@
-"""A query that is refined again and again is formatted for a log; one that cannot be parsed is told so."""
+"""Queries are formatted for a log; one that cannot be parsed is the client's fault."""
 
 import sqlparse
-from asgi import serve_deepening
+from asgi import serve
 from sqlparse.exceptions import SQLParseError
 
-serve_deepening(
-    lambda depth: sqlparse.format("select " + "(" * depth + "1" + ")" * depth, reindent=True), SQLParseError
-)
+
+def answer(method, path, headers, body):
+    try:
+        return 200, sqlparse.format(body.decode(), reindent=True).encode()
+    except SQLParseError as error:
+        return 400, str(error).encode()
+
+
+serve(answer)

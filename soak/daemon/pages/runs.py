@@ -42,6 +42,14 @@ class Runs:
         base = self._desk.state.job(job.baseline) if job.baseline is not None else None
         return page(request, "run.html", run=run, base=base, now=self._desk.clock(), plotly_styles=own_styles())
 
+    async def named(self, request: Request) -> Response:
+        """The same by what the run is called in reports, alerts and series: who is told of it knows no number."""
+        name = request.path_params["name"]
+        for job in self._desk.state.with_files():
+            if job.run_file is not None and job.run_file.stem == name:
+                return RedirectResponse(f"/runs/{job.id}", 303)
+        raise HTTPException(404, f"there is no run {name}")
+
     async def do(self, request: Request) -> Response:
         """Stop, pin, unpin or resume it."""
         await form(request)

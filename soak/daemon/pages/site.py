@@ -30,6 +30,7 @@ class Pages:
             routes=[
                 Route("/", lists.runs),
                 Route("/runs/{number:int}", runs.show),
+                Route("/runs/{name}", runs.named),
                 Route("/runs/{number:int}/view", runs.view),
                 Route("/runs/{number:int}/events", runs.watch),
                 Route("/runs/{number:int}/{deed}", runs.do, methods=["POST"]),
