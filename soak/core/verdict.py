@@ -17,12 +17,17 @@ Confidence = Literal["high", "medium", "low"]
 """How sure the cause of a finding is. That there is something to find is as sure as its interval says."""
 
 SCHEMA = "soak.verdict/1"
-_EXIT_CODES = {"pass": EXIT_PASS, "fail": EXIT_FAIL, "inconclusive": EXIT_INCONCLUSIVE, "invalid": EXIT_INVALID}
+EXIT_CODES: Mapping[str, int] = {
+    "pass": EXIT_PASS,
+    "fail": EXIT_FAIL,
+    "inconclusive": EXIT_INCONCLUSIVE,
+    "invalid": EXIT_INVALID,
+}
 
 
 def exit_code_of(verdict: Result, interrupted: bool) -> int:
     """How a program that has this verdict ends."""
-    return EXIT_INTERRUPTED if interrupted else _EXIT_CODES[verdict]
+    return EXIT_INTERRUPTED if interrupted else EXIT_CODES[verdict]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,14 +22,12 @@ from typing import Any
 
 from soak.core import units
 from soak.core.errors import (
-    EXIT_FAIL,
-    EXIT_INCONCLUSIVE,
     EXIT_INTERRUPTED,
     EXIT_INVALID,
-    EXIT_PASS,
     EXIT_USAGE,
     SoakError,
 )
+from soak.core.verdict import EXIT_CODES
 from soak.daemon import left
 from soak.daemon.job import DAEMON, Job, Process
 from soak.daemon.library import Found
@@ -57,7 +55,6 @@ _STOPPING_S = 900.0
 """So long after it was asked to end a run is waited for; then it hangs, and keeps its target from everybody else."""
 _PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
 """Before a run goes on: what died with it leaves its ports, and after a boot its target may still be starting."""
-_CODES = {"pass": EXIT_PASS, "fail": EXIT_FAIL, "inconclusive": EXIT_INCONCLUSIVE, "invalid": EXIT_INVALID}
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +291,7 @@ class Supervisor:
             self._close_without_file(job, code)
             return
         verdict = facts.get("verdict")
-        if code is not None and code in (EXIT_INTERRUPTED, _CODES.get(str(verdict))):
+        if code is not None and code in (EXIT_INTERRUPTED, EXIT_CODES.get(str(verdict))):
             self._end(job, verdict, code, str(facts.get("headline", "")), resumable=code == EXIT_INTERRUPTED)
         elif verdict and (document := left.document(job.run_file)) is not None:
             if document["interrupted"] and job.stop_at is None and _rebooted(job):
@@ -363,7 +360,7 @@ class Supervisor:
     def _end_by(self, job: Job, verdict: dict[str, Any], before: str) -> None:
         result = str(verdict["verdict"])
         stopped = verdict["interrupted"] or job.stop_at is not None
-        code = EXIT_INTERRUPTED if stopped else _CODES.get(result, EXIT_INVALID)
+        code = EXIT_INTERRUPTED if stopped else EXIT_CODES.get(result, EXIT_INVALID)
         self._end(job, result, code, before + str(verdict["headline"]), resumable=bool(stopped or before))
 
     def _end(self, job: Job, verdict: str | None, code: int, reason: str, *, resumable: bool = False) -> None:
