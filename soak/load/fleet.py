@@ -80,6 +80,7 @@ class Fleet:
         self._reported: set[str] = set()
         self._splits: list[tuple[float, dict[str, int]]] = []
         self._ended: dict[str, tuple[float, list[Part]]] = {}
+        self._begun = False
         self.drained = False
         self.told: list[tuple[str, str]] = []
         """Events that the master wrote into the run file since the last poll: kind and text."""
@@ -104,6 +105,7 @@ class Fleet:
 
     def begin(self, at: float) -> None:
         """Let load begin at `at` on the monotonic clock; it ends by itself with its schedule."""
+        self._begun = True
         self._command({"do": "start", "begin": at})
 
     def stop(self, at: float) -> None:
@@ -160,9 +162,11 @@ class Fleet:
         with contextlib.suppress(LoadError, KeyError):
             self._command({"do": "quit"})
         deadline = monotonic() + _QUIT_S
-        for process in self._processes.values():
+        for name, process in self._processes.items():
+            # before there was any load a worker has nothing to tell, and hears of no end until it has joined
+            patient = self._begun or name == "master"
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - monotonic()))
+                process.wait(max(0.0, deadline - monotonic()) if patient else 0.0)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
