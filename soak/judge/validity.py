@@ -24,8 +24,6 @@ def validity(side: Side) -> Validity:
     data, recording, marks = side.data, side.recording, side.marks
     told = {k: sum(getattr(y, k) for y in data.tallies) for k in ("scheduled", "done", "failed", "unserved", "lost")}
     scheduled = data.scheduled if data.scheduled is not None else told["scheduled"]
-    intervals = len(({marks.number(y) for y in side.tallies} | marks.missing) - marks.away)
-    invalid = len(marks.all)
     reasons = []
     parts = told["done"] + told["failed"] + told["unserved"] + told["lost"]
     if recording.finished and data.scheduled is not None and parts != scheduled:
@@ -34,18 +32,32 @@ def validity(side: Side) -> Validity:
         if event.side in (None, side.name) and event.kind in ("generator_error", *_CLOCK_EVENTS):
             reasons.append(event.text)
     reasons += _stood_still(side)
-    if invalid / max(1, intervals) > INVALID_SHARE and invalid > FEW:
-        reasons.append(f"{invalid} of {intervals} intervals cannot be trusted: {'; '.join(_causes(side))}")
+    if _too_many(side):
+        reasons.append(
+            f"{len(marks.all)} of {_intervals(side)} intervals cannot be trusted: {'; '.join(_causes(side))}"
+        )
     return Validity(
         scheduled=scheduled,
         done=told["done"],
         failed=told["failed"],
         unserved=told["unserved"],
         lost=told["lost"],
-        intervals=intervals,
-        invalid_intervals=invalid,
+        intervals=_intervals(side),
+        invalid_intervals=len(marks.all),
         reasons=tuple(reasons),
     )
+
+
+def _intervals(side: Side) -> int:
+    """How many intervals the soak of a side has."""
+    marks = side.marks
+    return len(({marks.number(y) for y in side.tallies} | marks.missing) - marks.away)
+
+
+def _too_many(side: Side) -> bool:
+    """Whether so many intervals are not trusted that nothing is."""
+    spoiled = len(side.marks.all)
+    return spoiled > FEW and spoiled > INVALID_SHARE * max(1, _intervals(side))
 
 
 def saturated(side: Side) -> bool:
@@ -67,7 +79,7 @@ def remarks(side: Side) -> list[str]:
                 "between is missing; those intervals are not trusted"
             )
     told += _unwatched(side)
-    if side.marks.all:
+    if side.marks.all and not _too_many(side):  # then they are the reason of the verdict
         told.append(f"{len(side.marks.all)} intervals are left out of what is judged: {'; '.join(_causes(side))}")
     if side.marks.inspected:
         told.append(

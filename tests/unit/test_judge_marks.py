@@ -50,6 +50,7 @@ def test_what_kept_the_generator_is_named(fields: dict[str, Any], words: str) ->
     assert verdict.verdict == "invalid"
     assert words in verdict.headline
     assert any("45 %" in reason for reason in verdict.reasons) == ("waited" in fields)
+    assert not any(words in note for note in verdict.notes), "it is the reason of the verdict, and said there"
 
 
 def test_a_backlog_of_the_target_with_the_loop_on_time_is_valid() -> None:
