@@ -26,7 +26,7 @@ name: {name}
 target: {{url: "http://127.0.0.1:{one}", process: {{command: "{faulty} {service} {one}"}}}}
 reference: {{url: "http://127.0.0.1:{two}", process: {{command: "{mended} {service} {two}"}}}}
 load: {{rate: {rate}, arrivals: poisson, connections: 30, requests: {requests}}}
-phases: {{idle_before: 5s, warmup: 10s, soak: {soak}, idle_after: 5s}}
+phases: {{idle_before: 5s, warmup: 10s, soak: {soak}, idle_after: 15s}}
 criteria: [{{metric: errors.ratio, below: 1%}}, {{metric: cpu.per_request, ratio_below: 1.5}}]
 """
 
@@ -41,8 +41,11 @@ class Told:
     title: str
 
     def right(self, case: Case) -> bool:
-        """Whether the fault was told by a cause of its own, and the mended release blamed for nothing."""
-        return bool({*self.faulty} & {*case.expected}) and not self.mended
+        """Whether the fault was told by a cause of its own, and the mended release blamed for nothing.
+
+        A measurement that cannot be trusted tells nothing, whatever it found.
+        """
+        return self.verdict == "fail" and bool({*self.faulty} & {*case.expected}) and not self.mended
 
 
 def installed(case: Case, version: str, folder: Path) -> Path:
@@ -122,7 +125,7 @@ def main() -> int:
         fault = f"{case.fault} ({case.source})"
         said = f"{', '.join(result.faulty) or 'nothing'}" + (f": {result.title}" if result.title else "")
         mended = f"{case.mended}: {', '.join(result.mended) or 'nothing'}"
-        right = "yes" if result.right(case) else "**no**"
+        right = "yes" if result.right(case) else "**no**" if result.verdict != "invalid" else "**no** (invalid)"
         print(f"| {case.package} {case.faulty} | {fault} | {said} | {mended} | {right} |")
     if given.json:
         rows = [
