@@ -49,7 +49,7 @@ $(PEERS): $(STAMP)
 	-$(BIN)/pip install --quiet --disable-pip-version-check --no-deps apache-otava==0.8.0
 	@touch $@
 
-accuracy-causes: $(STAMP) ## How often the cause of growth is the right one (half an hour; see docs/performance.md)
+accuracy-causes: $(STAMP) ## How often the cause of growth is the right one (half an hour; see docs/accuracy.md)
 	$(BIN)/python -m benchmarks.causes --seed 3
 
 stories: $(STAMP) ## Soak each plausible program beside a trusted one (ten minutes; see docs/stories.md)
