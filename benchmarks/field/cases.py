@@ -126,7 +126,7 @@ CASES = (
         "0.15.0",
         "0.17.6",
         "connections that are opened and closed without a request (TCP checks of a load balancer) leak",
-        "changelog of 0.17.2, issue 1226",
+        "issue 1226",
         (*_MEMORY, "connection_leak", "fd_leak"),
         "[{name: browse, get: '/items/{random:1-5000}'}]",
         needs=("h11==0.12.0", "asgiref==3.8.1", "uvloop==0.17.0"),
