@@ -68,12 +68,13 @@ def measure(seconds: float) -> list[Row]:
             numbers = [_ask(port, "/v1/runs", {"scenario": f"polled{i}.yaml"})["id"] for i in range(RUNS)]
             _await(port, numbers, "running", 60)
             words = [str(port), str(CLIENTS), str(EVERY_S), str(seconds), json.dumps(numbers), "1"]
-            with subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.pollers", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
-            ) as pollers:
+            polled = folder / "polled.json"  # no pipe: it holds 64 KiB, and nobody reads while the memory is watched
+            with (
+                polled.open("wb") as out,
+                subprocess.Popen([sys.executable, "-m", "benchmarks.pollers", *words], cwd=ROOT, stdout=out) as pollers,
+            ):
                 seen = _watch(process, pollers)
-                assert pollers.stdout is not None
-                found = json.loads(pollers.stdout.read())
+            found = json.loads(polled.read_bytes())
             rows += _latencies(found) + _memory(seen) + [_cpu(seen, sum(len(found.get(k, [])) for k in KINDS))]
             _await(port, numbers, "ended", 240)
             return rows + _runs(port, numbers)
@@ -153,7 +154,7 @@ def _listing(port: int) -> list[Row]:
     return rows
 
 
-def _watch(daemon: psutil.Process, pollers: subprocess.Popen[str]) -> np.ndarray[Any, Any]:
+def _watch(daemon: psutil.Process, pollers: subprocess.Popen[bytes]) -> np.ndarray[Any, Any]:
     """A row a second while the clients poll: s, CPU s, RSS and USS in MiB, descriptors."""
     begun, seen = time.monotonic(), []
     while pollers.poll() is None:
