@@ -11,13 +11,13 @@ import json
 import subprocess
 import sys
 import tempfile
-import venv
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.field.cases import CASES, Case
+from benchmarks.field.releases import installed
 from benchmarks.processes import free_port
 
 SERVICES = Path(__file__).parent / "services"
@@ -46,19 +46,6 @@ class Told:
         A measurement that cannot be trusted tells nothing, whatever it found.
         """
         return self.verdict == "fail" and bool({*self.faulty} & {*case.expected}) and not self.mended
-
-
-def installed(case: Case, version: str, folder: Path) -> Path:
-    """The Python of an environment with that release; made when it is not there."""
-    place = folder / f"{case.package}-{version}"
-    python = place / "bin" / "python"
-    wanted = [f"{case.package}=={version}", *case.needs]
-    done = place / "installed"
-    if not done.exists() or done.read_text() != "\n".join(wanted):
-        venv.create(place, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-qq", *wanted], check=True, stdout=subprocess.DEVNULL)
-        done.write_text("\n".join(wanted))
-    return python
 
 
 def told(case: Case, pythons: tuple[Path, Path], soak: str, keep: Path | None) -> Told:

@@ -24,8 +24,8 @@ import numpy as np
 import psutil
 
 from benchmarks.chaos.injections import memory_group
-from benchmarks.field.__main__ import installed
 from benchmarks.field.cases import CASES
+from benchmarks.field.releases import installed
 from benchmarks.outcome import add_options, leave
 from benchmarks.processes import MissingError, environment, free_port
 from benchmarks.rows import Row
