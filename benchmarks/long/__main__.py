@@ -133,8 +133,7 @@ def told(verdict: dict[str, Any]) -> list[Row]:
         Row("candidate", "the leak: its cause", leak["cause"] if leak else "nothing", "", None, "told", bool(leak))
     )
     if leak and leak["rate"] is not None:
-        hour = 3600 / 2**20
-        rate, low, high = (leak[key] * hour for key in ("rate", "low", "high"))
+        rate, low, high = (leak[key] / 2**20 for key in ("rate", "low", "high"))
         rows.append(Row("candidate", "memory an hour", f"{rate:.2f} MiB", f"{low:.2f} to {high:.2f} MiB"))
     if leak and leak["eta_s"] is not None:
         eta, low, high = (leak[key] and leak[key] / 3600 for key in ("eta_s", "eta_low_s", "eta_high_s"))
@@ -146,7 +145,7 @@ def told(verdict: dict[str, Any]) -> list[Row]:
     rows.append(Row("run", "arrivals scheduled", f"{account['scheduled']:,}", f"done {account['done']:,}", None,
                     "balanced", bool(account["balanced"])))  # fmt: skip
     spoiled, intervals = account["invalid_intervals"], account["intervals"]
-    return [*rows, Row("run", "seconds that the generator spoiled", f"{spoiled:,}", f"of {intervals:,}")]
+    return [*rows, Row("run", "intervals that the generator spoiled", f"{spoiled:,}", f"of {intervals:,}")]
 
 
 def kept(own: Sequence[tuple[float, float]]) -> list[Row]:

@@ -13,6 +13,7 @@ from soak.judge import causes_stack
 from soak.judge.advice import ADVICE
 from soak.judge.causes_held import holds_memory
 from soak.judge.classify import cause_of_growth, garbage_is_live
+from soak.judge.criteria import misses_growth
 from soak.judge.growing import goes_on, growth, idle, per_request
 from soak.judge.matters import Gate
 from soak.judge.side import Side
@@ -50,7 +51,7 @@ def memory(side: Side) -> list[Finding]:
 
 def _severity(side: Side, metric: str, fitted: Trend) -> Severity | None:
     """Information only, if it rose once or has stopped rising."""
-    severity = MEMORY.severity(fitted)
+    severity = MEMORY.severity(fitted, fitted.low > 0 and misses_growth(side, metric))
     if severity == "fail" and (fitted.shape == "step" or not goes_on(side, metric, fitted)):
         return "info"
     return severity

@@ -6,6 +6,7 @@ from soak.core import units
 from soak.core.metrics import TREND_WINDOWS
 from soak.core.verdict import Finding, Severity
 from soak.judge.advice import ADVICE
+from soak.judge.criteria import misses_growth
 from soak.judge.growing import time_left
 from soak.judge.matters import Gate
 from soak.judge.neighbours import crowd, disturbances, noisy
@@ -39,10 +40,11 @@ def latency(side: Side) -> list[Finding]:
 
 
 def _drift(side: Side, endpoint: str, quantile: str) -> tuple[str, Trend, Severity] | None:
-    fitted = side.trend(f"latency.{quantile}", endpoint)
+    metric = f"latency.{quantile}"
+    fitted = side.trend(metric, endpoint)
     if fitted is None:
         return None
-    severity = gate_of(side, quantile).severity(fitted)
+    severity = gate_of(side, quantile).severity(fitted, misses_growth(side, metric, endpoint))
     if severity == "fail" and fitted.shape != "step" and not _goes_on(side, endpoint, quantile, fitted):
         severity = "info"
     if severity == "fail" and (_may_be_chance(side, fitted) or came_early(fitted) or _others_to_blame(side, fitted)):
@@ -144,10 +146,10 @@ def limit_of(side: Side, endpoint: str, quantile: str) -> float | None:
 
 def cpu(side: Side) -> list[Finding]:
     """CPU for each request done that grows."""
-    fitted = side.trend("cpu.per_request")
-    if fitted is None or CPU.severity(fitted) != "fail":
+    fitted, missed = side.trend("cpu.per_request"), misses_growth(side, "cpu.per_request")
+    if fitted is None or CPU.severity(fitted, missed) != "fail":
         return []
-    if fitted.n < TREND_WINDOWS and fitted.low * fitted.span < CPU.bar(fitted):
+    if not missed and fitted.n < TREND_WINDOWS and fitted.low * fitted.span < CPU.bar(fitted):
         return []  # few windows show only what is gross
     evidence = [f"fitted over {fitted.n} windows"]
     others = disturbances(side)

@@ -34,6 +34,23 @@ def judge_criterion(criterion: Criterion, side: Side) -> list[CriterionResult]:
     return [_judge(criterion, side, endpoint) for endpoint in endpoints_of(criterion, side)]
 
 
+def misses_growth(side: Side, metric: str, endpoint: str | None = None) -> bool:
+    """Whether growth misses a limit that the scenario states for it: then so much of it matters, however little.
+
+    Limits on any bytes of memory are limits on memory.
+    """
+    if side.name != "candidate":
+        return False
+    memory = metric.startswith("memory.")
+    stated = [
+        c
+        for c in side.recording.scenario.criteria
+        if c.kind == "growth_below"
+        and (c.metric.startswith("memory.") and c.spec.dimension == "bytes" if memory else c.metric == metric)
+    ]
+    return any(r.result == "fail" and r.endpoint in (None, endpoint) for c in stated for r in judge_criterion(c, side))
+
+
 def endpoints_of(criterion: Criterion, side: Side) -> list[str | None]:
     """What a criterion is judged on: its endpoint, every one if it names none, or all together."""
     if not criterion.spec.per_endpoint or criterion.endpoint is not None:

@@ -20,8 +20,11 @@ class Gate:
         """Growth over the soak, in units, that must be reached."""
         return max(self.absolute, self.relative * fitted.base)
 
-    def severity(self, fitted: Trend) -> Severity | None:
-        """`fail` for growth that is certain, matters and goes on; `info` if it levels off; else nothing."""
-        if not grows(fitted, self.bar(fitted)):
+    def severity(self, fitted: Trend, missed: bool = False) -> Severity | None:
+        """`fail` for growth that is certain, matters and goes on; `info` if it levels off; else nothing.
+
+        It matters whatever its size if it has `missed` a limit that the scenario states.
+        """
+        if not missed and not grows(fitted, self.bar(fitted)):
             return None
         return "info" if fitted.shape == "decelerating" else "fail"

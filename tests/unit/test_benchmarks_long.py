@@ -14,7 +14,7 @@ MIB = 2.0**20
 
 def finding(cause: str, **more: Any) -> dict[str, Any]:
     eta = dict.fromkeys(("eta_s", "eta_low_s", "eta_high_s", "eta_limit"))
-    rate = {"rate": 2 * MIB / 3600, "low": 1.8 * MIB / 3600, "high": 2.2 * MIB / 3600}
+    rate = {"rate": 2 * MIB, "low": 1.8 * MIB, "high": 2.2 * MIB}  # bytes an hour
     return {"cause": cause, "severity": "fail"} | rate | eta | more
 
 

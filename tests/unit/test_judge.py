@@ -101,6 +101,31 @@ def test_growth_within_the_users_own_limit_is_tolerated() -> None:
     assert verdict.verdict == "pass"
 
 
+def test_growth_beyond_the_users_own_limit_has_a_cause_and_a_time_left_however_little_it_is() -> None:
+    shape = memory(lambda t: 150 * MIB + 0.015 * MIB * t)  # 1.4 % over the soak
+    assert found(judged(criteria=CALM[:2], series=shape)) == []
+    verdict = judged(criteria=[*CALM[:2], {"metric": "memory.rss", "growth_below": "0.5%"}], series=shape)
+    leak = the(verdict, "memory_growth")
+    assert leak.severity == "fail"
+    assert leak.rate == pytest.approx(0.015 * MIB * 3600, rel=0.15)
+    assert leak.eta_s is not None
+    assert verdict.headline.startswith("FAIL: memory grows by")
+    once = memory(lambda t: 150 * MIB + 2 * MIB * (t > 60))
+    assert found(judged(criteria=[*CALM[:2], {"metric": "memory.rss", "growth_below": "0.5%"}], series=once)) == []
+
+
+def test_latency_and_cpu_beyond_the_users_own_limit_have_findings_too() -> None:
+    slower = {"latency": lambda t: 0.02 * (1 + 0.1 * t / 140), "sigma": 0.05}
+    dearer = {"series": {"process.cpu_seconds": lambda t: 0.2 * t * (1 + 0.0006 * t)}}
+    for metric, limit, changes, cause in (
+        ("latency.p50", "4%", slower, "latency_drift"),
+        ("cpu.per_request", "4%", dearer, "cpu_drift"),
+    ):
+        assert found(judged(criteria=CALM[:2], **changes)) == []
+        asked = [*CALM[:2], {"metric": metric, "growth_below": limit}]
+        assert found(judged(criteria=asked, **changes)) == [cause]
+
+
 def test_a_rising_stack_is_stack_growth_and_one_early_jump_is_not() -> None:
     def steps(t: np.ndarray) -> np.ndarray:
         return 132 * 1024.0 + np.floor(t / 3) * 40 * 1024
