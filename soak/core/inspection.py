@@ -123,11 +123,17 @@ class Look:
     """From when to when stacks were sampled (s): no request is slower for it, but it takes a twentieth of a core."""
 
 
+def is_packaged(file: str) -> bool:
+    """Whether a file is of an installed package."""
+    parts = file.split("/")
+    return "site-packages" in parts or "dist-packages" in parts
+
+
 def is_own(file: str) -> bool:
     """Whether a file is neither of the standard library nor of an installed package, nor no file at all."""
-    parts = file.split("/")
-    if "site-packages" in parts or "dist-packages" in parts or file.startswith("<"):
+    if is_packaged(file) or file.startswith("<"):
         return False
+    parts = file.split("/")
     return not any(a == "lib" and b.startswith("python3") for a, b in pairwise(parts))
 
 

@@ -188,7 +188,9 @@ def _uncollected(side: Side) -> str:
         return "Python's garbage collector is switched off: cycles are never freed"
     if full is not None and full.v[-1] - full.v[0] < _FEW_COLLECTIONS:
         times = int(full.v[-1] - full.v[0])
-        few = f"were only {times} full garbage collections" if times else "was no full garbage collection"
+        few = {0: "was no full garbage collection", 1: "was only one full garbage collection"}.get(
+            times, f"were only {times} full garbage collections"
+        )
         return f"there {few} in the soak: part of it may be garbage still"
     return ""
 
