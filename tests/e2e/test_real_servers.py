@@ -81,7 +81,7 @@ phases: {{idle_before: 2s, warmup: 5s, soak: 35s, idle_after: 2s}}
     )
     outcome = soak(tmp_path, "run", str(file), "--json")
     not_sick(outcome)
-    assert outcome.verdict["latency"]["page"]["count"] > 6_000
+    assert outcome.verdict["validity"]["done"] > 6_000  # latency leaves out what a busy machine spoiled
 
 
 @pytest.mark.long
