@@ -43,6 +43,12 @@ _HAVE_IT_NAMED = (
     "removed. Until it is mended, restart in time."
 )
 
+_KEPT_WHOLE = (
+    "No one line makes what stays: something keeps hold of all that belongs to a request, such as a cache keyed by it, "
+    "an exception with its traceback, a closure. Look at the containers that grew, and at what the places above have "
+    "in common; `soak report RUN --flamegraph` shows the paths to them. Until it is mended, restart in time."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -168,7 +174,7 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
         evidence.insert(1, "native code holds the rest: an extension, or a library called through ctypes or cffi")
         return Cause("native_leak", "native memory leaks", (told, *evidence), _confidence(share), location)
     place = f", allocated at {at.text}" if at is not None else ""
-    grown, advice = inside.buffers(side), None if location else _HAVE_IT_NAMED
+    grown, advice = inside.buffers(side), None if location else _unnamed(side, growth)
     if objects * _PER_OBJECT < growth:
         words = f"few objects grow without end{place}: memory grows"
         return Cause("object_leak", words, (told, *grown, *evidence), _confidence(share), location, advice)
@@ -179,6 +185,10 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
         confidence = "medium"
     words = f"objects leak{place}: memory grows"
     return Cause("object_leak", words, (told, count, *evidence), confidence, location, advice)
+
+
+def _unnamed(side: Side, growth: float) -> str:
+    return _KEPT_WHOLE if inside.scattered(side, growth) else _HAVE_IT_NAMED
 
 
 def _uncollected(side: Side) -> str:

@@ -14,9 +14,13 @@ _GREW = 1.2
 _LEAST_ITEMS = 100
 _FAIR_SHARE = 0.2
 _FAIR_PART = 0.3
+_AT_MOST = 2.0
 _MOST = 3
 _TELLING = 512 * 1024
 """Bytes between two looks: from there on it matters whose they are."""
+
+Place = tuple[str, str, int]
+"""File, function, line."""
 
 
 def containers(side: Side) -> list[str]:
@@ -77,31 +81,53 @@ def types(side: Side) -> str:
     return "new objects: " + ", ".join(f"{n:,} {t.removeprefix('builtins.')}" for n, t in most) if most else ""
 
 
-def site(side: Side) -> tuple[Site, float, float] | None:
-    """Where what stays is allocated: the place, bytes that stay for each request, and its share of all that stay.
+def staying(side: Side) -> tuple[dict[Place, float], float]:
+    """Bytes that stay for each request, by where they were allocated, and those of all places in a window on average.
 
     In every window some of what was allocated is still in use at its end, since requests are under way. A leak's own
     place is there every time, with about the same number of bytes for each request: the least of all windows counts.
     """
-    by_window: list[dict[tuple[str, str, int], float]] = []
-    totals = []
+    by_window: list[dict[Place, float]] = []
     for look in side.looks:
         if look.window is None or (requests := side.requests_in(look)) <= 0:
             continue
-        sums: dict[tuple[str, str, int], float] = defaultdict(float)
+        sums: dict[Place, float] = defaultdict(float)
         for held in look.window.held:
             if not held.of_the_look:
                 sums[held.file, held.function, held.line] += held.size / requests
         by_window.append(sums)
-        totals.append(sum(sums.values()))
     if not by_window:
-        return None
+        return {}, 0.0
     least = {at: min(sums.get(at, 0.0) for sums in by_window) for at in by_window[0]}
-    if not least:
+    return least, float(np.mean([sum(sums.values()) for sums in by_window]))
+
+
+def site(side: Side) -> tuple[Site, float, float] | None:
+    """Where what stays is allocated: the place, bytes that stay for each request, and its share of all that stay."""
+    least, total = staying(side)
+    if not least or total <= 0:
         return None
     (file, function, line), each = max(least.items(), key=lambda item: item[1])
-    share = each / float(np.mean(totals)) if np.mean(totals) > 0 else 0.0
-    return (Site(function, file, line), each, share) if share >= _FAIR_SHARE else None
+    return (Site(function, file, line), each, each / total) if each >= _FAIR_SHARE * total else None
+
+
+def scattered(side: Side, growth: float) -> str:
+    """In words, that what stays comes from many places, none of which has much; empty when that does not explain it.
+
+    `growth`: bytes over the soak, to which all places together must come.
+    """
+    least, total = staying(side)
+    together, grows = sum(least.values()), growth / max(1.0, side.done)
+    if len(least) <= _MOST or not _FAIR_PART * grows <= together <= _AT_MOST * grows:
+        return ""
+    most = sorted(least.items(), key=lambda item: item[1], reverse=True)[:_MOST]
+    named = ", ".join(
+        f"{Site(function, file, line).text} {units.percent(each / total)}" for (file, function, line), each in most
+    )
+    return (
+        f"in every window of allocations, {units.size(together)} a request stayed, from many places together, as when "
+        f"all that belongs to a request is kept: {named}"
+    )
 
 
 def where(side: Side, growth: float) -> tuple[Site | None, list[str]]:
@@ -118,6 +144,8 @@ def where(side: Side, growth: float) -> tuple[Site | None, list[str]]:
             f"in every window of allocations, {units.size(each)} a request stayed that {at.text} had allocated: "
             f"{units.percent(share)} of all that stayed"
         )
+    elif text := scattered(side, growth):
+        evidence.append(text)
     evidence += containers(side)
     evidence += filter(None, [types(side)])
     return at, evidence

@@ -119,6 +119,19 @@ def test_a_place_is_named_when_it_keeps_a_fair_part_of_the_growth(size: float, n
     assert ("allocated at srv/shop.py:12 (keep)" in found.title) is named
 
 
+@pytest.mark.parametrize("size,told", [(42_000, True), (4_000, False), (420_000, False)])
+def test_what_stays_from_many_places_together_is_told_where_it_comes_to_what_grows(size: float, told: bool) -> None:
+    spread = window(0)
+    spread["allocations"]["held"] = [
+        {"function": "keep", "file": f"/srv/part{i}.py", "line": 12, "size": size, "count": 100} for i in range(6)
+    ]
+    events = (look(20, heap=heap(40, 10), **spread), look(120, heap=heap(60, 29), **spread))
+    found = cause(events, **LEAKS, python_blocks=line(1e5, 100, 1))
+    assert found.location is None
+    assert ("from many places together" in str(found.evidence)) is told
+    assert ("all that belongs to a request" in found.advice) is told
+
+
 def test_a_place_that_is_not_there_every_time_is_not_named() -> None:
     events = (look(20, **window(210_000)), look(120, **window(210_000, "/srv/other.py")))
     assert cause(events, **LEAKS, python_blocks=line(1e5, 100, 1)).location is None
