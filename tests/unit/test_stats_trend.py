@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from soak.judge.stats.blocks import MIN_BLOCKS, floor_blocks, level_blocks
@@ -141,6 +141,8 @@ def test_units_and_time_scales_change_nothing_but_units(scale: float, growth: fl
 
 
 @given(st.lists(st.floats(-1e12, 1e12), min_size=MIN_BLOCKS, max_size=40))
+@example([0.0] * (MIN_BLOCKS - 1) + [5e-324])
+@example([0.0] * (MIN_BLOCKS - 1) + [1e-200])
 @settings(max_examples=100, deadline=None)
 def test_any_numbers_give_a_finite_ordered_answer(v: list[float]) -> None:
     fitted = trend(np.arange(float(len(v))), np.array(v))

@@ -32,6 +32,8 @@ _STILL_RISING = 0.75
 _NEXT_TO_NOTHING = 0.25
 _SMOOTHED = 7
 _OUTLIER = 4.0
+_NOTHING = 1e-250
+"""In any unit: what differs by less is the same, and numbers near the least that there are divide into none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def trend(
         return None
     apart = float(np.median(np.diff(t)))
     origin, span = float(t[0] - apart / 2), float(t[-1] - t[0] + apart)
-    if np.ptp(z) == 0:
+    if np.ptp(z) < _NOTHING:
         return _constant(float(z[0]), origin, span, m)
     x = (t - origin) / span
     scale = max(float(np.median(np.abs(z))), 1e-6 * float(np.max(np.abs(z))))
