@@ -152,7 +152,8 @@ def _data(side: Side, growth: float, told: str, share: float) -> Cause | None:
 
 
 def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
-    at, evidence = inside.where(side, growth)
+    found = inside.where(side, growth)
+    at, evidence = found.at, found.evidence
     location = at.place if at is not None else None
     blocks = side.trend("python.blocks")
     held = inside.share_of_objects(side)
@@ -174,7 +175,8 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
         evidence.insert(1, "native code holds the rest: an extension, or a library called through ctypes or cffi")
         return Cause("native_leak", "native memory leaks", (told, *evidence), _confidence(share), location)
     place = f", allocated at {at.text}" if at is not None else ""
-    grown, advice = inside.buffers(side), None if location else _unnamed(side, growth)
+    unnamed = _KEPT_WHOLE if found.scattered else _HAVE_IT_NAMED
+    grown, advice = inside.buffers(side), None if location else unnamed
     if objects * _PER_OBJECT < growth:
         words = f"few objects grow without end{place}: memory grows"
         return Cause("object_leak", words, (told, *grown, *evidence), _confidence(share), location, advice)
@@ -185,10 +187,6 @@ def _leak(side: Side, growth: float, told: str, share: float) -> Cause:
         confidence = "medium"
     words = f"objects leak{place}: memory grows"
     return Cause("object_leak", words, (told, count, *evidence), confidence, location, advice)
-
-
-def _unnamed(side: Side, growth: float) -> str:
-    return _KEPT_WHOLE if inside.scattered(side, growth) else _HAVE_IT_NAMED
 
 
 def _uncollected(side: Side) -> str:

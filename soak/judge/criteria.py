@@ -48,7 +48,9 @@ def misses_growth(side: Side, metric: str, endpoint: str | None = None) -> bool:
         if c.kind == "growth_below"
         and (c.metric.startswith("memory.") and c.spec.dimension == "bytes" if memory else c.metric == metric)
     ]
-    return any(r.result == "fail" and r.endpoint in (None, endpoint) for c in stated for r in judge_criterion(c, side))
+    return any(
+        _judge(c, side, of).result == "fail" for c in stated for of in endpoints_of(c, side) if of in (None, endpoint)
+    )
 
 
 def endpoints_of(criterion: Criterion, side: Side) -> list[str | None]:

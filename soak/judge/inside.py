@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -102,53 +103,41 @@ def staying(side: Side) -> tuple[dict[Place, float], float]:
     return least, float(np.mean([sum(sums.values()) for sums in by_window]))
 
 
-def site(side: Side) -> tuple[Site, float, float] | None:
-    """Where what stays is allocated: the place, bytes that stay for each request, and its share of all that stay."""
-    least, total = staying(side)
-    if not least or total <= 0:
-        return None
-    (file, function, line), each = max(least.items(), key=lambda item: item[1])
-    return (Site(function, file, line), each, each / total) if each >= _FAIR_SHARE * total else None
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a leak is: the place, if the windows agree on one, or whether it is `scattered` over many; and evidence."""
+
+    at: Site | None
+    scattered: bool
+    evidence: list[str]
 
 
-def scattered(side: Side, growth: float) -> str:
-    """In words, that what stays comes from many places, none of which has much; empty when that does not explain it.
+def where(side: Side, growth: float) -> Whereabouts:
+    """Where what stays comes from, by the windows of allocations, with containers and types that grew.
 
-    `growth`: bytes over the soak, to which all places together must come.
+    `growth`: bytes over the soak. What stays at a place, or at all together, must account for a fair part of that:
+    some of what is in use at the end of any window is only on its way.
     """
     least, total = staying(side)
-    together, grows = sum(least.values()), growth / max(1.0, side.done)
-    if len(least) <= _MOST or not _FAIR_PART * grows <= together <= _AT_MOST * grows:
-        return ""
+    grows, evidence = growth / max(1.0, side.done), [*containers(side), *filter(None, [types(side)])]
     most = sorted(least.items(), key=lambda item: item[1], reverse=True)[:_MOST]
-    named = ", ".join(
-        f"{Site(function, file, line).text} {units.percent(each / total)}" for (file, function, line), each in most
-    )
-    return (
+    places = [(Site(function, file, line), each) for (file, function, line), each in most]
+    if places and total > 0 and places[0][1] >= max(_FAIR_SHARE * total, _FAIR_PART * grows):
+        at, each = places[0]
+        text = (
+            f"in every window of allocations, {units.size(each)} a request stayed that {at.text} had allocated: "
+            f"{units.percent(each / total)} of all that stayed"
+        )
+        return Whereabouts(at, False, [text, *evidence])
+    together = sum(least.values())
+    if len(least) <= _MOST or not _FAIR_PART * grows <= together <= _AT_MOST * grows:
+        return Whereabouts(None, False, evidence)
+    named = ", ".join(f"{place.text} {units.percent(each / total)}" for place, each in places)
+    text = (
         f"in every window of allocations, {units.size(together)} a request stayed, from many places together, as when "
         f"all that belongs to a request is kept: {named}"
     )
-
-
-def where(side: Side, growth: float) -> tuple[Site | None, list[str]]:
-    """The place of a leak if the windows agree on one, and evidence in words: places, containers, types.
-
-    `growth`: bytes over the soak. What stays at a place must account for a fair part of that: some of what is in use at
-    the end of any window is only on its way.
-    """
-    found, evidence = site(side), []
-    at: Site | None = None
-    if found is not None and found[1] >= _FAIR_PART * growth / max(1.0, side.done):
-        at, each, share = found
-        evidence.append(
-            f"in every window of allocations, {units.size(each)} a request stayed that {at.text} had allocated: "
-            f"{units.percent(share)} of all that stayed"
-        )
-    elif text := scattered(side, growth):
-        evidence.append(text)
-    evidence += containers(side)
-    evidence += filter(None, [types(side)])
-    return at, evidence
+    return Whereabouts(None, True, [text, *evidence])
 
 
 def _ends(side: Side) -> tuple[Look | None, Look | None]:
