@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from benchmarks.course import course
 from benchmarks.outcome import add_options, leave
 from benchmarks.pollers import KINDS
 from benchmarks.processes import ROOT, await_port, environment, free_port
@@ -30,8 +31,6 @@ from benchmarks.processes import end as end_process
 from benchmarks.rows import Row
 from soak.daemon.config import STATE
 from soak.daemon.state import State
-from soak.judge.stats.blocks import floor_blocks
-from soak.judge.stats.trend import trend
 
 CLIENTS, EVERY_S, RUNS, KNOWN = 200, 2.0, 4, 10_000
 P99_BAR_MS = 250.0
@@ -196,17 +195,10 @@ def _memory(seen: np.ndarray[Any, Any]) -> list[Row]:
     settled = seen[seen[:, 0] >= min(_SETTLED_S, seen[-1, 0] / 4)]
     t, rows = settled[:, 0], []
     for column, name in ((2, "RSS"), (3, "USS")):
-        v = settled[:, column]
-        tenth = max(1, len(v) // 10)
-        begin, end = float(np.median(v[:tenth])), float(np.median(v[-tenth:]))
-        blocks = floor_blocks(t, v, float(t[0]), float(t[-1]))
-        fitted = trend(blocks.t, blocks.v)
-        slope = "" if fitted is None else (
-            f"; {fitted.slope * 3600:+.1f} MiB/h ({fitted.low * 3600:+.1f} to {fitted.high * 3600:+.1f})"
-        )  # fmt: skip
-        met = bool(end / begin <= 1 + GROWTH_BAR)
-        rows.append(Row("memory", f"{name} at the end{slope}", f"{end:.1f} MiB", f"begin {begin:.1f} MiB", end / begin,
-                        f"<= {1 + GROWTH_BAR:g}", met))  # fmt: skip
+        held = course(t, settled[:, column])
+        ratio, begin = held.end / held.begin, f"begin {held.begin:.1f} MiB"
+        rows.append(Row("memory", f"{name} at the end{held.slope}", f"{held.end:.1f} MiB", begin, ratio,
+                        f"<= {1 + GROWTH_BAR:g}", ratio <= 1 + GROWTH_BAR))  # fmt: skip
     fds = settled[:, 4]
     return [*rows, Row("memory", "descriptors at most", f"{fds.max():.0f}", f"median {np.median(fds):.0f}")]
 

@@ -24,13 +24,12 @@ import numpy as np
 import psutil
 
 from benchmarks.chaos.injections import memory_group
+from benchmarks.course import course
 from benchmarks.field.cases import CASES
 from benchmarks.field.releases import installed
 from benchmarks.outcome import add_options, leave
 from benchmarks.processes import MissingError, environment, free_port
 from benchmarks.rows import Row
-from soak.judge.stats.blocks import floor_blocks
-from soak.judge.stats.trend import trend
 
 SHOP = Path(__file__).with_name("shop.py")
 LIMIT = 512 * 2**20
@@ -153,17 +152,13 @@ def kept(own: Sequence[tuple[float, float]]) -> list[Row]:
     seen = np.array(own)
     settled = seen[seen[:, 0] >= seen[-1, 0] * _SETTLED]
     settled = settled[settled[:, 0] <= seen[-1, 0] * (1 - _SETTLED / 3)]  # at the end the judge and the report come in
-    t, v = settled[:, 0], settled[:, 1]
-    tenth = max(1, len(v) // 10)
-    begin, end = float(np.median(v[:tenth])), float(np.median(v[-tenth:]))
-    blocks = floor_blocks(t, v, float(t[0]), float(t[-1]))
-    fitted = trend(blocks.t, blocks.v)
-    slope, met = "", end / begin <= 1 + OWN_GROWTH_BAR
-    if fitted is not None:
-        slope = f"; {fitted.slope * 3600:+.2f} MiB/h ({fitted.low * 3600:+.2f} to {fitted.high * 3600:+.2f})"
-        met = fitted.low * 3600 <= OWN_GROWTH_BAR * begin
+    held = course(settled[:, 0], settled[:, 1])
+    ratio, met = held.end / held.begin, held.end / held.begin <= 1 + OWN_GROWTH_BAR
+    if held.fitted is not None:
+        met = held.fitted.low * 3600 <= OWN_GROWTH_BAR * held.begin
     bar = f"<= {OWN_GROWTH_BAR:.0%} an hour"
-    return [Row("soak", f"own memory{slope}", f"{end:.1f} MiB", f"begin {begin:.1f} MiB", end / begin, bar, met)]
+    begin = f"begin {held.begin:.1f} MiB"
+    return [Row("soak", f"own memory{held.slope}", f"{held.end:.1f} MiB", begin, ratio, bar, met)]
 
 
 if __name__ == "__main__":
