@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## Soak a leaking server beside a healthy one (three minutes)
 	$(BIN)/soak demo
 
-test: $(STAMP) ## Run the tests (fifteen minutes)
+test: $(STAMP) ## Run the tests (eighteen minutes)
 	$(call tests,tests/unit -n 3)
 	$(call tests,tests/e2e -n 3 --dist loadfile -m "not long and not quiet")
 	$(call tests,tests/e2e -m "not long and quiet")

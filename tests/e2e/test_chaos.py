@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.harness import ROOT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.quiet, pytest.mark.timeout(290)]
+pytestmark = [pytest.mark.e2e, pytest.mark.quiet, pytest.mark.timeout(290)]
 
 
 def test_nothing_acknowledged_is_lost_and_every_verdict_tells_its_gap(tmp_path: Path) -> None:
