@@ -151,6 +151,8 @@ def cpu(side: Side) -> list[Finding]:
         return []
     if not missed and fitted.n < TREND_WINDOWS and fitted.low * fitted.span < CPU.bar(fitted):
         return []  # few windows show only what is gross
+    if fitted.last <= fitted.first:
+        return []  # a line may rise through what ends no higher than it began
     evidence = [f"fitted over {fitted.n} windows"]
     others = disturbances(side)
     if others:  # they share caches, and often a core
