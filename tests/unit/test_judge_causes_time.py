@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from soak.core.histogram import Histogram
-from soak.judge import judge
+from soak.judge import causes_time, judge
+from soak.judge.side import Side
 from tests.making import Shape, recording, scenario, side
 from tests.unit.judging import LOOSE, changed, failing, judged, the
 
@@ -122,3 +123,14 @@ def test_a_median_that_levels_off_does_not_hide_a_tail_that_grows() -> None:
     verdict = judge(recording(spec, changed(most, windows=windows)))
     drift = the(verdict, "latency_drift")
     assert (drift.metric, drift.severity) == ("latency.p99", "fail")
+
+
+def test_cpu_that_ends_no_higher_than_it_began_does_not_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = scenario(criteria=[{"metric": "errors.ratio", "below": "1%"}])
+    made = recording(spec, side(spec, series={"process.cpu_seconds": lambda t: 0.2 * t + 0.002 * t * t}))
+    one = Side("candidate", made, *(made.soak_span or (0.0, 0.0)))
+    assert [f.cause for f in causes_time.cpu(one)] == ["cpu_drift"]
+    fitted = one.trend("cpu.per_request")
+    assert fitted is not None
+    monkeypatch.setattr(Side, "trend", lambda *_: dataclasses.replace(fitted, first=617e-6, last=609e-6))
+    assert causes_time.cpu(one) == []
