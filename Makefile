@@ -6,6 +6,9 @@ STAMP  := $(VENV)/.installed
 PEERS  := $(VENV)/.peers
 DOCS   := $(VENV)/.docs
 
+# hundreds of processes that the tests start would compile soak anew, each
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-long accuracy accuracy-causes stories bench chaos bench-daemon bench-judge bench-load bench-probe field long check format lint types imports schema reference docs dashboards goldens clean
 
@@ -23,12 +26,12 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## Soak a leaking server beside a healthy one (three minutes)
 	$(BIN)/soak demo
 
-test: $(STAMP) ## Run the tests (eighteen minutes)
-	$(call tests,tests/unit -n 3)
+test: $(STAMP) ## Run the tests (a quarter of an hour)
+	$(call tests,tests/unit -n 3 --dist worksteal)
 	$(call tests,tests/e2e -n 3 --dist loadfile -m "not long and not quiet")
 	$(call tests,tests/e2e -m "not long and quiet")
 
-test-long: $(STAMP) ## Run the soaks that are too long for that (forty minutes)
+test-long: $(STAMP) ## Run the soaks that are too long for that (half an hour)
 	$(call tests,tests/e2e -n 2 --dist loadfile -m "long and not quiet")
 	$(call tests,tests/e2e -m "long and quiet")
 

@@ -9,10 +9,25 @@ from collections.abc import Iterator
 
 import pytest
 
+LONGEST = (
+    "soaks",
+    "chain",
+    "endings",
+    "survival",
+    "daemon_unattended",
+    "traffic",
+    "distributed",
+    "daemon",
+    "pages",
+    "grafana",
+)
+"""Files of this folder that take a minute or more, the longest first."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, so that the others find their place beside it."""
-    items.sort(key=lambda item: item.path.name != "test_soaks.py")
+    place = {f"test_{name}.py": n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @pytest.fixture

@@ -48,7 +48,17 @@ def test_a_leak_is_scraped_fires_is_delivered_and_is_resolved_by_a_run_without_i
         }
         with prometheus(tmp_path, config) as tower:
             serving = ("--metrics", f"127.0.0.1:{port}")
-            assert ended(start(tmp_path, "run", str(shipped(tmp_path, "leak", soak="75s")), *serving)) == 1
+            assert (
+                ended(
+                    start(
+                        tmp_path,
+                        "run",
+                        str(shipped(tmp_path, "leak", idle_before="1s", soak="60s", idle_after="1s")),
+                        *serving,
+                    )
+                )
+                == 1
+            )
             until(lambda: growth(hook))
             told = next(a for a in alerts_of(hook) if a["labels"]["alertname"] == "SoakGrowth")
             assert told["status"] == "firing"

@@ -33,9 +33,9 @@ def wait_until_measuring(folder: Path, process: subprocess.Popen[str]) -> Path:
     raise AssertionError("the soak phase was not reached")
 
 
-def test_ctrl_c_ends_with_a_verdict_on_what_there_is(tmp_path: Path) -> None:
-    process = start(tmp_path, "run", str(shipped(tmp_path, "leak")), "--json")
-    wait_until_measuring(tmp_path, process)
+def test_ctrl_c_ends_with_a_verdict_and_the_run_goes_on_later_without_a_lost_arrival(tmp_path: Path) -> None:
+    process = start(tmp_path, "run", str(shipped(tmp_path, "leak", soak="50s")), "--json")
+    path = wait_until_measuring(tmp_path, process)
     children = descendants(process)
     assert any("soak.load.worker" in " ".join(c.cmdline()) for c in children)
     process.send_signal(signal.SIGINT)
@@ -44,13 +44,22 @@ def test_ctrl_c_ends_with_a_verdict_on_what_there_is(tmp_path: Path) -> None:
     assert outcome.code == 130, outcome.show()
     assert outcome.verdict["interrupted"]
     assert outcome.verdict["validity"]["balanced"], outcome.show()
-    assert outcome.run_file.exists()
     assert not [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]
     assert "Traceback" not in err
 
+    whole = soak(tmp_path, "run", "--resume", str(path), "--json")
+    assert whole.code == 1, whole.show()  # the leak is seen within the life that has most of the soak
+    assert not whole.verdict["interrupted"]
+    validity, recording = whole.verdict["validity"], runfile.read(path)
+    assert validity["lost"] == 0
+    assert validity["balanced"], whole.show()
+    assert validity["done"] + validity["failed"] + validity["unserved"] == validity["scheduled"]
+    planned = (recording.scenario.load.rate or 0.0) * recording.scenario.load_s
+    assert 0.8 * planned < validity["scheduled"] < 1.2 * planned
+
 
 def test_kill_9_leaves_a_file_that_is_judged_and_no_orphan(tmp_path: Path) -> None:
-    process = start(tmp_path, "run", str(shipped(tmp_path, "leak")), "--json")
+    process = start(tmp_path, "run", str(shipped(tmp_path, "leak", idle_before="1s", warmup="2s")), "--json")
     path = wait_until_measuring(tmp_path, process)
     children = descendants(process)
     assert len(children) >= 3  # target, master, worker

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from soak.runfile import read
 from tests.e2e.harness import Outcome, free_port, scenario, soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -60,6 +61,19 @@ def not_sick(outcome: Outcome) -> None:
     assert outcome.verdict["validity"]["failed"] == 0, outcome.show()
 
 
+def hung_up(outcome: Outcome) -> None:
+    """The target had connections while there was load, and none of soak's when it was over."""
+    run = read(outcome.run_file)
+    open_ = run.sides["candidate"].series["process.connections"]
+    before, after = run.phase("idle_before"), run.phase("idle_after")
+    assert before is not None
+    assert after is not None
+    assert after.end is not None
+    rest = open_.between(0, before.end or 0.0).v[-1]
+    assert open_.v.max() > rest
+    assert open_.between(after.start, after.end).v[-1] <= rest
+
+
 def test_nginx_with_two_workers_is_healthy(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "nginx.conf").write_text(
@@ -75,13 +89,14 @@ def test_nginx_with_two_workers_is_healthy(tmp_path: Path) -> None:
 name: nginx
 target: {{url: "http://127.0.0.1:{port}", process: {{command: "{command}"}}}}
 load: {{rate: 200/s, workers: 2, requests: [{{name: page, get: "/{{random:1-1000}}"}}]}}
-phases: {{idle_before: 2s, warmup: 5s, soak: 35s, idle_after: 2s}}
+phases: {{idle_before: 2s, warmup: 5s, soak: 35s, idle_after: 4s}}
 {CRITERIA}
 """,
     )
     outcome = soak(tmp_path, "run", str(file), "--json")
     not_sick(outcome)
     assert outcome.verdict["validity"]["done"] > 6_000  # latency leaves out what a busy machine spoiled
+    hung_up(outcome)  # nginx itself would keep them for 75 s
 
 
 @pytest.mark.long

@@ -1,8 +1,7 @@
-"""A run that was killed or interrupted goes on in its file, and its verdict says what is missing."""
+"""A run that was killed goes on in its file, and its verdict says what is missing; test_endings.py has Ctrl-C."""
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import sys
@@ -17,9 +16,9 @@ import pytest
 from soak import runfile
 from soak.core.records import Recording
 from tests.agents import eventually
-from tests.e2e.harness import Outcome, environment, free_port, scenario, shipped, soak, start
+from tests.e2e.harness import Outcome, environment, free_port, scenario, soak, start
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(280)]
 
 WATCHED = """
 name: watched
@@ -93,7 +92,6 @@ def balanced(outcome: Outcome, rate: float, seconds: float) -> None:
     assert 0.8 * rate * seconds < parts < 1.2 * rate * seconds
 
 
-@pytest.mark.long
 def test_killed_twice_with_a_reference_it_goes_on_and_says_what_is_missing(tmp_path: Path) -> None:
     ours, theirs = free_port(), free_port()
     file = scenario(tmp_path, BESIDE.format(ours=ours, theirs=theirs))
@@ -128,7 +126,6 @@ def test_killed_twice_with_a_reference_it_goes_on_and_says_what_is_missing(tmp_p
     assert "finished" in finished.err
 
 
-@pytest.mark.long
 def test_a_target_that_lived_on_is_one_life_with_a_hole_and_may_pass(tmp_path: Path) -> None:
     port = free_port()
     with living(tmp_path, port):
@@ -144,20 +141,6 @@ def test_a_target_that_lived_on_is_one_life_with_a_hole_and_may_pass(tmp_path: P
     assert not any("started anew" in reason for reason in outcome.verdict["reasons"])
     balanced(outcome, 50, 44)
     assert outcome.verdict["validity"]["lost"] > 0
-
-
-def test_an_interrupted_run_goes_on_without_a_lost_arrival(tmp_path: Path) -> None:
-    process = start(tmp_path, "run", str(shipped(tmp_path, "leak", soak="50s")), "--json")
-    path = until_soaked(tmp_path, process, 6)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=90)
-    assert process.returncode == 130
-    outcome = soak(tmp_path, "run", "--resume", str(path), "--json")
-    assert outcome.code == 1, outcome.show()  # the leak is seen within the life that has most of the soak
-    assert not outcome.verdict["interrupted"]
-    assert outcome.verdict["validity"]["lost"] == 0
-    recording = runfile.read(path)
-    balanced(outcome, recording.scenario.load.rate or 0.0, recording.scenario.load_s)
 
 
 def test_a_run_whose_files_changed_is_refused(tmp_path: Path) -> None:

@@ -170,11 +170,15 @@ criteria: [{{metric: errors.ratio, below: 50%}}]
 @pytest.mark.parametrize("load", ["rate: 30/s, connections: 8", "users: 4"])
 def test_a_locustfile_keeps_its_own_pace_or_follows_the_schedule(tmp_path: Path, load: str) -> None:
     (tmp_path / "users.py").write_text(
-        "from locust import HttpUser, between, task\n"
+        "from locust import HttpUser, between, events, task\n"
+        "@events.init_command_line_parser.add_listener\n"
+        "def arguments(parser, **_): parser.add_argument('--path', default='/plain')\n"
+        "@events.init.add_listener\n"
+        "def begin(environment, **_): environment.path = environment.parsed_options.path\n"
         "class Visitor(HttpUser):\n"
         "    wait_time = between(0.1, 0.3)\n"
         "    @task(3)\n"
-        "    def look(self): self.client.get('/plain')\n"
+        "    def look(self): self.client.get(self.environment.path)\n"
         "    @task\n"
         "    def slow(self): self.client.get('/slow', timeout=0.3)\n"
     )
