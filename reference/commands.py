@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from reference import markdown
-from soak.cli import main
+from soak.cli import verbs
 
 _EXITS = (
     ("0", "pass", "every criterion passed, and nothing was found that fails"),
@@ -19,16 +19,16 @@ _EXITS = (
 
 def page() -> str:
     """docs/reference/cli.md."""
-    verbs = [(name, verb) for name, verb in main.commands.items() if not verb.hidden]
+    shown = [(name, verb) for name, verb in verbs().items() if not verb.hidden]
     return markdown.page(
         "Commands",
         "Results go to standard output, progress and complaints to standard error. `soak COMMAND --help` says the same "
         "as this page.",
-        markdown.table(("command", ""), ((f"[`soak {name}`](#soak-{name})", _first(verb)) for name, verb in verbs)),
+        markdown.table(("command", ""), ((f"[`soak {name}`](#soak-{name})", _first(verb)) for name, verb in shown)),
         "## Exit codes\n\n"
         + markdown.table(("code", "means", "when"), _EXITS)
         + "\n\n`soak compare` and `soak trend` use the same. Bad input never ends in a traceback.",
-        *(_verb(f"soak {name}", verb) for name, verb in verbs),
+        *(_verb(f"soak {name}", verb) for name, verb in shown),
     )
 
 

@@ -62,8 +62,9 @@ _MEMORY = {
         "restart before the time left is up; halve the load to double it.",
     ),
     "cache_fill": Meaning(
-        "memory rose and levelled off, as a cache that fills does.",
-        "a rise that is large enough to matter, most of it before the middle of the soak.",
+        "memory rose and levelled off, as a cache that fills does; or it still fills a container that has a bound.",
+        "a rise that is large enough to matter, most of it before the middle of the soak; or all that grows is a deque "
+        "with a `maxlen` or an `lru_cache` with a `maxsize` (a warning, until it is full).",
         _INFO,
         "none needed.",
     ),

@@ -26,8 +26,8 @@ def page() -> str:
         "A course is judged by blocks of samples. How a block is summed up:\n\n"
         + markdown.table(("shape", "a block's value is"), ((markdown.code(k), v) for k, v in _SHAPES.items())),
         f"`ratio_below` and `ratio_above` are for {', '.join(f'`{room}.*`' for room in COMPARED)}. Measured once a "
-        f"run, so without a course: {', '.join(map(markdown.code, ONCE))}. Latencies, errors and throughput have a "
-        "value for each endpoint; all others are those of the whole process tree, of the host or of the generator.",
+        f"run, so without a course: {', '.join(map(markdown.code, ONCE))}. Latencies and errors have a value for "
+        "each endpoint; all others are those of the whole process tree, of the host or of the generator.",
         *rooms,
     )
 

@@ -20,7 +20,7 @@ _ENDS: Mapping[str, tuple[str, str]] = {
     ),
     "run_inconclusive": (
         "the evidence does not settle it, and there had been an alert.",
-        "soak again, longer or with more load.",
+        "do what the reasons say, most often soak longer or with more load.",
     ),
     "run_lost": (
         "a run stopped telling how it is, and had not ended. What it had found stands; what came since nobody knows.",

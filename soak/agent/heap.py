@@ -10,6 +10,7 @@ import gc
 import sys
 from _io import BytesIO, StringIO
 from collections import Counter, OrderedDict, deque
+from functools import _lru_cache_wrapper
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -49,13 +50,22 @@ def look(types: int = 30, containers: int = 10) -> dict[str, Any]:
     del objects, held
     large = sorted(found.containers.values(), key=lambda item: item[0], reverse=True)[:containers]
     buffers = sorted(found.buffers, key=lambda item: item[0], reverse=True)[:containers]
-    names = _holders([*(held for _, held in large), *(held for _, held in buffers)])
+    chosen = [*(held for _, held in large), *(held for _, held in buffers)]
+    referrers = gc.get_referrers(*chosen)  # once: it goes through the whole heap
+    names, caches = _holders(chosen, referrers), _caches(referrers)
     return {
         "total": total,
         "large": found.bytes,
         "types": {_type_name(kind): count for kind, count in counts.most_common(types)},
         "containers": [
-            {"id": id(held), "type": type(held).__name__, "items": items, "name": names.get(id(held), "")}
+            {
+                "id": id(held),
+                "type": type(held).__name__,
+                "items": items,
+                "name": names.get(id(held), ""),
+                "limit": deque.maxlen.__get__(held) if isinstance(held, deque) else None,
+                **caches.get(id(held), {}),
+            }
             for items, held in large
         ],
         "buffers": [
@@ -140,15 +150,16 @@ def _type_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _holders(chosen: list[Any]) -> dict[int, str]:
+def _holders(chosen: list[Any], referrers: list[Any]) -> dict[int, str]:
     """By identity: the global, the attribute of a class, or the variable that holds each container, if one does."""
     wanted = {id(held) for held in chosen}
     modules = {id(vars(m)): n for n, m in list(sys.modules.items()) if isinstance(m, ModuleType)}
     found: dict[int, str] = {}
     inner: dict[int, list[tuple[str, int]]] = {}
-    referrers = [r for r in gc.get_referrers(*chosen) if r is not chosen and not isinstance(r, FrameType)]
     dictionaries = []
     for referrer in referrers:
+        if referrer is chosen or isinstance(referrer, FrameType):
+            continue
         if isinstance(referrer, dict):
             keys = [(str(k), id(v)) for k, v in list(referrer.items()) if id(v) in wanted]
             if id(referrer) in modules:
@@ -165,6 +176,20 @@ def _holders(chosen: list[Any]) -> dict[int, str]:
         keys = inner.get(id(getattr(owner, "__dict__", None)), []) if type(owner).__module__ != "builtins" else []
         for key, identity in keys:
             found.setdefault(identity, f"{_type_name(type(owner))}.{key}")
+    return found
+
+
+def _caches(referrers: list[Any]) -> dict[int, dict[str, Any]]:
+    """By identity: the function of whose functools.lru_cache a dictionary is the store, and how many it may hold."""
+    found = {}
+    for cache in referrers:
+        if type(cache) is _lru_cache_wrapper:
+            function = vars(cache)
+            name = f"{function.get('__module__', '')}.{function.get('__qualname__', '')}"
+            limit = _lru_cache_wrapper.cache_info(cache).maxsize
+            for held in gc.get_referents(cache):
+                if type(held) is dict and held is not function:
+                    found[id(held)] = {"type": "lru_cache", "name": name, "limit": limit}
     return found
 
 

@@ -7,7 +7,6 @@ scenario, 3 inconclusive, 4 invalid measurement, 130 interrupted.
 from soak.cli.beginning import interruptible
 
 with interruptible():
-    from soak.cli import scenarios, runs, targets, daemon, results, comparing, trends, grafana  # noqa: F401, I001  each brings verbs
-    from soak.cli.app import main
+    from soak.cli.app import main, verbs
 
-__all__ = ["main"]
+__all__ = ["main", "verbs"]

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from soak import __version__
+from soak.cli.beginning import interruptible
 from soak.core import units
 from soak.core.errors import EXIT_INTERRUPTED, EXIT_PASS, SoakError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_MODULES = {
+    "init": "scenarios", "check": "scenarios", "doctor": "scenarios", "run": "runs", "worker": "runs", "demo": "runs",
+    "exec": "programs", "observe": "observer", "serve": "daemon", "judge": "results", "report": "results",
+    "runs": "results", "compare": "comparing", "trend": "trends", "grafana": "grafana",
+}  # fmt: skip
+"""Which module of `soak.cli` brings a verb."""
+
+
+class _Front(click.Group):
+    """Imports a verb when it is asked for: what serves or watches has no use for the judge, which takes a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  as click calls it
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _MODULES:
+            with interruptible():
+                import_module(f"soak.cli.{_MODULES[cmd_name]}")
+        return super().get_command(ctx, cmd_name)
 
 
 class _Verb(click.Command):
@@ -62,10 +84,16 @@ def runs_folder_option(function: F) -> F:
     )(function)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Front, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="soak")
 def main() -> None:
     """Soak a service under honest load, and say what would kill it slowly."""
+
+
+def verbs() -> dict[str, click.Command]:
+    """Every verb by its name, all imported: for whoever tells of all of them."""
+    context = click.Context(main)
+    return {name: command for name in main.list_commands(context) if (command := main.get_command(context, name))}
 
 
 def address(text: str) -> tuple[str, int]:

@@ -41,7 +41,10 @@ from soak.scenario import (
 )
 
 
-@verb("soak compare new.soak old.soak   |   soak compare checkout.yaml --pairs 8")
+@verb(
+    "soak compare new.soak old.soak   |   soak compare checkout.yaml --pairs 8",
+    short_help="Compare two runs, or pairs of new ones, and exit with the answer.",
+)
 @click.argument("what", nargs=-1, required=True, metavar="CANDIDATE REFERENCE | SCENARIO")
 @click.option("--pairs", type=click.IntRange(1, 100), help="Of a SCENARIO: soak so many pairs of runs.")
 @click.option("--calibrate", is_flag=True, help="With --pairs: the reference against itself, to measure the noise.")

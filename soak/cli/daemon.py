@@ -10,11 +10,14 @@ from typing import Any, NoReturn
 
 import click
 
-from soak import runfile
 from soak.cli.app import verb
 
 
-@verb("soak serve --scenarios scenarios --runs runs --parallel 2   |   soak serve --add-token ci --role run", "serve")
+@verb(
+    "soak serve --scenarios scenarios --runs runs --parallel 2   |   soak serve --add-token ci --role run",
+    "serve",
+    short_help="Queue and supervise many runs, with pages and an API.",
+)
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings (TOML); flags go first.")
 @click.option("--scenarios", type=click.Path(path_type=Path), help="Run only what lies in here.  [default: scenarios/]")
 @click.option(
@@ -54,8 +57,8 @@ def serve_(
     """
     if (add_token is None) != (role is None) or (add_token and remove_token):
         raise click.UsageError("--add-token NAME goes with --role; --remove-token goes alone")
-    if runs is None and config is None:
-        runs = runfile.folder()
+    if runs is None and config is None and "SOAK_RUNS" in os.environ:
+        runs = Path(os.environ["SOAK_RUNS"])
     flags = {k: str(v) if isinstance(v, Path) else v for k, v in {"runs": runs, **told}.items()}
     given = {"config": str(config) if config else None, "flags": flags, "add_token": add_token, "role": role}
     # it lives for months: a process without the judge and the charts is half as large

@@ -30,7 +30,10 @@ _UID = "soak"
 """Of the folder; the data source, the contact point and the dashboards begin with it."""
 
 
-@main.group(epilog="Example: soak grafana push --url https://grafana.example --prometheus http://prometheus:9090")
+@main.group(
+    epilog="Example: soak grafana push --url https://grafana.example --prometheus http://prometheus:9090",
+    short_help="Dashboards, alert rules and annotations in a Grafana.",
+)
 def grafana() -> None:
     """Dashboards, alert rules and annotations in a Grafana, through its HTTP API.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -25,7 +26,7 @@ from soak.report import (
 OPENMETRICS = "openmetrics"
 
 
-@verb("soak judge latest", "judge")
+@verb("soak judge latest", "judge", short_help="Judge a run again, and exit with its verdict.")
 @click.argument("run_ref", metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @runs_folder_option
@@ -37,7 +38,10 @@ def judge_(run_ref: str, as_json: bool, runs_folder: Path | None) -> NoReturn:
     raise SystemExit(verdict.exit_code)
 
 
-@verb("soak report latest --format html --output report.html   |   soak report latest --flamegraph")
+@verb(
+    "soak report latest --format html --output report.html   |   soak report latest --flamegraph",
+    short_help="Render a run as text, a page, JSON, JUnit or markdown.",
+)
 @click.argument("run_ref", metavar="RUN")
 @click.option(
     "--format", "view", type=click.Choice([*FORMATS, OPENMETRICS]), default="text", show_default=True, help="For whom."
@@ -57,6 +61,8 @@ def report(
     runs_folder: Path | None,
 ) -> None:
     """Render a run for people or for CI; openmetrics is its course, for `promtool tsdb create-blocks-from`."""
+    if view == "html" and output is None and not flamegraph and sys.stdout.isatty():
+        raise click.UsageError("--format html is a page for a browser: add --output FILE, or pipe it")
     path = runfile.resolve(run_ref, runs_folder or runfile.folder())
     if window is not None and not flamegraph:
         raise click.UsageError("--window goes with --flamegraph")

@@ -117,7 +117,7 @@ def run(
         raise click.UsageError("--budget cuts the phases of a scenario FILE")
     began, wanted_views = monotonic(), views(reports)
     if sum(given is not None for given in (file, url, resume)) != 1:
-        raise click.UsageError("either a scenario FILE, --url or --resume is needed")
+        raise click.UsageError("expected one of a scenario FILE, --url and --resume")
     if url is None and (rate or users or duration or any(v is not None for v in watch.values())):
         raise click.UsageError("--rate, --users, --for, --command, --port, --pid and --name go with --url")
     if resume is not None and (against is not None or run_file is not None):
@@ -131,8 +131,10 @@ def run(
         loaded = Loaded(*_given(run_file))
         past = take_up(run_file)
     else:
-        if (rate is None and users is None) or duration is None:
-            raise click.UsageError("--url needs --rate (or --users) and --for")
+        if (rate is None) == (users is None) or duration is None:
+            raise click.UsageError("--url needs --for, and either --rate or --users")
+        if sum(v is not None for v in watch.values()) > 1:
+            raise click.UsageError("expected at most one of --command, --port, --pid and --name: what is watched")
         loaded = from_flags(url=url or "", rate=rate, users=users, duration=duration, **watch)
         click.echo(loaded.text, err=True)
     joining = _joining(listen, token_file, remote_workers)
@@ -209,7 +211,10 @@ def _run_on(url: str, wanted: Wanted, as_json: bool, reports: dict[Path, str], d
     raise SystemExit(ended["exit_code"])
 
 
-@verb("soak worker --master 10.0.0.5:5557 --token-file token")
+@verb(
+    "soak worker --master 10.0.0.5:5557 --token-file token",
+    short_help="Generate load for a run on another machine.",
+)
 @click.option("--master", required=True, metavar="HOST:PORT", help="Where `soak run --listen` listens.")
 @click.option("--token-file", required=True, type=click.Path(path_type=Path), help="What both sides know.")
 @click.option("--name", help="What this worker is called in reports.  [default: the host's name]")
@@ -233,7 +238,7 @@ def worker(
     work(invitation, lambda scenario: refuse_foreign(scenario, allowed), lambda line: click.echo(line, err=True))
 
 
-@verb("soak demo")
+@verb("soak demo", short_help="Soak a leaking server beside a healthy one: three minutes.")
 @runs_folder_option
 def demo(runs_folder: Path | None) -> NoReturn:
     """Soak a leaking server beside a healthy one for three minutes, and explain what is seen.

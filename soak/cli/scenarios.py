@@ -27,7 +27,10 @@ from soak.scenario import (
 )
 
 
-@verb("soak init checkout.yaml   |   soak init --from-access-log access.log.gz --url http://127.0.0.1:8000")
+@verb(
+    "soak init checkout.yaml   |   soak init --from-access-log access.log.gz --url http://127.0.0.1:8000",
+    short_help="Write a commented scenario: a template, or from what you have.",
+)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="soak.yaml")
 @click.option("--from-har", "har", type=click.Path(path_type=Path), help="From what a browser recorded (HAR).")
 @click.option(
@@ -74,7 +77,7 @@ def init(
     click.echo(f"wrote {file}; next: edit it, then `soak check {file}`")
 
 
-@verb("soak check scenarios/leak.yaml")
+@verb("soak check scenarios/leak.yaml", short_help="Say in plain words what a scenario would run, and can see.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of scenarios, for editors, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scenario as soak reads it.")
@@ -94,7 +97,10 @@ def check(file: Path | None, schema: bool, as_json: bool, allowed: tuple[str, ..
         click.echo(explain(loaded.scenario, loaded.folder))
 
 
-@verb("soak doctor   |   soak doctor checkout.yaml")
+@verb(
+    "soak doctor   |   soak doctor checkout.yaml",
+    short_help="Check whether this machine, and a target, are fit for it.",
+)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 @allow_host

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -24,7 +25,10 @@ _FEW = 24
 """Points: a trend needs more."""
 
 
-@verb("soak trend heap.csv --kind floor   |   soak trend --prometheus http://127.0.0.1:9090 --query Q --since 7d")
+@verb(
+    "soak trend heap.csv --kind floor   |   soak trend --prometheus http://127.0.0.1:9090 --query Q --since 7d",
+    short_help="Judge any series as those of a run: does it go on growing?",
+)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), required=False)
 @click.option("--column", "columns", multiple=True, help="Judge this column of FILE; may be given several times.")
 @click.option("--time", "clock", help="The column of FILE that tells when.  [default: a first column named like time]")
@@ -71,11 +75,15 @@ def trend(
     if file is not None and (queries or step):
         raise click.UsageError("--query and --step go with --prometheus")
     tolerated = quantity("--tolerance", tolerance, "ratio")
-    if tolerated <= 0:
-        raise click.UsageError("--tolerance: expected more than nothing")
+    pace = quantity("--every", every, "time") if every else None
+    for option, given in (("--tolerance", tolerated), ("--every", pace)):
+        if given is not None and given <= 0:
+            raise click.UsageError(f"{option}: expected more than nothing")
+    if limit is not None and not math.isfinite(limit):
+        raise click.UsageError(f"--limit: expected a number, got {limit}")
     timed, series = True, dict[str, Series]()
     if file is not None:
-        table = from_table(file, columns, clock, quantity("--every", every, "time") if every else None)
+        table = from_table(file, columns, clock, pace)
         for note in table.notes:
             click.echo(f"soak: {note}", err=True)
         timed, series = table.timed, dict(table.series)
@@ -85,8 +93,8 @@ def trend(
             quantity("--step", step, "time") if step else None,
         )  # fmt: skip
         if any(len(one) < _FEW for one in found.values()):
-            pace = units.duration(apart)
-            click.echo(f"soak: {query}: points are {pace} apart; a shorter --since or --step gives more", err=True)
+            far = units.duration(apart)
+            click.echo(f"soak: {query}: points are {far} apart; a shorter --since or --step gives more", err=True)
         for name, one in found.items():  # two queries may give the same labels
             series[f"{query}: {name}" if name in series else name] = one
     verdicts = judge_many({n: judge_series(s.t, s.v, kind, tolerated, limit=limit) for n, s in series.items()})

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from soak.core.model import Model
+from soak.core.model import VARIABLE, Model, variable_of
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 RUN = "{run}"
 """Stands for the name of the run in the address of its report."""
 
@@ -32,12 +31,11 @@ class AlertTo(Model):
     def _consistent(self) -> Self:
         if (self.alertmanager is None) == (self.webhook is None):
             raise ValueError("expected either alertmanager or webhook")
-        if self.webhook is not None and not _VARIABLE.fullmatch(self.webhook):
+        if self.webhook is not None and not VARIABLE.fullmatch(self.webhook):
             raise ValueError("webhook: expected ${NAME}, an environment variable: who knows a webhook may post there")
         for key in ("secret", "token"):
-            value = getattr(self, key)
-            if value is not None and not _VARIABLE.fullmatch(value):
-                raise ValueError(f"{key}: expected ${{NAME}}, an environment variable: a {key} stands in no scenario")
+            if (value := getattr(self, key)) is not None:
+                variable_of(key, value)
         if self.secret is not None and self.webhook is None:
             raise ValueError("secret: only a webhook is signed")
         if self.labels and self.alertmanager is None:
@@ -57,7 +55,7 @@ class AlertTo(Model):
     def variables(self) -> dict[str, str]:
         """The environment variables that are wanted, by the key that names them."""
         named = {key: getattr(self, key) for key in ("alertmanager", "webhook", "secret", "token")}
-        found = {key: _VARIABLE.fullmatch(value) for key, value in named.items() if value is not None}
+        found = {key: VARIABLE.fullmatch(value) for key, value in named.items() if value is not None}
         return {key: match[1] for key, match in found.items() if match is not None}
 
     @property

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from soak.core.summary import Spread
-from soak.core.verdict import Comparison, CriterionResult, Result, exit_code_of
+from soak.core.verdict import Comparison, CriterionResult, Result, exit_code_of, finite
 
 SCHEMA = "soak.comparison/1"
 
@@ -39,19 +38,17 @@ class RunsCompared:
     def to_json(self) -> dict[str, Any]:
         """The `soak.comparison/1` document; what is infinite becomes null."""
         rows = [asdict(c) | {"visible": v} for c, v in zip(self.comparison, self.visible, strict=True)]
-        return {
+        document: dict[str, Any] = {
             "schema": SCHEMA,
             "verdict": self.verdict,
             "headline": self.headline,
             "interrupted": self.interrupted,
             "candidate": list(self.candidate),
             "reference": list(self.reference),
-            "comparison": [_finite(row) for row in rows],
-            "criteria": [_finite(asdict(c)) for c in self.criteria],
+            "comparison": rows,
+            "criteria": [asdict(c) for c in self.criteria],
             "spreads": [asdict(s) for s in self.spreads],
             "notes": list(self.notes),
         }
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        clean: dict[str, Any] = finite(document)
+        return clean

@@ -65,6 +65,8 @@ class Criterion(Model):
             raise ValueError("over: a ratio is judged window by window, over the whole soak phase")
         if self.against_reference and self.spec.room not in COMPARED:
             raise ValueError(f"{kind}: {self.metric} is not compared; only {', '.join(COMPARED)} metrics are")
+        if self.spec.room == "errors" and kind == "growth_below":
+            raise ValueError("growth_below: errors.ratio has no trend; say how many may fail: `below: 1%, over: 10m`")
         if self.metric in ONCE and (kind == "growth_below" or self.over is not None):
             raise ValueError(f"{'over' if self.over is not None else kind}: {self.metric} is measured once a run")
 

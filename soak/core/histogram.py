@@ -23,7 +23,7 @@ _HALF_MAGNITUDE = 10  # log2(2048) - 1: 2048 sub-buckets hold 3 decimal digits
 _HALF = 1 << _HALF_MAGNITUDE
 
 Counts = npt.NDArray[np.signedinteger[Any]]
-"""Slots, or how many there are in each: 32 bits where they are enough, since a long run holds many of them."""
+"""Slots, or how many there are in each: as few bits as are enough, since a long run holds many of them."""
 
 
 def index_of(us: int) -> int:
@@ -140,8 +140,9 @@ class Histogram:
         dense = np.frombuffer(hdr.counts, np.int64)
         index = np.flatnonzero(dense)
         counts = dense[index]
-        narrow = np.int32 if not len(counts) or counts.max() <= np.iinfo(np.int32).max else np.int64
-        return cls(index.astype(np.int32), counts.astype(narrow), clamped)
+        most = counts.max(initial=0)
+        narrow = next(kind for kind in (np.int16, np.int32, np.int64) if most <= np.iinfo(kind).max)
+        return cls(index.astype(np.int16), counts.astype(narrow), clamped)  # there are fewer than 2^15 slots
 
 
 class Recorder:

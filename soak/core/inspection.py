@@ -47,12 +47,21 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A large container: `name` is the global or attribute that holds it, if one does."""
+    """A large container: `name` is the global or attribute that holds it, if one does, or the function it caches.
+
+    `limit` is how many items it may hold: that of a deque, or of a functools.lru_cache; None if it has none.
+    """
 
     identity: int
     type: str
     items: int
     name: str
+    limit: int | None = None
+
+    @property
+    def text(self) -> str:
+        """Which one it is, in words."""
+        return f"the {self.type} {self.name or 'without a name'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +194,9 @@ def _look(event: Event) -> Look:
         objects=int(heap.get("total", 0)),
         **_bytes(heap),
         types=heap.get("types", {}),
-        containers=tuple(Container(c["id"], c["type"], c["items"], c["name"]) for c in heap.get("containers", ())),
+        containers=tuple(
+            Container(c["id"], c["type"], c["items"], c["name"], c.get("limit")) for c in heap.get("containers", ())
+        ),
         buffers=tuple(Buffer(b["id"], b["type"], b["bytes"], b["name"]) for b in heap.get("buffers", ())),
         functions=tuple(_functions(hot.get("functions", ()), calls.get("rates", ()))),
         samples=int(hot.get("samples", 0)),

@@ -54,7 +54,9 @@ class Load(Model):
         if (self.requests is None and self.journeys is None) == (self.locustfile is None):
             raise ValueError("expected `requests`, `journeys` or both, or else `locustfile`")
         if self.locustfile is not None and not re.fullmatch(r".+\.py::[A-Za-z_]\w*", self.locustfile):
-            raise ValueError(f"locustfile: expected FILE.py::UserClass, got {self.locustfile!r}")
+            raise ValueError(
+                f"locustfile: expected FILE.py::UserClass, such as shop.py::Shopper, got {self.locustfile!r}"
+            )
         if self.locustfile is not None:
             for key in ("headers", "cookies", "auth", "feeds", "churn"):
                 if getattr(self, key):

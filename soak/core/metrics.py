@@ -57,7 +57,7 @@ _ALL = [
     *_percentiles("latency", "the intended start of a request"),
     *_percentiles("service", "the actual send of a request"),
     Metric("errors.ratio", "ratio", "level", "failed and unserved arrivals by all arrivals", per_endpoint=True),
-    Metric("throughput.rate", "rate", "level", "requests done a second", per_endpoint=True),
+    Metric("throughput.rate", "rate", "level", "requests done a second"),
     Metric("memory.rss", "bytes", "floor", "resident memory of the process tree"),
     Metric("memory.anon", "bytes", "floor", "resident anonymous memory: heap, stacks, private pages"),
     Metric("memory.pss", "bytes", "floor", "proportional set size: shared pages counted once"),

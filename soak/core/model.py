@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
@@ -41,6 +42,17 @@ Share = Annotated[
     BeforeValidator(_share),
     WithJsonSchema({"type": ["string", "number"], "description": f"for example {units.EXAMPLES['ratio']}"}),
 ]
+
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
+
+
+def variable_of(key: str, text: str) -> str:
+    """The environment variable that `${NAME}` names. Raises ValueError at all else: no secret stands in a scenario."""
+    match = VARIABLE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{key}: expected ${{NAME}}, an environment variable: a {key} stands in no scenario")
+    return match[1]
 
 
 class Model(BaseModel):

@@ -22,6 +22,10 @@ Outcome = Literal["ok", "failed", "timeout"]
 Clock = Literal["latency", "service", "journey"]
 """`latency` runs from the intended start of an arrival, `service` from the actual send; `journey` is that of a
 whole journey, from its intended start to its last answer without the pauses that its visitor made."""
+TASK = "(task)"
+"""Stands among the endpoints for arrivals of a locustfile whose task raised an exception."""
+UNSERVED = "(unserved)"
+"""Stands there for its arrivals that found no free slot: what they would have asked, nobody knows."""
 PhaseName = Literal["idle_before", "warmup", "soak", "burst", "recovery", "drain", "idle_after"]
 
 
@@ -101,15 +105,15 @@ class Sample:
 class Event:
     """Something that happened once: a phase, an exit, a restart, a worker lost, a gap.
 
-    `kind` is one of: phase, resumed (see `Gap`), target_started, target_exit, process_started, process_exit, restart,
-    oom_kill, worker_lost, worker_joined, worker_refused, split, stall, generator_error, interrupted,
-    error_sample, schedule, clock_step, suspended, observer_lost, observer_back, observer_restarted, observer_gap,
-    door, door_lost, door_back, torn, note; artefact (`bytes` and `files` of what is installed); budget (its
-    time was up); stopped_early (the verdict was certain: `rule`, `look`, `upto` in s, `reasons`, and `saved`, the load
-    in s that was left out); agent
-    (one has answered), attach (a debugger, before and after), inspection (a close look: what it found, and `from` and
-    `to` in s), trim (`before` and `after` in bytes); alert_sent, alert_delayed and alert_lost (what became of an alert
-    at a receiver: `receiver`, `fingerprint`, `status`, `tries`, and all of an `alert` that goes on).
+    `kind` is one of: phase, resumed (see `Gap`), target_exit, process_started, process_exit, restart,
+    oom_kill, worker_lost, worker_joined, worker_refused, split, stall, generator_error, interrupted, error_sample,
+    schedule, clock_step, suspended, observer_lost, observer_back, observer_restarted, observer_gap, door, door_lost,
+    door_back, torn, note; artefact (`bytes` and `files` of what is installed); budget (its time was up);
+    stopped_early (the verdict was certain: `rule`, `look`, `upto` in s, `reasons`, and `saved`, the load in s that
+    was left out); agent (one has answered), agent_missing (none answers in a Python target), attach (a debugger,
+    before and after), inspection (a close look: what it found, and `from` and `to` in s), trim (`before` and `after`
+    in bytes); alert_sent, alert_delayed and alert_lost (what became of an alert at a receiver: `receiver`,
+    `fingerprint`, `status`, `tries`, and all of an `alert` that goes on).
     """
 
     t: float

@@ -107,7 +107,8 @@ class Scenario(Model):
                 faults.append("phases.burst.rate: expected more than load.rate")
             if self.stop_early in ("pass", "both"):
                 faults.append("stop_early: a pass is not certain before the recovery from the burst; say `fail`")
-        if self.probe.attach is not None and (self.phases.warmup_s < ATTACH_WARMUP_S or not self.target.watched):
+        here = self.target.watched and self.target.observer is None
+        if self.probe.attach is not None and (self.phases.warmup_s < ATTACH_WARMUP_S or not here):
             faults.append(
                 f"probe.attach: needs a process to watch here and a warm-up of {ATTACH_WARMUP_S:.0f}s or more: the "
                 "debugger gets in where the process allocates, so under load"

@@ -8,9 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, model_validator
 
-from soak.core.model import Model
-
-_ENV = re.compile(r"\$\{([A-Za-z_]\w*)\}")
+from soak.core.model import Model, variable_of
 
 
 class Scrape(Model):
@@ -26,8 +24,8 @@ class Scrape(Model):
             raise ValueError("expected either `redis` or `prometheus`")
         if self.password is not None and self.redis is None:
             raise ValueError("password: only Redis asks for one")
-        if self.password is not None and not _ENV.fullmatch(self.password):
-            raise ValueError("password: expected ${NAME}, an environment variable: a password stands in no scenario")
+        if self.password is not None:
+            variable_of("password", self.password)
         try:
             parts = self._parts
             whole = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
@@ -70,7 +68,7 @@ class Scrape(Model):
     @property
     def variable(self) -> str | None:
         """The environment variable that holds the password."""
-        return self.password[2:-1] if self.password is not None else None
+        return variable_of("password", self.password) if self.password is not None else None
 
     @property
     def _parts(self) -> SplitResult:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from soak.core.metrics import METRICS
-from soak.core.model import Duration, Model
+from soak.core.model import Duration, Model, variable_of
 from soak.core.scrape import Scrape
 
 
@@ -62,8 +62,8 @@ class Observer(Model):
             raise ValueError(f"url: expected https://HOST:PORT or http://..., got {self.url!r}")
         if parts.query or parts.fragment or parts.username is not None:
             raise ValueError(f"url: expected a base URL without user, query and fragment, got {self.url!r}")
-        if self.token is not None and not re.fullmatch(r"\$\{[A-Za-z_]\w*\}", self.token):
-            raise ValueError("token: expected ${NAME}, an environment variable: a token stands in no scenario")
+        if self.token is not None:
+            variable_of("token", self.token)
         if self.ca is not None and parts.scheme != "https":
             raise ValueError("ca: only an https observer has it")
         return self
@@ -76,7 +76,7 @@ class Observer(Model):
     @property
     def variable(self) -> str:
         """The environment variable that holds its token."""
-        return self.token[2:-1] if self.token is not None else OBSERVER_TOKEN
+        return variable_of("token", self.token) if self.token is not None else OBSERVER_TOKEN
 
 
 def _observer(value: object) -> object:

@@ -247,7 +247,7 @@ class Verdict:
             "notes": list(self.notes),
             "stopped_early": asdict(self.stopped_early) if self.stopped_early else None,
         }
-        clean: dict[str, Any] = _finite(document)
+        clean: dict[str, Any] = finite(document)
         return clean
 
 
@@ -260,11 +260,12 @@ def _side(side: SideVerdict) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Plain data in which what is infinite or no number is null, as JSON wants it."""
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
+        return {k: finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

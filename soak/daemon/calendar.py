@@ -68,12 +68,17 @@ def next_due(schedule: Schedule, zone: ZoneInfo, now: float) -> float:
 
 def request_key(schedule: Schedule, occurrence: float) -> str:
     """What makes an occurrence one run."""
-    return f"{schedule.name}@{occurrence:.0f}"
+    return f"{keys_of(schedule)}{occurrence:.0f}"
+
+
+def keys_of(schedule: Schedule) -> str:
+    """How the request keys of all its occurrences begin."""
+    return f"{schedule.name}@"
 
 
 def still_waits(schedule: Schedule, open_jobs: Sequence[Job]) -> bool:
     """Whether an earlier occurrence is still queued: runs that cannot keep up do not pile up."""
     return any(
-        j.state == "queued" and j.request.asked_by == ASKER and (j.request.key or "").startswith(f"{schedule.name}@")
+        j.state == "queued" and j.request.asked_by == ASKER and (j.request.key or "").startswith(keys_of(schedule))
         for j in open_jobs
     )

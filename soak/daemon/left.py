@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from signal import Signals
 from typing import Any
 
+from soak.core.child import signal_name
 from soak.core.errors import RunFileError
 from soak.daemon.process import verdict_path
 from soak.runfile import read_meta
@@ -17,7 +17,7 @@ def how(code: int | None) -> str:
     if code is None:
         return "the run died while nobody watched it"
     if code < 0:
-        return f"the run was killed by {Signals(-code).name}"
+        return f"the run was killed by {signal_name(-code)}"
     return f"the run broke off with exit code {code}"
 
 

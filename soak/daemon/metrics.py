@@ -23,9 +23,8 @@ from soak.daemon.state import State
 
 _MAKING_S = 30.0
 _LINE_BYTES = 64 * 1024
-_RECENT = 500
-"""Runs that are looked through for the last one of each scenario."""
-_MOST = 50
+_MOST = 200
+"""Scenarios of which the last verdict is told."""
 Own = tuple[str, list[str], float | None]
 
 
@@ -85,7 +84,7 @@ def add_metrics(app: FastAPI, state: State, ready: Callable[[], bool], looked: C
         open_jobs = state.open_jobs()
         running = [j for j in reversed(open_jobs) if j.state == "running" and j.run_file and not j.request.uploaded]
         going = {j.request.name for j in running if j.run_file is not None and j.run_file.is_file()}
-        last = last_of_each(state.page(_RECENT, None, "ended", None))
+        last = state.last_judged(_MOST)
         runs = [live_run(j) for j in running if j.request.name in going]
         runs += [ended_run(j) for j in last if j.request.name not in going]
         own = [*_own(open_jobs, ready(), looked()), *verdicts(last)]
@@ -94,19 +93,6 @@ def add_metrics(app: FastAPI, state: State, ready: Callable[[], bool], looked: C
         except OSError as error:
             raise HTTPException(503, f"no metrics: {error}") from None
         return Response(body, headers={"Content-Type": kind})
-
-
-def last_of_each(jobs: Sequence[Job]) -> list[Job]:
-    """The last run of each scenario that ended with a verdict; jobs are newest first.
-
-    One that could not begin says nothing of the target: what was held before it is held still. What callers brought
-    along is not among them: it could have the name of a scenario that somebody watches, or any number of names.
-    """
-    found: dict[str, Job] = {}
-    for job in jobs:
-        if job.verdict is not None and not job.request.uploaded:
-            found.setdefault(job.request.name, job)
-    return list(found.values())[:_MOST]
 
 
 def verdicts(last: Sequence[Job]) -> list[Own]:

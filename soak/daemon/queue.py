@@ -15,8 +15,14 @@ from soak.daemon.job import Job
 def in_order(jobs: Sequence[Job]) -> list[Job]:
     """The queued ones, as they will be looked at."""
     return sorted(
-        (j for j in jobs if j.state == "queued"), key=lambda j: (j.run_file is None, -j.request.priority, j.id)
+        (j for j in jobs if j.state == "queued"),
+        key=lambda j: turn(j.id, j.request.priority, cut_off=j.run_file is not None),
     )
+
+
+def turn(number: int, priority: int, *, cut_off: bool) -> tuple[bool, int, int]:
+    """Where a queued job stands among the others: the lower, the sooner."""
+    return not cut_off, -priority, number
 
 
 def startable(jobs: Sequence[Job], parallel: int, pausing: Collection[int] = ()) -> list[Job]:

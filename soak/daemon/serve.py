@@ -29,7 +29,8 @@ from soak.daemon.library import Library
 from soak.daemon.log import say
 from soak.daemon.notify import notify
 from soak.daemon.pages.site import Pages
-from soak.daemon.state import State, alone
+from soak.daemon.state import State
+from soak.daemon.statefile import alone
 from soak.daemon.supervise import Rules, Supervisor
 from soak.daemon.uploads import Uploads
 

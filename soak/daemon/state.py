@@ -1,66 +1,21 @@
-"""What the daemon must not forget: its jobs, its tokens and who did what. One SQLite file.
+"""What the daemon must not forget: its jobs, its tokens, who visits and who did what.
 
-Every change is one transaction that is on the disk before it is acknowledged (WAL, synchronous=FULL), so that the file
-is whole whenever the daemon is killed. A job goes one way: queued, running, ended; back only to be
-resumed in the run file that it has.
+A job goes one way: queued, running, ended; back only to be resumed in the run file that it has.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from soak.core.errors import SoakError
 from soak.daemon.job import UPLOADED, Job, JobState, Process, Request
-
-APPLICATION_ID = 0x534F4144  # "SOAD" in ASCII: neither a run file nor any SQLite file is taken for it
-MIGRATIONS = (
-    """
-    CREATE TABLE job (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'ended')),
-        scenario TEXT NOT NULL, name TEXT NOT NULL, targets TEXT NOT NULL,
-        asked_by TEXT NOT NULL, priority INTEGER NOT NULL, request_key TEXT, asked_at REAL NOT NULL,
-        started_at REAL, ended_at REAL, run_file TEXT,
-        boot TEXT, pid INTEGER, process_started INTEGER, stop_at REAL,
-        verdict TEXT, exit_code INTEGER, reason TEXT,
-        pinned INTEGER NOT NULL DEFAULT 0, baseline INTEGER REFERENCES job (id),
-        UNIQUE (asked_by, request_key)
-    );
-    CREATE INDEX job_state ON job (state, id);
-    CREATE INDEX job_name ON job (name, id);
-    CREATE TABLE token (
-        name TEXT PRIMARY KEY, role TEXT NOT NULL CHECK (role IN ('read', 'run', 'admin')),
-        digest BLOB NOT NULL UNIQUE, made_at REAL NOT NULL
-    );
-    CREATE TABLE audit (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        at REAL NOT NULL, who TEXT NOT NULL, address TEXT NOT NULL,
-        action TEXT NOT NULL, job INTEGER, detail TEXT NOT NULL
-    );
-    """,
-    """
-    ALTER TABLE job ADD COLUMN against TEXT;
-    ALTER TABLE job ADD COLUMN load TEXT;
-    CREATE INDEX job_passed ON job (name, load, id) WHERE verdict = 'pass';
-    CREATE TABLE schedule (name TEXT PRIMARY KEY, rule TEXT NOT NULL, seen_at REAL NOT NULL);
-    """,
-    """
-    ALTER TABLE job ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE job ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0;
-    """,
-    """
-    CREATE TABLE visit (digest BLOB PRIMARY KEY, token BLOB NOT NULL, until REAL NOT NULL);
-    """,
-)
-"""Each brings a state of the version before it one further; what is here is never changed, only added to."""
+from soak.daemon.statefile import opened
 
 AUDIT_KEPT = 100_000
 
@@ -96,7 +51,7 @@ class State:
     """The state in a file; made when it is not there. Used by one thread at a time. Raises SoakError."""
 
     def __init__(self, path: Path) -> None:
-        self._db = _open(path)
+        self._db = opened(path)
 
     def close(self) -> None:
         """Leave one plain file behind."""
@@ -220,6 +175,22 @@ class State:
             request.name, load, same[1],
         )  # fmt: skip
 
+    def last_judged(self, limit: int) -> list[Job]:
+        """The last run of each scenario that ended with a verdict, newest first; without what callers brought along.
+
+        One that could not begin says nothing of the target: what was held before it is held still. What callers bring
+        could have the name of a scenario that somebody watches, or any number of names.
+        """
+        judged = f"verdict IS NOT NULL AND substr(scenario, 1, {len(UPLOADED)}) != '{UPLOADED}'"  # as its index has it
+        return self._jobs(
+            f"id IN (SELECT max(id) FROM job WHERE {judged} GROUP BY name) ORDER BY id DESC LIMIT ?", limit
+        )
+
+    def last_asked(self, by: str, key: str) -> Job | None:
+        """The newest job that was asked for with a request key that begins so."""
+        begins = "asked_by = ? AND substr(request_key, 1, length(?)) = ? ORDER BY id DESC LIMIT 1"
+        return next(iter(self._jobs(begins, by, key, key)), None)
+
     def with_files(self) -> list[Job]:
         """Whatever has a run file, oldest first."""
         return self._jobs("run_file IS NOT NULL ORDER BY id")
@@ -315,56 +286,6 @@ class State:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-
-
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold the state for one daemon only: two would start every job twice. Raises SoakError.
-
-    The kernel lets go of it when the daemon ends, however it does.
-    """
-    lock = path.with_name(path.name + ".lock")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as error:
-        raise SoakError(f"{lock}: cannot be written: {error.strerror}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise SoakError(f"{path}: another `soak serve` uses this state") from None
-    finally:
-        os.close(handle)
-
-
-def _open(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # the log beside it gets the same mode
-        db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-        db.row_factory = sqlite3.Row
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        application = db.execute("PRAGMA application_id").fetchone()[0]
-        filled = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if application not in (0, APPLICATION_ID) or (application == 0 and filled):
-            raise SoakError(f"{path}: some other SQLite file, not the state of `soak serve`")
-        if version > len(migrations):
-            raise SoakError(
-                f"{path}: written by a newer soak (state {version}, this one reads up to {len(migrations)})"
-            )
-        if (fault := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise SoakError(f"{path}: the state is damaged ({fault.splitlines()[-1]}); move it away")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        for number, script in enumerate(migrations[version:], version + 1):
-            marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
-            db.executescript(f"BEGIN IMMEDIATE; {script} {marks} COMMIT;")
-    except OSError as error:
-        raise SoakError(f"{path}: cannot be written: {error.strerror}") from None
-    except sqlite3.DatabaseError as error:
-        raise SoakError(f"{path}: cannot be used as the state of `soak serve`: {error}") from None
-    return db
 
 
 def _wish(request: Request) -> tuple[str, int, str | None]:

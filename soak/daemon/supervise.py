@@ -53,6 +53,8 @@ _JUDGING_S = 900.0
 """A run of days is judged in seconds; longer than this is a fault."""
 _STOPPING_S = 900.0
 """So long after it was asked to end a run is waited for; then it hangs, and keeps its target from everybody else."""
+_OF_A_RUN = (".soak", ".soak-wal", ".soak-shm", ".log", ".json", ".html", ".grafana.log")
+"""A run file, and what lies beside it."""
 _PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
 """Before a run goes on: what died with it leaves its ports, and after a boot its target may still be starting."""
 
@@ -244,7 +246,7 @@ class Supervisor:
         for job in expired(self._state.with_files(), self._clock(), self.rules.keep):
             assert job.run_file is not None
             try:
-                for suffix in (".soak", ".soak-wal", ".soak-shm", ".log", ".json", ".html"):
+                for suffix in _OF_A_RUN:
                     job.run_file.with_suffix(suffix).unlink(missing_ok=True)
             except OSError as error:
                 if job.id not in self._stuck:

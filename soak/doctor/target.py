@@ -98,6 +98,6 @@ def _agent_starts(side: str, command: str, wanted: bool) -> Check:
 def _answers(target: Target) -> bool:
     try:
         socket.create_connection((target.host, target.tcp_port), _PATIENCE_S).close()
-    except OSError:
+    except (OSError, UnicodeError):  # a name that no resolver takes
         return False
     return True

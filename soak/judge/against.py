@@ -17,16 +17,16 @@ from soak.core.criterion import Criterion
 from soak.core.metrics import METRICS, ONCE, QUANTILES
 from soak.core.records import Clock
 from soak.core.verdict import CriterionResult, Result
-from soak.judge.criteria import endpoints_of, result_of
+from soak.judge.answers import ENOUGH
+from soak.judge.criteria import endpoints_of, result_of, settled_after
 from soak.judge.pairs import Pair, Paired
-from soak.judge.side import ENOUGH, Side
+from soak.judge.side import Side
 from soak.judge.stats import ratio as stats
 from soak.judge.stats.ratio import MIN_PAIRS, Ratio
 
 _LEAST_SHARE = 0.75
 """Of the soak that must be in pairs of windows: what became of the rest nobody knows."""
 _NEITHER = (None, None)
-_MOST_EXTRA_S = 14 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _result(
 
 def _percentile(pair: Pair, metric: str, endpoint: str | None, clock: Clock, quantile: str) -> Measured:
     q, alpha = QUANTILES[quantile], pair.candidate.alpha
-    whole = [side.judged(endpoint, clock, q) for side in pair.sides]
+    whole = [side.answers.judged(endpoint, clock, q) for side in pair.sides]
     values = _two(h.percentile(q) if h.total else None for h in whole)
     for side, histogram in zip(pair.sides, whole, strict=True):
         if not histogram.total:
@@ -140,7 +140,7 @@ def _percentile(pair: Pair, metric: str, endpoint: str | None, clock: Clock, qua
             f"{MIN_PAIRS} windows of both sides"
         )
         return Measured(metric, endpoint, values, None, missing)
-    given_up = [side.given_up(endpoint, clock) for side in pair.sides]
+    given_up = [side.answers.given_up(endpoint, clock) for side in pair.sides]
     # given up, a request would have taken longer: nobody knows by how much
     cut = [bool(np.any(v >= t)) for v, t in zip((paired.candidate, paired.reference), given_up, strict=True)]
     found = stats.censored(found, *cut)
@@ -236,9 +236,4 @@ def _more(found: Ratio, limit: float, length: float | None) -> str:
     if len(ends) < 2 or not 0 < found.value < math.inf:
         return "a longer run would settle it"
     half, gap = (math.log(ends[1]) - math.log(ends[0])) / 2, abs(math.log(limit / found.value))
-    extra = length * ((half / gap) ** 2 - 1) if gap > 0 else math.inf
-    if extra > _MOST_EXTRA_S:
-        return "it is too close to the limit for any run to settle"
-    if extra <= 0:
-        return "a longer run would settle it"
-    return f"run {units.duration(max(60.0, round(extra, -1)))} more to settle it"
+    return settled_after(length * ((half / gap) ** 2 - 1) if gap > 0 else math.inf)

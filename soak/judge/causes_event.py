@@ -9,7 +9,7 @@ from soak.core.records import Event
 from soak.core.verdict import Finding
 from soak.judge.advice import ADVICE
 from soak.judge.causes_stack import STACK, STACKS
-from soak.judge.side import Side
+from soak.judge.side import Side, finite
 
 _OVERFLOWS = ("SIGSEGV", "SIGBUS")
 _FILLING = 0.5
@@ -82,8 +82,8 @@ def _filled(side: Side, mark: str, limit: str, end: float) -> tuple[float, str] 
     marks, sizes = side.series(mark), side.series(limit)
     if marks is None or sizes is None:
         return None
-    marks = marks.between(0.0, end + 1.0)
-    if not len(marks):
+    marks, sizes = finite(marks.between(0.0, end + 1.0)), finite(sizes)
+    if not len(marks) or not len(sizes):
         return None
     first, last = float(marks.v[0]), float(marks.v[-1])
     size = float(np.interp(marks.t[-1], sizes.t, sizes.v))
@@ -127,9 +127,8 @@ def oom(side: Side) -> list[Finding]:
 
 def _killed_on_host(side: Side) -> list[Event]:
     """Ends by SIGKILL at a moment when the host's count of out-of-memory kills rose."""
-    kills = side.recording.host.get("host.oom_kills")
-    sides = side.recording.scenario.sides
-    if kills is None or sides[side.name].machine != sides["candidate"].machine:
+    kills = side.raw("host.oom_kills")
+    if kills is None:
         return []
     found = []
     for event in side.recording.events:
@@ -155,7 +154,7 @@ def _memory_at(side: Side, t: float) -> str:
         ("memory.limit", "of a limit (memory.max) of {}"),
     ):
         found = side.series(metric)
-        seen = found.between(0.0, t) if found is not None else None
+        seen = finite(found.between(0.0, t)) if found is not None else None
         if seen is not None and len(seen):
             parts.append((float(seen.t[-1]), words.format(units.size(float(seen.v[-1])))))
     if not parts:

@@ -9,7 +9,7 @@ import numpy as np
 from soak.core import units
 from soak.core.metrics import MEMORY_LEAST, MEMORY_SHARE
 from soak.core.verdict import Finding, Severity
-from soak.judge import causes_stack
+from soak.judge import causes_stack, inside
 from soak.judge.advice import ADVICE
 from soak.judge.causes_held import holds_memory
 from soak.judge.classify import cause_of_growth, garbage_is_live
@@ -71,9 +71,31 @@ def _grows(side: Side, metric: str, fitted: Trend) -> Finding:
     cause = cause_of_growth(side, fitted)
     evidence = [*_rose(side, metric, fitted), *cause.evidence]
     room, what = memory_room(side)
+    if cause.name == "object_leak" and (filling := _fills_up(side, metric, fitted, evidence, room)) is not None:
+        return filling
     finding = growth(cause.name, metric, side, fitted, cause.words, "bytes", evidence, room, what)
     advice = cause.advice or finding.advice
     return replace(finding, confidence=cause.confidence, location=cause.location, advice=advice)
+
+
+def _fills_up(side: Side, metric: str, fitted: Trend, evidence: list[str], room: float | None) -> Finding | None:
+    """That what grows fills a container that has a bound.
+
+    None where it does not, memory (`room` bytes are left) ends before it is full, or the scenario does not allow it.
+    """
+    full = inside.fills(side)
+    if full is None or misses_growth(side, metric):
+        return None
+    holder, limit = full.container, full.container.limit or 0
+    each = fitted.slope * full.seconds / full.more
+    to_come = max(0, limit - holder.items) * each
+    if room is not None and to_come > room:
+        return None
+    rate = units.show_growth(fitted.slope, "bytes")
+    title = f"memory grows by {rate} while {holder.text} fills to its bound of {limit:,} items"
+    after = f"it takes about {units.size(each)} for each; what else leaks, if anything does, shows when it is full"
+    finding = _cache_fill(side, metric, fitted, [*evidence, after])
+    return replace(finding, title=title, severity="warning")
 
 
 def memory_metric(side: Side) -> str:

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from soak.core import units
+from soak.core.metrics import QUANTILES
 from soak.core.units import Dimension
 from soak.core.verdict import Finding
 from soak.judge.advice import ADVICE
+from soak.judge.answers import ENOUGH
 from soak.judge.neighbours import noisy
-from soak.judge.side import ENOUGH, Side
+from soak.judge.side import Side
 from soak.judge.stats.proportion import percentile_interval, share, share_rose
 from soak.judge.validity import saturated
 
@@ -71,7 +73,7 @@ class Recovery:
 
         A part of it does not make most requests fail where none did.
         """
-        if max(share(self.after.failures(None)), share(_left_undone(self.after))) >= _GROSS:
+        if max(share(self.after.answers.failures(None)), share(_left_undone(self.after))) >= _GROSS:
             return False
         whole = Side(self.before.name, self.before.recording, self.before.start, self.after.end)
         return noisy(whole)
@@ -164,9 +166,9 @@ def _compare(before: Side, after: Side) -> list[_Worse]:
 
 
 def _failing(before: Side, after: Side, halves: list[Side]) -> list[_Worse]:
-    was, now = before.failures(None), after.failures(None)
-    bar = _error_bar(before)
-    if share(now) < bar or any(share(half.failures(None)) < bar for half in halves) or share_rose(was, now) > _CHANCE:
+    was, now = before.answers.failures(None), after.answers.failures(None)
+    bar, late = _error_bar(before), [half.answers.failures(None) for half in halves]
+    if any(share(part) < bar for part in (now, *late)) or share_rose(was, now) > _CHANCE:
         return []
     text = f"{units.percent(share(now))} of requests fail ({units.percent(share(was))} before it)"
     return [_Worse("errors.ratio", None, 100.0 + share(now), text)]  # nothing is worse than no answer
@@ -175,12 +177,13 @@ def _failing(before: Side, after: Side, halves: list[Side]) -> list[_Worse]:
 def _slow(before: Side, after: Side, halves: list[Side]) -> list[_Worse]:
     found = []
     for endpoint in after.data.endpoints:
-        for quantile, q in (("p50", 50.0), ("p99", 99.0)):
-            was, now = before.judged(endpoint, "latency", q), after.judged(endpoint, "latency", q)
+        for quantile in GATES:
+            q = QUANTILES[quantile]
+            was, now = before.answers.judged(endpoint, "latency", q), after.answers.judged(endpoint, "latency", q)
             if min(was.total, now.total) < ENOUGH[quantile]:
                 continue
             bar, value = _latency_bar(before, endpoint, quantile), now.percentile(q)
-            late = [half.judged(endpoint, "latency", q).percentile(q) for half in halves]
+            late = [_level(half, endpoint, quantile) for half in halves]
             apart = percentile_interval(now, q)[0] > percentile_interval(was, q)[1]
             if apart and value > bar and all(not v <= bar for v in late):
                 level = was.percentile(q)
@@ -199,16 +202,19 @@ def _undone(before: Side, after: Side, halves: list[Side]) -> list[_Worse]:
 
 
 def _error_bar(before: Side) -> float:
-    return max(_ERROR_SHARE, 2 * share(before.failures(None)))
+    return max(_ERROR_SHARE, 2 * share(before.answers.failures(None)))
 
 
 def _latency_bar(before: Side, endpoint: str | None, quantile: str) -> float:
     """The least of a percentile (s) after the burst that is not what it was before."""
     times, more, floors = GATES[quantile]
-    level = before.judged(endpoint, "latency", 99.0 if quantile == "p99" else 50.0).percentile(
-        99.0 if quantile == "p99" else 50.0
-    )
+    level = _level(before, endpoint, quantile)
     return max(times * level, level + max(more, floors * before.instrument_floor))
+
+
+def _level(side: Side, endpoint: str | None, quantile: str) -> float:
+    q = QUANTILES[quantile]
+    return side.answers.judged(endpoint, "latency", q).percentile(q)
 
 
 def _took(look: Recovery) -> float:
@@ -228,9 +234,8 @@ def _took(look: Recovery) -> float:
 def _away(before: Side, part: Side) -> bool:
     """Whether a few seconds are unlike what was before the burst."""
     quantile = "p99" if _count(part) >= _BIN_REQUESTS else "p50"
-    q = 99.0 if quantile == "p99" else 50.0
-    slow = part.judged(None, "latency", q).percentile(q) > _latency_bar(before, None, quantile)
-    return slow or share(part.failures(None)) > max(_error_bar(before), 1.5 / max(1, _count(part)))
+    slow = _level(part, None, quantile) > _latency_bar(before, None, quantile)
+    return slow or share(part.answers.failures(None)) > max(_error_bar(before), 1.5 / max(1, _count(part)))
 
 
 def kept(look: Recovery) -> list[str]:
@@ -270,12 +275,12 @@ def _least(look: Recovery, metric: str, level: float) -> float:
 
 def _state(side: Side) -> str:
     """Failures, latency and rate of a stretch in a few words."""
-    latency = [(q, side.judged(None, "latency", v).percentile(v)) for q, v in (("p50", 50.0), ("p99", 99.0))]
-    shown = [f"{q} {units.duration(v)}" for q, v in latency if not math.isnan(v)]
+    latency = [(quantile, _level(side, None, quantile)) for quantile in GATES]
+    shown = [f"{quantile} {units.duration(level)}" for quantile, level in latency if not math.isnan(level)]
     seconds = sum(y.length for y in side.tallies) / max(1, len({y.worker for y in side.tallies}))
     done = sum(y.done for y in side.tallies) / seconds if seconds > 0 else 0.0
     return ", ".join(
-        [f"{units.percent(share(side.failures(None)))} failed", *shown, f"{units.show(done, 'rate')} done"]
+        [f"{units.percent(share(side.answers.failures(None)))} failed", *shown, f"{units.show(done, 'rate')} done"]
     )
 
 
@@ -299,7 +304,7 @@ def _left_undone(side: Side) -> tuple[int, int]:
 
 
 def _count(side: Side) -> int:
-    return side.failures(None)[1]
+    return side.answers.failures(None)[1]
 
 
 def _part(side: Side, start: float, end: float) -> Side:

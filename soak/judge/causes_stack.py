@@ -75,7 +75,7 @@ def recursion_limit(side: Side) -> list[Finding]:
         return []
     rises = errors.t[1:][np.diff(errors.v) > 0]
     count = int(errors.v[-1] - errors.v[0])
-    failures = {endpoint: side.failures(endpoint) for endpoint in side.data.endpoints}
+    failures = {endpoint: side.answers.failures(endpoint) for endpoint in side.data.endpoints}
     failing = sorted((e for e, (bad, _) in failures.items() if bad), key=lambda e: failures[e][0], reverse=True)
     if sum(y.scheduled - y.done for y in side.tallies) < _FAIR_PART * count:
         failing = []  # what failed there, failed of something else

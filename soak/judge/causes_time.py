@@ -9,21 +9,18 @@ from soak.judge.advice import ADVICE
 from soak.judge.criteria import misses_growth
 from soak.judge.growing import time_left
 from soak.judge.matters import Gate
-from soak.judge.neighbours import crowd, disturbances, noisy
+from soak.judge.neighbours import crowded, disturbances, neighbours, noisy
 from soak.judge.side import Side
 from soak.judge.stats.decide import came_early
 from soak.judge.stats.proportion import share_rose
 from soak.judge.stats.trend import Trend, late_slope
-from soak.judge.validity import saturated
+from soak.judge.validity import at_its_limit, saturated
 
 GATES = {"p50": Gate(0.10, 0.5e-3), "p99": Gate(0.15, 1e-3), "p999": Gate(0.20, 2e-3)}
 CPU = Gate(relative=0.25, absolute=50e-6)
 _FLOORS = {"p50": 0.25, "p99": 2.0, "p999": 4.0}  # times the generator's own p99 lateness
 _ERROR_SHARE = 0.001
 _UNSERVED_SHARE = 0.01
-_STEAL = 0.05
-_CROWD = 0.5
-"""Of all cores, taken by other programs all along."""
 _SLICES = 20
 _SPREAD = 3  # slices of the second half that fail, for failures to be a drift and not an outage
 
@@ -47,7 +44,12 @@ def _drift(side: Side, endpoint: str, quantile: str) -> tuple[str, Trend, Severi
     severity = gate_of(side, quantile).severity(fitted, misses_growth(side, metric, endpoint))
     if severity == "fail" and fitted.shape != "step" and not _goes_on(side, endpoint, quantile, fitted):
         severity = "info"
-    if severity == "fail" and (_may_be_chance(side, fitted) or came_early(fitted) or _others_to_blame(side, fitted)):
+    if severity == "fail" and (
+        _may_be_chance(side, fitted)
+        or came_early(fitted)
+        or _others_to_blame(side, fitted)
+        or _within_the_wait(side, fitted)
+    ):
         severity = "warning"
     return (quantile, fitted, severity) if severity is not None else None
 
@@ -90,6 +92,9 @@ def _latency_finding(side: Side, endpoint: str, drift: tuple[str, Trend, Severit
         evidence.append(f"meanwhile {others[0].text}: that may be to blame")
     elif severity == "warning" and _others_to_blame(side, fitted):
         evidence.append("the generator itself got later meanwhile: it may be to blame")
+    if severity == "warning" and _within_the_wait(side, fitted):
+        wait = units.duration(side.instrument_floor)
+        evidence.append(f"other programs had most of the host's cores, and soak itself waited {wait} for one: as long")
     if severity == "warning" and _may_be_chance(side, fitted):
         evidence.append("of so many percentiles one may grow as far by chance: a longer soak would tell")
     if severity == "warning" and came_early(fitted):
@@ -124,6 +129,11 @@ def _others_to_blame(side: Side, fitted: Trend) -> bool:
         return True
     own = side.trend("generator.wake_p99")
     return own is not None and own.low > 0 and own.growth > 0.3 * fitted.growth
+
+
+def _within_the_wait(side: Side, fitted: Trend) -> bool:
+    """Whether it is less than what the generator itself waits for a core of a host that others have most of."""
+    return max(fitted.growth, fitted.step_size) < side.instrument_floor and crowded(side)
 
 
 def _room(side: Side, endpoint: str, quantile: str, fitted: Trend) -> tuple[float | None, str | None]:
@@ -180,7 +190,7 @@ def cpu(side: Side) -> list[Finding]:
 def errors(side: Side) -> list[Finding]:
     """Failures that become more frequent from the first to the second half of the soak."""
     middle = (side.start + side.end) / 2
-    early, late = side.failures_between(side.start, middle), side.failures_between(middle, side.end)
+    early, late = side.answers.failures_between(side.start, middle), side.answers.failures_between(middle, side.end)
     if not early[1] or not late[1] or _ended_early(side):
         return []
     before, after = early[0] / early[1], late[0] / late[1]
@@ -209,7 +219,7 @@ def _keeps_failing(side: Side, bar: float) -> bool:
     """Whether failures above `bar` take more than a moment or last to the end: an outage that is over is no drift."""
     width = side.length / _SLICES
     starts = [side.start + i * width for i in range(_SLICES // 2, _SLICES)]
-    shares = [bad / max(1, total) for bad, total in (side.failures_between(s, s + width) for s in starts)]
+    shares = [bad / max(1, total) for bad, total in (side.answers.failures_between(s, s + width) for s in starts)]
     above = [share > bar for share in shares]
     return sum(above) >= _SPREAD or all(above[-2:])
 
@@ -248,64 +258,17 @@ def throughput(side: Side) -> list[Finding]:
 
 def host(side: Side) -> list[Finding]:
     """What was not the target's fault: a noisy host, or a generator at its own limit."""
-    findings = []
-    steal = side.soak_series("host.steal")
-    others = disturbances(side)
-    grew = {other.metric for other in others}
-    if steal is not None and (mean := float(steal.v.mean())) > _STEAL and "host.steal" not in grew:
-        findings.append(
-            Finding(
-                cause="noisy_host",
-                metric="host.steal",
-                endpoint=None,
-                severity="info",
-                title=f"the hypervisor took {units.percent(mean)} of the CPU time: latencies are not all the target's",
-                advice=ADVICE["noisy_host"],
-                start=side.start,
-                end=side.end,
-            )
-        )
-    if (taken := crowd(side)) > _CROWD * side.cores and "host.cpu" not in grew:
-        findings.append(
-            Finding(
-                cause="noisy_host",
-                metric="host.cpu",
-                endpoint=None,
-                severity="info",
-                title=f"other programs took {taken:.2g} of the host's {side.cores:.2g} cores all along: latencies are "
-                "not all the target's",
-                advice=ADVICE["noisy_host"],
-                start=side.start,
-                end=side.end,
-            )
-        )
-    findings += [
-        Finding(
-            cause="noisy_host",
-            metric=other.metric,
-            endpoint=None,
-            severity="info",
-            title=other.text,
-            advice=ADVICE["noisy_host"],
-            start=side.start,
-            end=side.end,
-        )
-        for other in others
-    ]
-    if saturated(side):
-        findings.append(
-            Finding(
-                cause="generator_saturated",
-                metric="generator.loop_lag_max",
-                endpoint=None,
-                severity="warning",
-                title="the generator was at its own limit: its event loop was late while no slot was free",
-                advice=ADVICE["generator_saturated"],
-                start=side.start,
-                end=side.end,
-            )
-        )
+    # both sides are on it, or the other one's machine is not looked at: it is told once
+    others = neighbours(side) if side.name == "candidate" else []
+    findings = [_not_the_target(side, "noisy_host", one.metric, "info", one.text) for one in others]
+    if at_its_limit(side):
+        title = "the generator was at its own limit: its event loop was late while no slot was free"
+        findings.append(_not_the_target(side, "generator_saturated", "generator.loop_lag_max", "warning", title))
     return findings
+
+
+def _not_the_target(side: Side, cause: str, metric: str, severity: Severity, title: str) -> Finding:
+    return Finding(cause, metric, None, severity, title, advice=ADVICE[cause], start=side.start, end=side.end)
 
 
 def _error_kinds(side: Side) -> list[str]:

@@ -269,6 +269,8 @@ def _unknown(side: Side) -> Cause:
         more = "the agent inside could not tell what is live: its allocator is not one that it can ask"
     elif _asked(side, "door"):
         more = "its door did not tell what is live, or not for long enough"
+    elif missing := [e.text for e in side.recording.events if e.kind == "agent_missing" and e.side == side.name]:
+        more = missing[0]
     return Cause("memory_growth", "memory grows", (text, more), "low")
 
 

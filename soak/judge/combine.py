@@ -106,8 +106,8 @@ def _unserved(side: Side, root: Finding, _: Finding) -> str | None:
 
 def _by_timeouts(side: Side, root: Finding, _: Finding) -> str | None:
     """Failures that are timeouts: an answer that takes ever longer is given up in the end."""
-    bad, _all = side.failures(root.endpoint)
-    timeouts = side.histogram(root.endpoint, "latency", "timeout").total
+    bad, _all = side.answers.failures(root.endpoint)
+    timeouts = side.answers.histogram(root.endpoint, "latency", "timeout").total
     if not bad or timeouts < _MOST * bad:
         return None
     return f"answers were given up at the timeout ({timeouts} of {bad} failures)"
@@ -129,7 +129,7 @@ def _by_cpu(side: Side, root: Finding, _: Finding) -> str | None:
 def _by_failures(side: Side, _: Finding, other: Finding) -> str | None:
     """CPU that was spent on requests that failed is put down to those that were done."""
     fitted = side.trend(other.metric)
-    late = [side.failures_between(side.end - part * side.length, side.end) for part in (0.5, 0.1)]
+    late = [side.answers.failures_between(side.end - part * side.length, side.end) for part in (0.5, 0.1)]
     if fitted is None or fitted.first <= 0:
         return None
     share = max(bad / max(1, total) for bad, total in late)
@@ -154,7 +154,7 @@ def _at_the_limit(side: Side, _: Finding, __: Finding) -> str | None:
 def _counted_with(side: Side, root: Finding, _: Finding) -> str | None:
     """RecursionErrors that are most of what failed."""
     errors = side.soak_series(root.metric)
-    bad, _all = side.failures(None)
+    bad, _all = side.answers.failures(None)
     if errors is None or not bad or errors.v[-1] - errors.v[0] < _MOST * bad:
         return None
     return "the requests that reached the limit are those that failed"
@@ -201,7 +201,7 @@ def _failing(side: Side) -> float | None:
     """When failures began to be what they are in the second half (s)."""
     width = side.length / _WINDOWS
     starts = [side.start + i * width for i in range(_WINDOWS)]
-    shares = [bad / max(1, total) for bad, total in (side.failures_between(s, s + width) for s in starts)]
+    shares = [bad / max(1, total) for bad, total in (side.answers.failures_between(s, s + width) for s in starts)]
     bar = max(shares) / 4
     return next((s for s, share in zip(starts, shares, strict=True) if share > bar), None) if bar > 0 else None
 

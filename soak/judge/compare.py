@@ -122,8 +122,6 @@ def _enough(row: Comparison, visible: float | None, pairs: int) -> str:
 
 
 def _endpoints(criterion: Criterion, run: Summary) -> list[str | None]:
-    if criterion.metric == "throughput.rate":
-        return [None]
     if criterion.endpoint is not None or not METRICS[criterion.metric].per_endpoint:
         return [criterion.endpoint]
     return [f.endpoint for f in run.failures if f.endpoint is not None] or [None]

@@ -11,10 +11,11 @@ import numpy as np
 from soak.core import units
 from soak.core.criterion import HEALTHY, Criterion
 from soak.core.metrics import ONCE, QUANTILES
-from soak.core.records import Clock
+from soak.core.records import TASK, Clock
 from soak.core.verdict import CriterionResult, Result
+from soak.judge.answers import ENOUGH
 from soak.judge.neighbours import disturbances
-from soak.judge.side import ENOUGH, Side
+from soak.judge.side import Side
 from soak.judge.stats.blocks import MIN_BLOCKS, Floats
 from soak.judge.stats.proportion import percentile_interval, wilson
 from soak.judge.stats.tails import normal_quantile
@@ -57,10 +58,12 @@ def endpoints_of(criterion: Criterion, side: Side) -> list[str | None]:
     """What a criterion is judged on: its endpoint, every one if it names none, or all together."""
     if not criterion.spec.per_endpoint or criterion.endpoint is not None:
         return [criterion.endpoint]
-    endpoints = side.data.endpoints
+    endpoints = side.asked
+    if criterion.spec.room != "errors":  # what raised has no latency but that of its requests
+        endpoints = [e for e in endpoints if e != TASK]
     if criterion.spec.room != "service":  # a journey has no send of its own
         endpoints = endpoints + side.data.journeys
-    if criterion.spec.room == "throughput" or len(endpoints) < 2:
+    if len(endpoints) < 2:
         return [endpoints[0] if len(endpoints) == 1 else None]
     return list(endpoints)
 
@@ -79,15 +82,15 @@ def _whole(criterion: Criterion, side: Side, endpoint: str | None) -> tuple[floa
     room, _, quantile = criterion.metric.partition(".")
     if room in ("latency", "service"):
         q, clock = QUANTILES[quantile], _CLOCKS[room]
-        histogram = side.judged(endpoint, clock, q)
+        histogram = side.answers.judged(endpoint, clock, q)
         if not histogram.total:
             return math.nan, math.nan, math.nan, "no request was answered"
         low, high = percentile_interval(histogram, q, 1 - side.alpha)
         value = histogram.percentile(q)
         # given up, it would have taken longer: nobody knows by how much
-        return value, low, math.inf if value >= side.given_up(endpoint, clock) else high, ""
+        return value, low, math.inf if value >= side.answers.given_up(endpoint, clock) else high, ""
     if room == "errors":
-        bad, total = side.failures(endpoint)
+        bad, total = side.answers.failures(endpoint)
         if not total:
             return math.nan, math.nan, math.nan, "no request was made"
         low, high = wilson(bad, total, 1 - side.alpha)
@@ -259,19 +262,22 @@ def _more(criterion: Criterion, side: Side, value: float, low: float, high: floa
     power = 1.5 if limit.per is not None else 0.5
     if gap <= 0 or half <= 0:
         return "a longer run would settle it"
-    factor = (half / gap) ** (1 / power)
-    extra = side.length * (factor - 1)
-    if extra <= 0:
-        return "a longer run would settle it"
+    return settled_after(side.length * ((half / gap) ** (1 / power) - 1))
+
+
+def settled_after(extra: float) -> str:
+    """What so much more of a soak (s) would do for a doubt; of a length that is not known nothing is promised."""
     if extra > _MOST_EXTRA_S:
         return "it is too close to the limit for any run to settle"
+    if extra <= 0:
+        return "a longer run would settle it"
     return f"run {units.duration(max(60.0, round(extra, -1)))} more to settle it"
 
 
 def _too_little(criterion: Criterion, side: Side, endpoint: str | None) -> str:
     room, _, quantile = criterion.metric.partition(".")
     if room in ("latency", "service"):
-        total = side.judged(endpoint, _CLOCKS[room], QUANTILES[quantile]).total
+        total = side.answers.judged(endpoint, _CLOCKS[room], QUANTILES[quantile]).total
         if not total:
             return "no request was answered: no data is no pass"
         wanted = ENOUGH[quantile] * MIN_BLOCKS

@@ -218,10 +218,10 @@ def _cannot_recover(criterion: Criterion, side: Side, endpoint: str | None) -> b
         if due is None:
             return False
         if room == "errors":
-            bad, _ = side.failures(endpoint)
+            bad, _ = side.answers.failures(endpoint)
             return wilson(bad, max(bad, due))[0] >= criterion.limit.value
         clock: Clock = "latency" if room == "latency" else "service"
-        seen = side.judged(endpoint, clock, QUANTILES[quantile])
+        seen = side.answers.judged(endpoint, clock, QUANTILES[quantile])
         return seen.share_above(criterion.limit.value) * seen.total > (1 - QUANTILES[quantile] / 100) * due
     return criterion.spec.shape in _MARKS
 
@@ -240,7 +240,7 @@ def _due(side: Side, endpoint: str | None) -> int | None:
     share of a quiet beginning may be nothing of the whole. Arrivals that found no slot so far may find one later.
     """
     load = side.recording.scenario.load
-    _, total = side.failures(endpoint)
+    _, total = side.answers.failures(endpoint)
     if not total or side.length <= 0 or load.pattern is not None or not load.open_model:
         return None
     met = sum(y.done + y.failed for y in side.tallies)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soak.core import units
-from soak.core.inspection import Look, Site
+from soak.core.inspection import Container, Look, Site
 from soak.judge.side import Side
 
 _GREW = 1.2
@@ -16,6 +16,7 @@ _LEAST_ITEMS = 100
 _FAIR_SHARE = 0.2
 _FAIR_PART = 0.3
 _AT_MOST = 2.0
+_HALF = 0.5
 _MOST = 3
 _TELLING = 512 * 1024
 """Bytes between two looks: from there on it matters whose they are."""
@@ -24,20 +25,50 @@ Place = tuple[str, str, int]
 """File, function, line."""
 
 
-def containers(side: Side) -> list[str]:
-    """Containers that grew from the first look to the last, in words, the fastest first."""
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A container that grew by `more` items in the `seconds` between two looks; `seen` in the first, or smaller."""
+
+    container: Container
+    more: int
+    seconds: float
+    seen: bool
+
+    @property
+    def text(self) -> str:
+        """In words; with the bound that it has, or could have."""
+        now, was = self.container, f"{self.container.items - self.more:,}"
+        bound = f", of at most {now.limit:,}" if now.limit is not None else ""
+        if now.limit is None and now.type == "lru_cache":
+            bound = ", and has no bound"
+        return f"{now.text} grew from {'' if self.seen else 'at most '}{was} to {now.items:,} items{bound}"
+
+
+def containers(side: Side) -> list[Grown]:
+    """Containers that grew from the first look to the last, the fastest first."""
     first, last = _ends(side)
     if first is None or last is None:
         return []
     before = {c.identity: c.items for c in first.containers}
     smallest = min(before.values(), default=0)
-    grown = []
-    for c in last.containers:
-        was = before.get(c.identity, smallest)
-        if c.items - was >= _LEAST_ITEMS and c.items > _GREW * was:
-            seen = f"from {was:,}" if c.identity in before else f"from at most {was:,}"
-            grown.append((c.items - was, f"the {c.type} {c.name or 'without a name'} grew {seen} to {c.items:,} items"))
-    return [text for _, text in sorted(grown, reverse=True)[:_MOST]]
+    grown = [
+        Grown(c, c.items - before.get(c.identity, smallest), last.start - first.start, c.identity in before)
+        for c in last.containers
+    ]
+    fast = [g for g in grown if g.more >= _LEAST_ITEMS and g.container.items > _GREW * (g.container.items - g.more)]
+    return sorted(fast, key=lambda g: g.more, reverse=True)[:_MOST]
+
+
+def fills(side: Side) -> Grown | None:
+    """The container that fills up to a bound of its own, when what grows is in it: None while anything else may leak.
+
+    It must have taken in at least half as many items as there are new objects of the type that grew most in number.
+    """
+    found = containers(side)
+    if not found or any(g.container.limit is None for g in found):
+        return None
+    newest = max((more for more, _ in _new_objects(side)), default=0)
+    return found[0] if newest > 0 and found[0].more >= _HALF * newest else None
 
 
 def buffers(side: Side) -> list[str]:
@@ -75,11 +106,18 @@ def types(side: Side) -> str:
     first, last = _ends(side)
     if first is None or last is None:
         return ""
-    grown = sorted(((last.types[t] - n, t) for t, n in first.types.items() if t in last.types), reverse=True)
-    grown += [(n, t) for t, n in last.types.items() if t not in first.types]
     least = max(_LEAST_ITEMS, _FAIR_SHARE * max(0, last.objects - first.objects))
-    most = [(n, t) for n, t in sorted(grown, reverse=True) if n >= least][:_MOST]
+    most = [(n, t) for n, t in _new_objects(side) if n >= least][:_MOST]
     return "new objects: " + ", ".join(f"{n:,} {t.removeprefix('builtins.')}" for n, t in most) if most else ""
+
+
+def _new_objects(side: Side) -> list[tuple[int, str]]:
+    """How many more there are of each type at the last look than at the first, most first."""
+    first, last = _ends(side)
+    if first is None or last is None:
+        return []
+    grown = [(last.types[t] - n, t) for t, n in first.types.items() if t in last.types]
+    return sorted(grown + [(n, t) for t, n in last.types.items() if t not in first.types], reverse=True)
 
 
 def staying(side: Side) -> tuple[dict[Place, float], float]:
@@ -119,7 +157,7 @@ def where(side: Side, growth: float) -> Whereabouts:
     some of what is in use at the end of any window is only on its way.
     """
     least, total = staying(side)
-    grows, evidence = growth / max(1.0, side.done), [*containers(side), *filter(None, [types(side)])]
+    grows, evidence = growth / max(1.0, side.done), [*(g.text for g in containers(side)), *filter(None, [types(side)])]
     most = sorted(least.items(), key=lambda item: item[1], reverse=True)[:_MOST]
     places = [(Site(function, file, line), each) for (file, function, line), each in most]
     if places and total > 0 and places[0][1] >= max(_FAIR_SHARE * total, _FAIR_PART * grows):

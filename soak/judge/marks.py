@@ -23,9 +23,6 @@ LAG_MAX_S = 0.250
 _LAG_ALWAYS_FINE_S = 0.100
 _SLO_SHARE = 0.2
 _AROUND_S = 10.0
-_STARVED_SHARE = 0.20
-"""Of the time: a process that waits for a core for longer is not given the CPU it needs."""
-
 _NEVER_SLEEPS = 0.9
 """Of the time, running or waiting for a core."""
 _NO_SLOT_SHARE = 0.05
@@ -153,6 +150,11 @@ class Marks:
         """Every interval that is left out of what is judged."""
         return self.all | self.inspected | self.away
 
+    @cached_property
+    def trusted(self) -> list[Tally]:
+        """Those of the soak phase whose interval is not marked."""
+        return [y for y in self.tallies if self.number(y) not in self.unjudged]
+
     def number(self, y: Tally) -> int:
         """Of the interval that a tally is for."""
         return int(y.start / self.step + 0.5)
@@ -212,4 +214,4 @@ def _why(y: Tally, limit: float) -> Why:
     busy, waited = y.cpu * y.length, y.waited * y.length
     if y.lag_max > limit and busy + waited < y.lag_max / 2:
         return "frozen"
-    return "starved" if y.waited > max(_STARVED_SHARE, y.cpu) else "saturated"
+    return "starved" if y.waited > y.cpu else "saturated"

@@ -14,13 +14,15 @@ import numpy as np
 
 from soak.core import units
 from soak.core.records import Series
-from soak.judge.side import Side, finite
+from soak.judge.side import Side
 
 NOISY_SHARE = 0.10
 """Of all cores: a rise of the neighbours' share from which on the host is called noisy."""
 STEAL_GREW = 0.05
 PRESSURE_GREW = 0.10
 """Of the time: a rise from which on stolen time, or pressure, is no accident."""
+_STEAL, _CROWD = 0.05, 0.5
+"""Of the time stolen, and of all cores taken by other programs: so much is told though it did not get worse."""
 _LEAST = 9
 _OWN_CPU = 0.5
 """Of NOISY_SHARE: when targets and generators took so much more themselves, waiting for a core is their own doing."""
@@ -30,7 +32,7 @@ _OTHERS_MEMORY = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """One thing that got worse on the host during the soak, by `metric`, in words."""
+    """One thing that was taken from the target, or taken more and more during the soak, by `metric`, in words."""
 
     metric: str
     text: str
@@ -46,8 +48,30 @@ def disturbances(side: Side) -> list[Disturbance]:
     return [*_programs(side), *_stolen(side), *_pressure(side)]
 
 
-def crowd(side: Side) -> float:
-    """Cores that other programs took on average, all along: that makes no drift, but every request slower."""
+def neighbours(side: Side) -> list[Disturbance]:
+    """All that got worse, and what was taken all along: that makes no drift, but every request slower."""
+    worse = disturbances(side)
+    grew = {one.metric for one in worse}
+    return [*(one for one in _all_along(side) if one.metric not in grew), *worse]
+
+
+def crowded(side: Side) -> bool:
+    """Whether other programs took most of the host all along: then requests wait for a core, now more, now less."""
+    return _taken(side) > _CROWD * side.cores
+
+
+def _all_along(side: Side) -> Iterator[Disturbance]:
+    steal = side.soak_series("host.steal")
+    if steal is not None and (mean := float(steal.v.mean())) > _STEAL:
+        text = f"the hypervisor took {units.percent(mean)} of the CPU time: latencies are not all the target's"
+        yield Disturbance("host.steal", text)
+    if crowded(side):
+        text = f"other programs took {_taken(side):.2g} of the host's {side.cores:.2g} cores all along"
+        yield Disturbance("host.cpu", f"{text}: latencies are not all the target's")
+
+
+def _taken(side: Side) -> float:
+    """Cores that other programs took on average; none where that is not known."""
     others = _others(side)
     return float(np.mean(others)) if others is not None else 0.0
 
@@ -101,12 +125,12 @@ def _own_doing(side: Side, resource: str, pressure: Series) -> bool:
 def _own(side: Side, at: Series) -> np.ndarray:
     """Cores that the targets on this machine and the generators took, at the times of a series of the host."""
     targets = side.recording.scenario.sides
-    here = targets["candidate"].machine  # where `host` was looked at
+    generated_here = targets["candidate"].machine is None
     used = np.zeros(len(at))
     for name in side.recording.sides:
         view = side if name == side.name else Side(name, side.recording, side.start, side.end)
-        mine = ["process.cpu"] if targets[name].machine == here else []
-        for metric in mine + (["generator.cpu"] if here is None else []):
+        mine = ["process.cpu"] if view.on_host else []
+        for metric in mine + (["generator.cpu"] if generated_here else []):
             found = view.soak_series(metric)
             if found is not None:
                 workers = side.recording.scenario.load.workers if metric == "generator.cpu" else 1
@@ -115,11 +139,8 @@ def _own(side: Side, at: Series) -> np.ndarray:
 
 
 def _host(side: Side, metric: str) -> Series | None:
-    found = side.recording.host.get(metric)
-    if found is None:
-        return None
-    inside = finite(found.between(side.start, side.end))
-    return inside if len(inside) >= _LEAST else None
+    found = side.soak_series(metric)
+    return found if found is not None and len(found) >= _LEAST else None
 
 
 def _grew(v: np.ndarray) -> float:

@@ -13,19 +13,16 @@ import numpy as np
 
 from soak.core.metrics import METRICS, QUANTILES, WANTED
 from soak.core.records import Clock, Floats, Outcome, Series, Tally, Window
-from soak.judge.side import ENOUGH, FAILURES, SERVED, Side, binned, merged, worse
+from soak.judge.answers import ENOUGH, FAILURES, SERVED, binned, merged, worse
+from soak.judge.side import Side
 from soak.judge.stats import sawtooth
-from soak.judge.stats.blocks import FEW_FALLS, FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS
+from soak.judge.stats.blocks import FEW_FALLS, FLOOR_BLOCKS, LEVEL_BLOCKS, MIN_BLOCKS, floor_of
 
-_FLOOR_QUANTILE = 0.05
 _WINDOWS = 30
 """Rather than have fewer, the least requests that hold a percentile are accepted: few windows tell little of noise."""
 _MIN_SAMPLES = 3
 _ENOUGH = 0.9
-_TAKE: dict[str, Callable[[Floats], float]] = {
-    "floor": lambda v: float(np.quantile(v, _FLOOR_QUANTILE)),
-    "peak": lambda v: float(np.max(v)),
-}
+_TAKE: dict[str, Callable[[Floats], float]] = {"floor": floor_of, "peak": lambda v: float(np.max(v))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class Pair:
 
     def windows(self, side: Side, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> list[Window]:
         """Windows of one side that can be trusted on both."""
-        return [w for w in side.windows(endpoint, clock, *outcomes) if not self.spoiled(w.start, w.length)]
+        return [w for w in side.answers.windows(endpoint, clock, *outcomes) if not self.spoiled(w.start, w.length)]
 
     @cached_property
     def trusted(self) -> float:

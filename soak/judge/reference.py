@@ -44,7 +44,13 @@ def ask_reference(
     reference = verdicts.get("reference")
     if reference is None:
         return _nothing(asked, own, "there is nothing of a reference in this run")
-    return _beside(Pair(side, sides["reference"]), own, asked, unfit(reference, hard))
+    return _beside(Pair(side, sides["reference"]), own, asked, unfit(reference, hard) or _idle(reference))
+
+
+def _idle(reference: SideVerdict) -> str:
+    """That it did nothing of what the candidate did; what it holds and costs then is no measure of that."""
+    answered = any(p.count for p in reference.latency.values())
+    return "" if answered else "no request of it was answered as it should be"
 
 
 def _beside(pair: Pair, own: tuple[Finding, ...], criteria: list[Criterion], fault: str) -> Answer:
@@ -82,8 +88,7 @@ def _earlier(side: Side, own: tuple[Finding, ...], criteria: list[Criterion]) ->
     asked: list[tuple[Criterion, Measured]] = [
         (c, against_runs(c.metric, endpoint, ours, theirs, noise))
         for c in criteria
-        # a run keeps what it did as a whole
-        for endpoint in ([None] if c.metric == "throughput.rate" else endpoints_of(c, side))
+        for endpoint in endpoints_of(c, side)
     ]
     answers = [(c, against_limit(c, m, None), m) for c, m in asked]
     results: dict[str, list[CriterionResult]] = {c.text(): [] for c in criteria}

@@ -21,7 +21,7 @@ from soak.core.verdict import SideVerdict
 from soak.judge.against import Measured
 from soak.judge.side import Side
 from soak.judge.stats import ratio as stats
-from soak.judge.stats.blocks import LEVEL_BLOCKS
+from soak.judge.stats.blocks import LEVEL_BLOCKS, floor_of
 from soak.judge.stats.tails import student_quantile
 
 SPREAD_RUNS = 3
@@ -30,9 +30,8 @@ _MIN_SAMPLES = 15
 _CLOCKS: dict[str, Clock] = {"latency": "latency", "service": "service"}
 _WIDE_BLOCKS = 8
 """Floors are those of wide blocks, so that each has a fall of a sawtooth in it."""
-_FLOOR_QUANTILE = 0.05
 _POWER = 0.9
-_TAKE: dict[str, Callable[[Floats], Any]] = {"floor": lambda v: np.quantile(v, _FLOOR_QUANTILE), "peak": np.max}
+_TAKE: dict[str, Callable[[Floats], Any]] = {"floor": floor_of, "peak": np.max}
 
 
 def summarise(recording: Recording, unfit: str) -> Summary:
@@ -41,17 +40,17 @@ def summarise(recording: Recording, unfit: str) -> Summary:
     side = Side("candidate", recording, start, end)
     endpoints = [*side.data.endpoints, *side.data.journeys]
     levels = [
-        Level(f"{room}.{quantile}", endpoint, v := histogram.percentile(q), v >= side.given_up(endpoint, clock))
+        Level(f"{room}.{quantile}", endpoint, v := histogram.percentile(q), v >= side.answers.given_up(endpoint, clock))
         for room, clock in _CLOCKS.items()
         for endpoint in endpoints
         for quantile, q in QUANTILES.items()
-        if (histogram := side.judged(endpoint, clock, q)).total >= WANTED[quantile]
+        if (histogram := side.answers.judged(endpoint, clock, q)).total >= WANTED[quantile]
     ]
     for metric in METRICS:
         value = _level(side, metric)
         if value is not None:
             levels.append(Level(metric, None, value))
-    failures = [Failures(e, *side.failures(e)) for e in (None, *endpoints)] if endpoints else []
+    failures = [Failures(e, *side.answers.failures(e)) for e in (None, *endpoints)] if endpoints else []
     load, length, warmup = load_digest(recording.scenario), end - start, recording.phase("warmup")
     warmed = warmup.end - warmup.start if warmup is not None and warmup.end is not None else 0.0
     return Summary(recording.run, load, recording.started, length, tuple(levels), tuple(failures), unfit, warmed)

@@ -1,34 +1,25 @@
-"""One side of a run as the judge looks at it: any metric as a series, any percentile as windows."""
+"""One side of a run as the judge looks at it: any metric as a series over the soak phase, and its trend."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from soak.core import units
-from soak.core.histogram import Histogram
 from soak.core.inspection import Look, looks, requests_in
-from soak.core.metrics import METRICS, QUANTILES, TREND_WINDOWS, WANTED
-from soak.core.records import Clock, Event, Floats, Outcome, Phase, Recording, Series, SideRecording, Tally, Window
+from soak.core.metrics import METRICS, TREND_WINDOWS
+from soak.core.records import Event, Phase, Recording, Series, SideRecording, Tally
+from soak.judge.answers import Answers
 from soak.judge.derived import DERIVED
 from soak.judge.marks import Marks
-from soak.judge.stats.blocks import Blocks, floor_blocks, level_blocks, peak_blocks
+from soak.judge.stats.blocks import Blocks, floor_blocks, level_blocks, measured, peak_blocks
 from soak.judge.stats.trend import Trend, trend
-
-ENOUGH = {"p50": 50, "p90": 200, "p99": 400, "p999": 4_000, "p9999": 40_000, "max": 1}
-"""Fewer than these, and the percentile of a window has no finite interval; accepted to get more windows."""
 
 ALPHA = 0.05
 """Of a run in all: the chance that an interval does not hold what is true."""
 
-SERVED: tuple[Outcome, ...] = ("ok", "timeout")
-FAILURES: tuple[Outcome, ...] = ("failed", "timeout")
-
-_MANY_WINDOWS = 60
 _HOLE_S = 5.0
 _HOLE_LOOKS = 5
 """A series has a hole where it has no sample for so long, or for so many times its own pace."""
@@ -53,11 +44,6 @@ class Side:
     _trends: dict[tuple[str, str | None], Trend | None] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
-    _kept: dict[tuple[Any, ...], list[Window]] = field(default_factory=dict, init=False, compare=False, repr=False)
-    _wholes: dict[tuple[Any, ...], Histogram] = field(default_factory=dict, init=False, compare=False, repr=False)
-    _bins: dict[tuple[Any, ...], list[tuple[float, Histogram, Histogram]]] = field(
-        default_factory=dict, init=False, compare=False, repr=False
-    )
 
     @property
     def data(self) -> SideRecording:
@@ -74,85 +60,37 @@ class Side:
         """Which intervals of it cannot be trusted."""
         return Marks(self.recording, self.data, self.name, self.start, self.end)
 
+    @cached_property
+    def answers(self) -> Answers:
+        """How long it took to answer, and what failed."""
+        return Answers(self.data, self.marks, self.start, self.end)
+
     @property
     def tallies(self) -> list[Tally]:
         """The workers' accounts of the soak phase."""
         return self.marks.tallies
 
-    @cached_property
+    @property
     def trusted(self) -> list[Tally]:
         """Those of intervals that are not marked."""
-        return [y for y in self.tallies if self.marks.number(y) not in self.marks.unjudged]
+        return self.marks.trusted
+
+    @cached_property
+    def asked(self) -> list[str]:
+        """Endpoints that criteria without an endpoint are judged on.
+
+        A scenario states its own. Those of a locustfile are whatever its users asked: what only `on_start` asks, most
+        often a login, is asked in the warm-up and no more, and would keep every run from passing.
+        """
+        found = self.data.endpoints
+        if self.recording.scenario.load.locustfile is None:
+            return found
+        return [e for e in found if self.answers.failures(e)[1]] or found
 
     @cached_property
     def done(self) -> int:
         """Arrivals that were answered well in the soak phase."""
         return sum(y.done for y in self.tallies)
-
-    def histogram(self, endpoint: str | None, clock: Clock, outcome: Outcome = "ok") -> Histogram:
-        """All latencies of the soak phase, of one endpoint or of all."""
-        return self._whole(endpoint, clock, outcome)
-
-    def judged(self, endpoint: str | None, clock: Clock, q: float) -> Histogram:
-        """What the percentile `q` (0 to 100) of the soak phase is taken of.
-
-        That is all answers and timeouts, a timeout with the time after which it was given up; and failed
-        answers too where that makes the percentile worse: failing fast must not improve it, nor failing slowly.
-        """
-        return worse(self._whole(endpoint, clock, *SERVED), self._whole(endpoint, clock, "failed"), q)
-
-    def given_up(self, endpoint: str | None, clock: Clock) -> float:
-        """The shortest time (s) after which a request was given up; infinite when none was.
-
-        A percentile from there on is censored: the true one is that or more.
-        """
-        timeouts = self.histogram(endpoint, clock, "timeout")
-        return timeouts.percentile(0) if timeouts.total else math.inf
-
-    def failures(self, endpoint: str | None) -> tuple[int, int]:
-        """Failed, timed out or unserved, and all requests of the soak phase."""
-        bad = sum(self.histogram(endpoint, "latency", outcome).total for outcome in FAILURES)
-        return bad, bad + self.histogram(endpoint, "latency").total
-
-    def failures_between(self, start: float, end: float) -> tuple[int, int]:
-        """Failed in any way, and all requests of all endpoints, in windows that begin within [start, end)."""
-        bad = sum(w.histogram.total for w in self._trusted("latency", None, start, end, *FAILURES))
-        return bad, bad + sum(w.histogram.total for w in self._trusted("latency", None, start, end, "ok"))
-
-    def percentile_windows(self, endpoint: str | None, clock: Clock, quantile: str) -> Blocks | None:
-        """A percentile over time, in windows of merged histograms wide enough to hold it; None if too few.
-
-        Percentiles are never averaged. Windows are widened until each has the requests it wants; rather
-        than have fewer than 12 windows, the least that a finite interval needs is accepted.
-        """
-        windows = self.windows(endpoint, clock, *SERVED)
-        total = sum(w.histogram.total for w in windows)
-        count = min(_MANY_WINDOWS, total // WANTED[quantile])
-        if count < TREND_WINDOWS:
-            count = min(TREND_WINDOWS, total // ENOUGH[quantile])
-        count = min(count, len(windows))
-        if count < 1:
-            return None
-        times, values, q = [], [], QUANTILES[quantile]
-        for middle, served, slow in self._binned(endpoint, clock, count):
-            if served.total >= min(ENOUGH[quantile], total / count / 2):
-                times.append(middle)
-                values.append(worse(served, slow, q).percentile(q))
-        return Blocks(np.array(times), np.array(values), self.length / count)
-
-    def _binned(self, endpoint: str | None, clock: Clock, count: int) -> list[tuple[float, Histogram, Histogram]]:
-        """So many bins of the soak phase: their middle (s), what was served, what failed; several percentiles ask."""
-        key = (endpoint, clock, count)
-        if key not in self._bins:
-            self._bins.clear()  # they are asked for one after the other: keeping all would double what a judge needs
-            edges = np.linspace(self.start, self.end, count + 1)
-            served, failed = (
-                [merged(ws) for ws in binned(self.windows(endpoint, clock, *outcomes), edges)]
-                for outcomes in (SERVED, ("failed",))
-            )
-            middles = ((edges[:-1] + edges[1:]) / 2).tolist()
-            self._bins[key] = list(zip(middles, served, failed, strict=True))
-        return self._bins[key]
 
     def series(self, metric: str) -> Series | None:
         """A metric over the whole run, measured or derived; None when nothing was seen of it."""
@@ -160,7 +98,7 @@ class Side:
         return found if found is not None and len(found) else None
 
     def soak_series(self, metric: str) -> Series | None:
-        """The same, within the soak phase and without its holes (NaN); None when nothing is left."""
+        """The same, within the soak phase and without its holes; None when nothing is left."""
         found = self.series(metric)
         if found is None:
             return None
@@ -239,7 +177,7 @@ class Side:
             return self.blocks(metric)
         if room not in ("latency", "service"):
             return self._beside_load(self.blocks(metric))
-        found = self.percentile_windows(endpoint, "latency" if room == "latency" else "service", quantile)
+        found = self.answers.percentile_windows(endpoint, "latency" if room == "latency" else "service", quantile)
         return self._beside_load(found) if found is not None and len(found.v) >= TREND_WINDOWS else None
 
     def _beside_load(self, found: Blocks | None) -> Blocks | None:
@@ -299,36 +237,17 @@ class Side:
         found = self.soak_series("generator.wake_p99")
         return float(np.median(found.v)) if found is not None else 0.0
 
-    def _whole(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> Histogram:
-        """All windows of some outcomes in one; merged once."""
-        key = (clock, endpoint, outcomes)
-        if key not in self._wholes:
-            self._wholes[key] = merged(self.windows(endpoint, clock, *outcomes))
-        return self._wholes[key]
-
-    def windows(self, endpoint: str | None, clock: Clock, *outcomes: Outcome) -> list[Window]:
-        """Windows of the soak phase of an endpoint, a journey or all endpoints, without what cannot be trusted."""
-        if endpoint in self.data.journeys:
-            clock = "journey"
-        return self._trusted(clock, endpoint, self.start, self.end, *outcomes)
-
-    def _trusted(
-        self, clock: Clock, endpoint: str | None, start: float, end: float, *outcomes: Outcome
-    ) -> list[Window]:
-        """Windows of some outcomes, but for those that the generator's own trouble is in.
-
-        When it is in most of them, they are all kept: the run is invalid then, and its numbers are there to be seen.
-        """
-        key = (clock, endpoint, start, end, outcomes)
-        if key not in self._kept:
-            found = [w for outcome in outcomes for w in self.data.merged(clock, outcome, endpoint, start, end)]
-            kept = [w for w in found if not self.marks.touches(w.start, w.length)]
-            self._kept[key] = kept if len(kept) > len(found) / 2 else found
-        return self._kept[key]
-
     def raw(self, metric: str) -> Series | None:
-        """A series as it was measured."""
-        return self.recording.host.get(metric) if metric.startswith("host.") else self.data.series.get(metric)
+        """A series as it was measured; of a host only where that is the side's own."""
+        if metric.startswith("host."):
+            return self.recording.host.get(metric) if self.on_host else None
+        return self.data.series.get(metric)
+
+    @property
+    def on_host(self) -> bool:
+        """Whether it is on the machine that `host` is of: the candidate's."""
+        targets = self.recording.scenario.sides
+        return targets[self.name].machine == targets["candidate"].machine
 
     @cached_property
     def intervals(self) -> list[tuple[float, float, list[Tally]]]:
@@ -341,29 +260,6 @@ class Side:
         return [(start, max(y.length for y in ys), ys) for start, ys in sorted(found.items())]
 
 
-def binned(windows: list[Window], edges: Floats) -> list[list[Window]]:
-    """The windows by the bin that their middle lies in."""
-    bins: list[list[Window]] = [[] for _ in edges[1:]]
-    middles = np.array([w.start + w.length / 2 for w in windows])
-    place = np.clip(np.searchsorted(edges, middles, side="right") - 1, 0, len(bins) - 1)
-    for w, at in zip(windows, place, strict=True):
-        bins[at].append(w)
-    return bins
-
-
-def merged(windows: list[Window]) -> Histogram:
-    """All latencies of some windows."""
-    return Histogram.merge(w.histogram for w in windows)
-
-
-def worse(served: Histogram, failed: Histogram, q: float) -> Histogram:
-    """Of the served, or of them and the failed together: whichever has the higher percentile `q`."""
-    if not failed.total:
-        return served
-    both = Histogram.merge([served, failed])
-    return both if both.percentile(q) > served.percentile(q) else served
-
-
 def _without(series: Series, holes: list[tuple[float, float]]) -> Series:
     """A series without what lies in holes; whole where little else is left."""
     keep = np.ones(len(series), dtype=bool)
@@ -373,6 +269,6 @@ def _without(series: Series, holes: list[tuple[float, float]]) -> Series:
 
 
 def finite(series: Series) -> Series:
-    """A series without its holes (NaN)."""
-    keep = np.isfinite(series.v)
+    """A series without its holes."""
+    keep = measured(series.v)
     return series if keep.all() else Series(series.t[keep], series.v[keep])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from soak.core import units
 from soak.core.verdict import Validity
-from soak.judge.marks import LAG_P99_S, Why, lag_limit, load_began
+from soak.judge.marks import LAG_P99_S, Late, Why, lag_limit, load_began
 from soak.judge.side import Side
 
 INVALID_SHARE = 0.05
@@ -62,12 +64,21 @@ def _too_many(side: Side) -> bool:
 
 def saturated(side: Side) -> bool:
     """Whether the generator, not the target, was the bottleneck: no free slot while its own loop was late."""
-    bad = [late for late in side.marks.late if late.tally.no_slot > 0.05 * max(1, late.tally.scheduled)]
-    return len(bad) > INVALID_SHARE * max(1, len(side.tallies))
+    return len(_without_slots(side)) > INVALID_SHARE * max(1, len(side.tallies))
+
+
+def at_its_limit(side: Side) -> bool:
+    """Whether that was its own work: a generator that waits for a core is not helped by more workers."""
+    own = [late for late in _without_slots(side) if late.why == "saturated"]
+    return len(own) > INVALID_SHARE * max(1, len(side.tallies))
+
+
+def _without_slots(side: Side) -> list[Late]:
+    return [late for late in side.marks.late if late.tally.no_slot > 0.05 * max(1, late.tally.scheduled)]
 
 
 def remarks(side: Side) -> list[str]:
-    """What of the instrument is worth saying in any case: workers and looks that were lost, intervals left out."""
+    """What is worth saying in any case: workers and looks that were lost, endpoints and intervals left out."""
     told = []
     for event in side.recording.events:
         if event.kind == "worker_lost" and event.side == side.name and "to" in event.data:
@@ -79,14 +90,23 @@ def remarks(side: Side) -> list[str]:
                 "between is missing; those intervals are not trusted"
             )
     told += _unwatched(side)
+    if idle := [e for e in side.data.endpoints if e not in side.asked]:
+        told.append(
+            f"{', '.join(idle)}: asked before the soak only, as `on_start` does; judged by no criterion but one that "
+            "names it"
+        )
     if side.marks.all and not _too_many(side):  # then they are the reason of the verdict
-        told.append(f"{len(side.marks.all)} intervals are left out of what is judged: {'; '.join(_causes(side))}")
+        told.append(f"{_left_out(side.marks.all)} of what is judged: {'; '.join(_causes(side))}")
     if side.marks.inspected:
         told.append(
-            f"{len(side.marks.inspected)} intervals are left out of latency and CPU: the target was looked into "
-            "closely then, which slows it down"
+            f"{_left_out(side.marks.inspected)} of latency and CPU: the target was looked into closely then, which "
+            "slows it down"
         )
     return told
+
+
+def _left_out(numbers: Collection[int]) -> str:
+    return f"{len(numbers)} intervals are left out" if len(numbers) > 1 else "1 interval is left out"
 
 
 def _unwatched(side: Side) -> list[str]:

@@ -25,11 +25,11 @@ from soak.judge import (
     causes_stack,
     causes_time,
 )
-from soak.judge.causes_memory import memory_metric
 from soak.judge.combine import combine, freed
 from soak.judge.cost import beside, costed
 from soak.judge.criteria import judge_criterion
 from soak.judge.differences import CAUSES
+from soak.judge.doubts import doubts, incomplete
 from soak.judge.early import Certain, Look, certain, could_have_seen, ended_by, told
 from soak.judge.lives import findings_of, gap_notes, lives, loaded_s, long_enough, missing, worst_of
 from soak.judge.reference import ask_reference
@@ -56,6 +56,9 @@ SOAK_CAUSES: tuple[Rule, ...] = (
 
 HARD = ("crash", "stack_exhaustion", "oom_kill", "hang")
 _ORDER = {"fail": 0, "warning": 1, "info": 2}
+_ALL_MEMORY = ("memory.rss", "memory.anon", "memory.pss", "memory.peak")
+_PARTS = ("memory.live", "memory.free_in_heap", "memory.retained", "memory.pymalloc_slack")
+_MOST = 0.5
 _LATENCY_CAUSES = ("latency_drift", "latency_step", "superlinear_cost")
 
 
@@ -110,11 +113,11 @@ def _judge(
     findings = sorted(_tolerated(candidate, answer.findings, growth), key=_urgency)
     findings = [replace(costed(f, candidate, sides.get("reference")), follows=()) for f in findings]
     own = replace(verdicts["candidate"], findings=tuple(findings))
-    doubts = [*causes_recovery.unsettled(candidate), *_blind(candidate)]
-    sure = certain(candidate, judged, own, HARD, doubts, look)
+    open_ = doubts(candidate)
+    sure = certain(candidate, judged, own, HARD, open_, look)
     settled = ended is not None and sure is not None and sure.rule == ended.rule
-    open_ = [*_incomplete(recording, loaded_s(whole), interrupted, ended, settled), *missing(whole, recording), *doubts]
-    result, reasons = _decide(results, own, open_)
+    short = [*incomplete(recording, loaded_s(whole), interrupted, ended, settled), *missing(whole, recording)]
+    result, reasons = _decide(results, own, [*short, *open_])
     verdict = Verdict(
         run=recording.run,
         scenario=recording.scenario.name,
@@ -190,13 +193,13 @@ def _urgency(finding: Finding) -> tuple[int, float]:
 
 
 def _percentiles(side: Side, endpoint: str, clock: Clock) -> Percentiles:
-    values = {name: side.judged(endpoint, clock, q).percentile(q) for name, q in QUANTILES.items()}
-    given_up = side.given_up(endpoint, clock)
-    timeouts = side.histogram(endpoint, clock, "timeout").total
+    values = {name: side.answers.judged(endpoint, clock, q).percentile(q) for name, q in QUANTILES.items()}
+    given_up = side.answers.given_up(endpoint, clock)
+    timeouts = side.answers.histogram(endpoint, clock, "timeout").total
     return Percentiles(
         **{f"{name}_ms": None if math.isnan(v) else v * 1e3 for name, v in values.items()},
-        count=side.histogram(endpoint, clock).total,
-        failed=side.histogram(endpoint, clock, "failed").total + timeouts,
+        count=side.answers.histogram(endpoint, clock).total,
+        failed=side.answers.histogram(endpoint, clock, "failed").total + timeouts,
         timeouts=timeouts,
         censored=tuple(name for name, v in values.items() if v >= given_up),
     )
@@ -206,28 +209,34 @@ def _tolerated(side: Side, findings: Iterable[Finding], growth: list[CriterionRe
     """The findings as the user's growth criteria leave them, and what followed from those that fail nothing now."""
 
     def of(some: Iterable[Finding]) -> list[Finding]:
-        return [_tolerate(f, growth) for f in some]
+        return [_tolerate(side, f, growth) for f in some]
 
     return freed(of(findings), lambda loose: of(causes_cost.one_root(side, loose)))
 
 
-def _tolerate(finding: Finding, growth: list[CriterionResult]) -> Finding:
+def _tolerate(side: Side, finding: Finding, growth: list[CriterionResult]) -> Finding:
     """The user's own growth criterion on the same thing decides how much of it matters."""
     if finding.severity != "fail" or finding.cause in HARD or finding.cause in CAUSES.values():
         return finding
-    same = [r for r in growth if _same_thing(r, finding)]
+    same = [r for r in growth if _same_thing(side, r, finding)]
     if same and all(r.result == "pass" for r in same):
         text = "tolerated: it is within the growth that the scenario allows"
         return replace(finding, severity="warning", evidence=(*finding.evidence, text))
     return finding
 
 
-def _same_thing(result: CriterionResult, finding: Finding) -> bool:
+def _same_thing(side: Side, result: CriterionResult, finding: Finding) -> bool:
     if finding.metric.startswith("memory."):
-        return result.metric.startswith("memory.")
+        return result.metric in _ALL_MEMORY or (result.metric in _PARTS and _is_most(side, result.metric, finding))
     if finding.cause in _LATENCY_CAUSES:
         return result.metric == finding.metric and result.endpoint in (None, finding.endpoint)
     return result.metric == finding.metric
+
+
+def _is_most(side: Side, part: str, finding: Finding) -> bool:
+    """Whether most of what memory grew by is growth of a part: a limit on it is no limit on the rest."""
+    grown, whole = side.trend(part), side.trend(finding.metric)
+    return grown is not None and whole is not None and grown.growth >= _MOST * whole.growth
 
 
 def _decide(results: list[CriterionResult], side: SideVerdict, open_: list[str]) -> tuple[Result, list[str]]:
@@ -243,31 +252,6 @@ def _decide(results: list[CriterionResult], side: SideVerdict, open_: list[str])
         return "fail", failed
     open_ = open_ + [f"{r.text}: {r.reason}" for r in results if r.result == "inconclusive"]
     return ("inconclusive", open_) if open_ else ("pass", [])
-
-
-def _incomplete(
-    recording: Recording, soaked: float, interrupted: bool, ended: Certain | None, settled: bool
-) -> list[str]:
-    """Why a run that found nothing wrong still cannot pass; one that was ended early may, if that is `settled`."""
-    planned = recording.scenario.phases.soak
-    if recording.soak_span is None:
-        return ["the soak phase was not reached"]
-    if ended is not None and not settled:
-        return [f"it was ended early, when a {ended.rule} seemed certain, and all that was recorded does not show it"]
-    if ended is None and (interrupted or soaked < 0.95 * planned):
-        short = f"{units.duration(round(soaked))} of {units.duration(planned)}"
-        return [f"the run {'was interrupted' if interrupted else 'ended'} after {short} of soak"]
-    if recording.finished:
-        return []
-    return [e.text for e in recording.events if e.kind == "torn"] or ["the run was cut off before its end"]
-
-
-def _blind(side: Side) -> list[str]:
-    """Why the watch over the process was no watch: what nobody saw is not healthy."""
-    if side.length <= 0 or not side.recording.scenario.sides[side.name].watched:
-        return []
-    unseen = side.unseen(memory_metric(side))
-    return [f"the process was not watched all the time: {unseen}"] if unseen else []
 
 
 def _seen(side: Side, result: Result, ended: Certain | None) -> list[str]:

@@ -44,10 +44,11 @@ class Dispatcher:
         self.rearm()
         try:
             taken: Arrival = waiter.get()
-            return taken
-        finally:
-            if waiter in self._idle:  # killed while it waited
+        except BaseException:  # killed while it waited
+            if waiter in self._idle:
                 self._idle.remove(waiter)
+            raise
+        return taken
 
     def rearm(self) -> None:
         """Set the timer to the next arrival; to be called when that may have changed."""

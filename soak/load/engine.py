@@ -13,7 +13,7 @@ from random import Random
 from time import monotonic
 from typing import Any
 
-from soak.core.records import Outcome
+from soak.core.records import TASK, UNSERVED, Outcome
 from soak.core.scenario import Scenario
 from soak.load.ledger import Health, Ledger, Report
 from soak.load.mix import Mix
@@ -162,6 +162,13 @@ class Engine:
                         self.ledger.wake.record(lateness)
         self.ledger.request(endpoint, outcome, latency, service)
 
+    def raised(self, arrival: Arrival | None, text: str) -> None:
+        """Record an exception of a locustfile: it fails the arrival in hand, whatever requests it made before."""
+        self.ledger.error(TASK, text)
+        if arrival is not None:  # without one it was a user that starts
+            arrival.outcome = "failed"
+            self.ledger.request(TASK, "failed", max(0.0, monotonic() - arrival.due), None)
+
     def journey(self, arrival: Arrival, name: str, paused: float) -> None:
         """Record a journey that has ended, `paused` (s) of it by its visitor's own will."""
         self.ledger.journey(name, arrival.outcome, max(0.0, monotonic() - arrival.due - paused))
@@ -191,10 +198,12 @@ class Engine:
         self.ledger.lost += len(self.in_hand)
         self.in_hand.clear()
 
-    def report(self, start: float, end: float, cpu: float, rss: int, waited: float = 0.0) -> Report:
+    def report(
+        self, start: float, end: float, cpu: float, rss: int, waited: float = 0.0, *, last: bool = False
+    ) -> Report:
         """The account of the stretch [start, end), in seconds since the start of the run."""
         health = Health(cpu, rss, len(self.in_hand), waited)
-        return self.ledger.report(start, end, self._fell_due(self.zero + end), health)
+        return self.ledger.report(start, end, self._fell_due(self.zero + end), health, last=last)
 
     def _fell_due(self, until: float) -> int:
         """Arrivals of this worker that fell due since the last report; closed: those that were settled."""
@@ -205,7 +214,7 @@ class Engine:
 
     def _give_up(self, waited: float, pick: float) -> None:
         self.ledger.unserved += 1
-        endpoint = "(unserved)"
+        endpoint = UNSERVED
         if self.mix is not None:
             action = self.mix.choose(pick)
             endpoint = action.first.endpoint

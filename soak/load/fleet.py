@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -20,13 +19,18 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, Any
 
+from soak.core.child import Tail, end_group, status_of
 from soak.core.errors import LoadError
 from soak.load.plan import Invitation, Plan
 from soak.load.schedule import Part
 
 _BOOT_S = 60.0
 _QUIT_S = 10.0
+_LAST_WORDS_S = 1.0
 _LOOPBACK = "127.0.0.1"
+_MASTER = "master"
+_SHOWN = 4000
+"""Characters of what a process said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,6 @@ class Fleet:
         token: str,
         workers: int,
         run_file: Path,
-        logs: Path,
         listen: Listen | None = None,
         life: int = 0,
     ) -> None:
@@ -70,13 +73,14 @@ class Fleet:
         self.side = plan.side
         self._token = token
         self._run_file = run_file
-        self._logs = logs
         self._workers = workers
         self._listen_at = listen
         self._life = life
         """How often the run was resumed: reports are known by worker and number, so names are not used twice."""
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._said: dict[str, Tail] = {}
+        self._listener: threading.Thread | None = None
         self._reported: set[str] = set()
         self._splits: list[tuple[float, dict[str, int]]] = []
         self._ended: dict[str, tuple[float, list[Part]]] = {}
@@ -88,17 +92,18 @@ class Fleet:
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Start all processes and wait until every worker has joined. Raises LoadError when one cannot."""
         at = self._listen_at or Listen(_LOOPBACK, 0)
-        master = self._spawn("master", "soak.load.master", [at.host, str(at.port)], pipe=True)
+        master = self._spawn(_MASTER, "soak.load.master", at.host, str(at.port))
         first = {"plan": asdict(self.plan), "token": self._token, "run_file": str(self._run_file)}
         self._write(master, json.dumps(first | {"expected": self._workers + at.wanted}))
         assert master.stdout is not None
-        threading.Thread(target=self._listen, args=(master.stdout,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(master.stdout,), daemon=True)
+        self._listener.start()
         port = int(self._await("listening", _BOOT_S)["port"])
         host = _LOOPBACK if at.host in ("0.0.0.0", "*") else at.host
         for i in range(self._workers):
             name = f"worker-{i}" if not self._life else f"worker-{i}.{self._life}"
             invitation = Invitation(host, port, self._token, name, local=True)
-            self._write(self._spawn(name, "soak.load.worker", []), invitation.to_line())
+            self._write(self._spawn(name, "soak.load.worker"), invitation.to_line())
         if at.wanted:
             progress(f"waiting for {at.wanted} workers to join the {self.side} at {at.host}:{port}")
         self._await("ready", at.patience if at.wanted else _BOOT_S)
@@ -114,15 +119,18 @@ class Fleet:
 
     def poll(self) -> list[Loss]:
         """Take note of what the master said; give the processes that were lost since the last call."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._note(self._messages.get_nowait())
+        self._hear()
         lost = [self._loss(name) for name in self._processes if name not in self._reported and self._gone(name)]
         for loss in lost:
-            if loss.name != "master":
+            if loss.name != _MASTER:
                 with contextlib.suppress(LoadError):
                     self._command({"do": "lost", "name": loss.name})
         return lost
+
+    def _hear(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._note(self._messages.get_nowait())
 
     def _note(self, message: dict[str, Any]) -> None:
         match message["event"]:
@@ -139,8 +147,8 @@ class Fleet:
     @property
     def alive(self) -> bool:
         """Whether the master and at least one worker can still run."""
-        running = [name for name, process in self._processes.items() if process.poll() is None]
-        return "master" in running and (len(running) > 1 or self._listen_at is not None)
+        running = [name for name in self._processes if not self._gone(name)]
+        return _MASTER in running and (len(running) > 1 or self._listen_at is not None)
 
     def shares(self) -> dict[str, tuple[float | None, list[Part]]]:
         """Of every worker that ever had a share: when its schedule ended, and the parts that it followed.
@@ -148,52 +156,48 @@ class Fleet:
         By its own word; of one that gave no final report, None and the parts that it was told.
         """
         names = sorted({name for _, shares in self._splits for name in shares})
-        return {name: self._ended.get(name, (None, self._told_parts(name))) for name in names}
-
-    def _told_parts(self, name: str) -> list[Part]:
-        return told_parts(name, self._splits)
-
-    def pids(self) -> list[int]:
-        """Process ids of the master and all local workers."""
-        return [p.pid for p in self._processes.values()]
+        return {name: self._ended.get(name, (None, told_parts(name, self._splits))) for name in names}
 
     def close(self) -> None:
-        """End every process: by asking, then by force. Safe to call twice."""
+        """End every process: by asking, then by force. What they said by then is known, and no report comes any more.
+
+        Safe to call twice.
+        """
         with contextlib.suppress(LoadError, KeyError):
             self._command({"do": "quit"})
         deadline = monotonic() + _QUIT_S
         for name, process in self._processes.items():
             # before there was any load a worker has nothing to tell, and hears of no end until it has joined
-            patient = self._begun or name == "master"
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - monotonic()) if patient else 0.0)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+            patient = self._begun or name == _MASTER
+            end_group(process, deadline - monotonic() if patient else 0.0)
+            if process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+        for said in self._said.values():
+            said.close()
+        if self._listener is not None:
+            self._listener.join(_LAST_WORDS_S)
+        self._hear()
 
     def log(self, name: str) -> str:
-        """The end of what a process of the fleet wrote to its standard error."""
-        path = self._logs / f"{self.side}-{name}.log"
-        return path.read_text(errors="replace")[-4000:].strip() if path.exists() else ""
+        """The end of what a process that ended wrote to its standard error; a worker to its output, too."""
+        return self._said[name].whole().text()[-_SHOWN:].strip()
 
-    def _spawn(self, name: str, module: str, arguments: list[str], pipe: bool = False) -> subprocess.Popen[bytes]:
-        with (self._logs / f"{self.side}-{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, str(os.getpid()), *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if pipe else log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._processes[name] = process
+    def _spawn(self, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, str(os.getpid()), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if name == _MASTER else subprocess.STDOUT,  # what a master puts out are messages
+            start_new_session=True,
+        )
+        said = process.stderr or process.stdout
+        assert said is not None
+        self._processes[name], self._said[name] = process, Tail(said)
         return process
 
     def _command(self, command: dict[str, object]) -> None:
-        self._write(self._processes["master"], json.dumps(command))
+        self._write(self._processes[_MASTER], json.dumps(command))
 
     def _write(self, process: subprocess.Popen[bytes], line: str) -> None:
         assert process.stdin is not None
@@ -201,10 +205,10 @@ class Fleet:
             process.stdin.write(line.encode() + b"\n")
             process.stdin.flush()
         except (OSError, ValueError) as error:
-            raise LoadError(f"the load generator is gone: {self.log('master') or error}") from error
+            raise LoadError(f"the load generator is gone: {self.log(_MASTER) or error}") from error
 
     def _listen(self, stream: IO[bytes]) -> None:
-        with contextlib.suppress(ValueError):  # closed under the reader
+        with contextlib.suppress(ValueError), stream:
             for line in stream:
                 self._messages.put(json.loads(line))
 
@@ -227,8 +231,8 @@ class Fleet:
         raise LoadError(f"the load generator was not {event} within {patience:.0f} s")
 
     def _gone(self, name: str) -> bool:
-        return self._processes[name].poll() is not None
+        return status_of(self._processes[name]) is not None
 
     def _loss(self, name: str) -> Loss:
         self._reported.add(name)
-        return Loss(name, self._processes[name].returncode, self.log(name))
+        return Loss(name, status_of(self._processes[name]) or 0, self.log(name))

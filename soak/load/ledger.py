@@ -17,6 +17,9 @@ MAX_ENDPOINTS = 300
 FOLDED = "(more endpoints)"
 _MAX_ERRORS = 50
 _MAX_STALLS = 50
+_TELL_EVERY = 1 / 200
+"""Of the time that a run goes on: failures are told by kind no more often, and always at its end. They are summed up by
+whoever reads them, and one in each interval would be a hundred thousand of each kind in a run of days."""
 _ALL = 2**31
 
 _Clocks = tuple[Recorder, Recorder]
@@ -48,6 +51,7 @@ class Ledger:
         self._journeys: dict[tuple[str, Outcome], Recorder] = {}
         self._endpoints: set[str] = set()
         self._errors: dict[tuple[str, str], int] = {}
+        self._told = -math.inf
         self._notes: list[str] = []
         self.stalls: list[tuple[float, float]] = []
         """From when to when (s since the start of the run) the event loop stood still."""
@@ -77,8 +81,9 @@ class Ledger:
         if key in self._errors or len(self._errors) < _MAX_ERRORS:
             self._errors[key] = self._errors.get(key, 0) + 1
 
-    def report(self, start: float, end: float, scheduled: int, health: Health) -> Report:
-        """Close the stretch [start, end) in seconds since the start of the run, and begin the next."""
+    def report(self, start: float, end: float, scheduled: int, health: Health, *, last: bool = False) -> Report:
+        """Close the stretch [start, end) in seconds since the start of the run, and begin the next if it is not the
+        `last`."""
         lag, wake = self.lag.take(), self.wake.take()
         tally = {
             "start": start,
@@ -104,8 +109,11 @@ class Ledger:
             taken = recorder.take()
             if taken.total:
                 histograms.append([name, outcome, clock, taken.clamped, taken.encode()])
-        errors = [[endpoint, text, count] for (endpoint, text), count in self._errors.items()]
-        notes, self._notes, self._errors = self._notes, [], {}
+        errors: list[list[str | int]] = []
+        if last or end - self._told >= _TELL_EVERY * end:
+            errors = [[endpoint, text, count] for (endpoint, text), count in self._errors.items()]
+            self._errors, self._told = {}, end
+        notes, self._notes = self._notes, []
         stalls, self.stalls = self.stalls[:_MAX_STALLS], []
         self._clear()
         self.sequence += 1

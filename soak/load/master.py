@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ from soak.runfile import RunWriter
 SPLIT_LEAD_S = 1.0
 """A split is told this long before it holds, so that everybody has heard of it."""
 _HELLO_S = 10.0
+_MOST_PENDING = 1000
 _CLOCK_ERROR_S = 0.005
 locust.runners.HEARTBEAT_LIVENESS = 10**9  # who is there is decided here, by what arrives
 
@@ -57,6 +59,8 @@ class Member:
     name: str
     session: Session
     heard: float
+    share: int = 0
+    """Which share it was told last."""
     ready: bool = False
     present: bool = False
     dead: bool = False
@@ -70,6 +74,8 @@ class Master:
         self.plan = plan
         self.expected = expected
         self.begin: float | None = None
+        self._ends = math.inf
+        """When the load does (s, monotonic)."""
         self._token = token
         self._members: dict[str, Member] = {}
         self._pending: dict[str, tuple[str, str]] = {}
@@ -105,7 +111,7 @@ class Master:
             if command["do"] == "start":
                 self._start(float(command["begin"]))
             elif command["do"] == "stop":
-                self._tell_all("soak_stop", {"at": command["at"]})
+                self._stop(float(command["at"]))
             elif command["do"] == "lost":
                 self._bury(str(command["name"]))
             elif command["do"] == "quit":
@@ -115,9 +121,15 @@ class Master:
 
     def _start(self, begin: float) -> None:
         self.begin = begin
+        self._ends = min(self._ends, begin + self.plan.model().load_s)
         for member in self._ready():
             member.present = True
         self._split(self.plan.since, "soak_start")
+
+    def _stop(self, at: float) -> None:
+        self._ends = min(self._ends, at)
+        for member in self._ready():
+            self._tell(member, "soak_stop", {"at": at})
 
     def _ready(self) -> list[Member]:
         return [m for m in self._members.values() if m.ready and not m.dead]
@@ -135,7 +147,8 @@ class Master:
         """Share the arrivals from `at` on among those present, and tell them and the conductor."""
         present = sorted((m for m in self._members.values() if m.present), key=lambda m: m.name)
         for index, member in enumerate(present):
-            share = {"begin": self.begin, "at": at, "index": index, "of": len(present)}
+            member.share += 1
+            share = {"begin": self.begin, "at": at, "index": index, "of": len(present), "number": member.share}
             self._tell(member, kind, share | {"from": (self.begin or 0.0) + at})
         shares = {m.name: index for index, m in enumerate(present)}
         emit("split", at=at, shares=shares)
@@ -148,10 +161,14 @@ class Master:
         if not member.present:
             return
         member.present = False
-        silent = monotonic() - member.heard
         text = f"{member.name} was lost ({why})"
         at = self._now() + SPLIT_LEAD_S
-        gap = {"worker": member.name, "from": self._now() - silent, "to": at, "begin": self._began}
+        gap = {
+            "worker": member.name,
+            "from": self._now() - (monotonic() - member.heard),
+            "to": at,
+            "begin": self._began,
+        }
         self._event("worker_lost", text, gap)
         if any(m.present for m in self._members.values()):
             self._split(at)
@@ -171,6 +188,7 @@ class Master:
                 for member in self._members.values():
                     if member.present and not member.final and monotonic() - member.heard > ALONE_S:
                         self._lose(member, f"not heard from for {ALONE_S:.0f} s")
+                self._check_drained()
 
     def _heard(self, member: Member) -> None:
         member.heard = monotonic()
@@ -182,7 +200,7 @@ class Master:
 
     def _on_connect(self, client_id: str, **_: Any) -> None:
         def check() -> None:
-            if client_id not in self._members:
+            if client_id not in self._members and client_id in self.runner.clients:  # nor was it refused already
                 self._refuse(client_id, "it did not say who it is")
 
         gevent.spawn_later(_HELLO_S, check)
@@ -190,6 +208,8 @@ class Master:
     def _on_hello(self, msg: Any, **_: Any) -> None:
         if isinstance(msg.data, dict) and isinstance(msg.data.get("nonce"), str):
             mine = nonce()
+            while len(self._pending) >= _MOST_PENDING:  # whoever says hello and no more is a stranger
+                self._pending.pop(next(iter(self._pending)))
             self._pending[msg.node_id] = (msg.data["nonce"], mine)
             self.runner.send_message("soak_challenge", {"run": self.plan.run, "nonce": mine}, msg.node_id)
 
@@ -218,12 +238,17 @@ class Master:
         member.present = True
         member.heard = monotonic()
         self._event("worker_joined", f"{member.name} joined late", {"worker": member.name})
-        start = {"begin": self.begin, "at": at, "index": 0, "of": 0, "from": self.begin + at}
+        start = {"begin": self.begin, "at": at, "index": 0, "of": 0, "number": 0, "from": self.begin + at}
         self._tell(member, "soak_start", start)
         self._split(at)
 
     def _on_ping(self, member: Member, data: dict[str, Any]) -> None:
-        self._tell(member, "soak_pong", {"sent": data["sent"], "now": monotonic()})
+        now = monotonic()
+        self._tell(member, "soak_pong", {"sent": data["sent"], "now": now})
+        if data["alone"] is not None and data["share"] == member.share and member.present:
+            # it has left the share that it was told last, and that it was cut off is not known here yet
+            member.heard = now - float(data["alone"]) - ALONE_S
+            self._lose(member, "it was cut off")
 
     def _on_report(self, member: Member, data: dict[str, Any]) -> None:
         data["worker"] = member.name
@@ -239,8 +264,9 @@ class Master:
             self._check_drained()
 
     def _check_drained(self) -> None:
-        """Whether everybody that can still tell has told all."""
-        if not self._drained and all(m.final for m in self._members.values() if m.ready and not m.dead):
+        """Whether the load is over, and everybody that can still tell has told all."""
+        over = monotonic() >= self._ends  # before that, others may come for those who are gone
+        if over and not self._drained and all(m.final for m in self._ready()):
             self._drained = True
             emit("drained")
 
@@ -256,10 +282,6 @@ class Master:
     def _event(self, kind: str, text: str, data: dict[str, Any]) -> None:
         self._writer.add_event(Event(monotonic() - self.plan.zero, kind, self.plan.side, text, data))
         emit("event", kind=kind, text=text)
-
-    def _tell_all(self, kind: str, data: dict[str, Any]) -> None:
-        for member in self._ready():
-            self._tell(member, kind, data)
 
     def _tell(self, member: Member, kind: str, data: dict[str, Any]) -> None:
         self.runner.send_message(kind, member.session.seal(kind, data), member.node)

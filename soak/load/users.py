@@ -6,19 +6,23 @@ clients as a request is sent; overriding these two is all it takes, nothing of L
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
+from traceback import extract_tb
 from typing import Any
 
 import certifi
 import gevent
 import gevent.ssl
 from locust import FastHttpUser, TaskSet, User, constant, constant_throughput, task
+from locust.clients import HttpSession
+from locust.contrib.fasthttp import FastHttpSession
 from locust.env import Environment
 from locust.exception import CatchResponseError
 
@@ -257,6 +261,17 @@ def load_user_class(folder: Path, reference: str) -> type[User]:
     return found
 
 
+def hang_up(users: Iterable[User]) -> None:
+    """Close the connections that their HTTP clients keep: what a target has open after the load is its own."""
+    for user in users:
+        client = getattr(user, "client", None)
+        if isinstance(client, FastHttpSession):
+            client.client.close()
+        elif isinstance(client, HttpSession):
+            client.close()
+    gc.collect()  # urllib3 closes connections when it is collected itself
+
+
 def listen(environment: Environment, engine: Engine) -> None:
     """Record every request that any client of any user reports, in place of Locust's own statistics.
 
@@ -288,12 +303,17 @@ def listen(environment: Environment, engine: Engine) -> None:
 
     def on_user_error(user_instance: Any, exception: BaseException, **_: Any) -> None:
         slot = getattr(user_instance, "user", user_instance)  # Locust hands over the task set or the user
-        if getattr(slot, "arrival", None) is not None:
-            slot.arrival.outcome = "failed"
-        engine.ledger.error("(task)", f"{type(exception).__name__} in a task of the locustfile")
+        engine.raised(getattr(slot, "arrival", None), _raised(exception, engine.scenario.load.locustfile or ""))
 
     environment.events.request.add_listener(on_request)
     environment.events.user_error.add_listener(on_user_error)
+
+
+def _raised(exception: BaseException, locustfile: str) -> str:
+    """An exception by its kind and the innermost line of the locustfile that it came through; never its message."""
+    file = Path(locustfile.partition("::")[0]).name
+    lines = [f.lineno for f in extract_tb(exception.__traceback__) if Path(f.filename).name == file]
+    return f"{type(exception).__name__} at {file}:{lines[-1]}" if lines else f"{type(exception).__name__} in a task"
 
 
 def is_timeout(exception: BaseException) -> bool:

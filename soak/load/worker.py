@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,7 @@ from soak.load.mix import Mix
 from soak.load.plan import Invitation, Plan, digests, emit, schedule_of
 from soak.load.pulse import Pulse
 from soak.load.schedule import Part
-from soak.load.users import CLASS_NAME, build, listen
+from soak.load.users import CLASS_NAME, build, hang_up, listen
 from soak.load.wire import ALONE_S, BEAT_S, Session, nonce
 
 KEPT_REPORTS = 3600
@@ -63,7 +64,10 @@ class Worker:
         self.clock = RemoteClock()
         self.unsafe: dict[int, tuple[float, Report]] = {}
         self._heard = monotonic()
-        self._alone = False
+        self._alone: float | None = None
+        """Since when it has left its share to others (monotonic), for it was cut off."""
+        self._share = 0
+        """Which share it was told last."""
         self._welcome = gevent.event.AsyncResult()
         self._pong = gevent.event.Event()
         self._session: Session | None = None
@@ -112,6 +116,9 @@ class Worker:
         self.engine = Engine(scenario, schedule, ledger, self._here(plan.zero), mix, Part(0.0, 0, 0), plan.since)
         self.dispatcher = Dispatcher(self.engine, spin=scenario.load.precision == "spin")
         self.environment.user_classes = [build(scenario, plan.side, folder, self.engine, self.dispatcher)]
+        # arguments that the locustfile adds have their defaults, or what LOCUST_* and a locust.conf say
+        self.environment.parsed_options = argument_parser.get_parser().parse(args=[])
+        self.environment.events.init.fire(environment=self.environment, runner=self.runner, web_ui=None)
         self.slots = scenario.load.slots
         listen(self.environment, self.engine)
         Pulse(self.engine).start()
@@ -135,16 +142,13 @@ class Worker:
 
     def _on_start(self, data: dict[str, Any]) -> None:
         self.engine.start(self._here(float(data["begin"])))
-        options = argument_parser.get_empty_argument_parser()
-        argument_parser.setup_parser_arguments(options)
-        self.environment.parsed_options = options.parse(args=[])
         self.environment.events.test_start.fire(environment=self.environment)
         self._on_split(data)
         gevent.spawn(self._report, float(data.get("from", data["begin"])))
 
     def _on_split(self, data: dict[str, Any]) -> None:
         """Own another share from a moment on, with as many of all slots."""
-        self._alone = False
+        self._alone, self._share = None, int(data["number"])
         self.engine.resplit(float(data["at"]), int(data["index"]), int(data["of"]))
         self.dispatcher.rearm()
         share = math.ceil(self.slots / max(1, int(data["of"])))
@@ -162,7 +166,9 @@ class Worker:
 
     def _ping(self) -> None:
         self._pong.clear()
-        self._send("soak_ping", {"sent": monotonic()})
+        now = monotonic()
+        alone = now - self._alone if self._alone is not None else None
+        self._send("soak_ping", {"sent": now, "alone": alone, "share": self._share})
 
     def _beat(self) -> None:
         """Say that it is alive; cut off from the master, leave the load to the others."""
@@ -170,8 +176,8 @@ class Worker:
             self._ping()
             gevent.sleep(BEAT_S)
             silent = monotonic() - self._heard
-            if silent > ALONE_S and not self._alone:
-                self._alone = True
+            if silent > ALONE_S and self._alone is None:
+                self._alone = monotonic()
                 self.engine.resplit(0.0, 0, 0)
                 self.dispatcher.rearm()
             if silent > 3 * ALONE_S:
@@ -207,7 +213,8 @@ class Worker:
                 end = max(start + 1e-6, min(end, monotonic() - engine.zero))
             used, queued = process_time() - cpu, _waited() - waited
             cpu, waited = cpu + used, waited + queued
-            report = engine.report(start, end, used / (end - start), _resident(), queued / (end - start))
+            spent, starved = used / (end - start), queued / (end - start)
+            report = engine.report(start, end, spent, _resident(), starved, last=final)
             self.runner.exceptions.clear()  # Locust keeps every text for ever
             state = {
                 "final": final,
@@ -217,6 +224,7 @@ class Worker:
             }
             self._post(report | state)
             start = end
+        hang_up(greenlet.args[0] for greenlet in self.runner.user_greenlets)
         while self.unsafe:
             gevent.sleep(_PATIENCE_S)
             self._resend()
@@ -224,7 +232,7 @@ class Worker:
     def _resend(self) -> None:
         now = monotonic()
         for sequence, (posted, report) in list(self.unsafe.items()):
-            if now - posted > _RESEND_S and not self._alone:
+            if now - posted > _RESEND_S and self._alone is None:
                 self.unsafe[sequence] = (now, report)
                 self._send("soak_report", report)
 
@@ -260,7 +268,7 @@ def _waited() -> float:
 
 def _resident() -> int:
     pages = Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * 4096
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 class _FirstLines(logging.Filter):

@@ -1,6 +1,6 @@
 """Senses: what a process tree and its host look like from outside, and what an agent inside says."""
 
-from soak.probe.agent import FOLDER_VARIABLE, AgentError, AgentSense, ask, socket_of
+from soak.probe.agent import FOLDER_VARIABLE, AgentSense, socket_of
 from soak.probe.attach import Attach
 from soak.probe.cgroup import cgroup_of, pids_of
 from soak.probe.find import Root, find
@@ -9,13 +9,10 @@ from soak.probe.inspection import Inspection, trim
 from soak.probe.procfs import readable
 from soak.probe.remote import RemoteWatch
 from soak.probe.scrape import ScrapeSense
-from soak.probe.stacks import ThreadStacks
-from soak.probe.tree import TreeProbe
 from soak.probe.watch import Watch, senses_of
 
 __all__ = [
     "FOLDER_VARIABLE",
-    "AgentError",
     "AgentSense",
     "Attach",
     "HostProbe",
@@ -23,10 +20,7 @@ __all__ = [
     "RemoteWatch",
     "Root",
     "ScrapeSense",
-    "ThreadStacks",
-    "TreeProbe",
     "Watch",
-    "ask",
     "cgroup_of",
     "find",
     "pids_of",

@@ -13,7 +13,7 @@ import queue
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -27,6 +27,7 @@ FOLDER_VARIABLE = "SOAK_AGENT_DIR"
 PROTOCOL = 1
 _PATIENCE_S = 5.0
 _LATELY_S = 15.0
+_COMES_UP_S = 8.0
 _FAIR = 0.3
 _MOST_BYTES = 16 * 1024 * 1024
 _ENOUGH = 0.9
@@ -88,9 +89,11 @@ class AgentSense:
     `agent.recursion_errors`, collections and the agents' own CPU never fall when a process ends.
     """
 
-    def __init__(self, side: str, every: float, folder: Path | None = None) -> None:
+    def __init__(self, side: str, every: float, folder: Path | None = None, missing: str = "") -> None:
+        """`folder` is where agents have their sockets; `missing` is told once of a Python target that has none."""
         self.side = side
         self.folder = folder
+        self._missing = missing
         self.force = True
         """Whether figures shall be had at any cost: when no load goes, nobody waits for the allocator's locks."""
         self._every = every
@@ -99,22 +102,24 @@ class AgentSense:
         self._done: list[tuple[float, str, dict[str, float]]] = []
         self._events: list[Event] = []
         self._artifacts: list[tuple[float, str, str, bytes]] = []
-        self._counted: dict[str, dict[tuple[int, int], float]] = {}
+        self._counted: dict[tuple[int, int], dict[str, float]] = {}
+        """What only rises, of each process that lives; of all others together, `_ended`."""
+        self._ended = dict.fromkeys(_CUMULATIVE, 0.0)
         self._cpu: deque[tuple[float, dict[tuple[int, int], float]]] = deque()
         self._chosen: int | None = None
         self._told = -math.inf
-        self._known: set[tuple[int, int]] = set()
+        self._python_since: float | None = None
+        self._faults: set[str] = set()
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"soak-agent-{side}", daemon=True)
         self.busy = False
         """Whether a costly look is under way."""
-
-    @property
-    def present(self) -> bool:
+        self.present = False
         """Whether any agent has answered so far."""
-        return bool(self._known)
+        self.captured = 0
+        """Bytes of captures that were kept so far."""
 
     @property
     def tells(self) -> bool:
@@ -193,12 +198,22 @@ class AgentSense:
                 finally:
                     self.busy = not self._jobs.empty()
             if monotonic() >= due:
-                self._ask_all(self._members)
+                try:
+                    self._ask_all(self._members)
+                except Exception as error:
+                    self._note_fault(error)
                 due = max(due + self._every, monotonic() + self._every / 2)
+
+    def _note_fault(self, error: Exception) -> None:
+        """Say once of each kind that figures are missing: those of the next question may be had again."""
+        if (kind := type(error).__name__) not in self._faults:
+            self._faults.add(kind)
+            self.tell(Event(self.now(), "note", self.side, f"agents could not be asked: {kind}: {error}"[:300]))
 
     def _ask_all(self, members: Sequence[Stat]) -> None:
         answered: list[tuple[float, dict[str, float]]] = []
         resident, heard = 0.0, 0.0
+        self._forget({(s.pid, s.started) for s in members})
         for stat in members:
             try:
                 status = procfs.parse_status(procfs.read(stat.pid, "status"))
@@ -220,8 +235,7 @@ class AgentSense:
                 continue  # who answers is no agent of ours
             heard += rss
             answered.append((monotonic(), values))
-            for name in _CUMULATIVE:
-                self._counted.setdefault(name, {})[stat.pid, stat.started] = values[name]
+            self._counted[stat.pid, stat.started] = {name: values[name] for name in _CUMULATIVE}
             with self._lock:
                 self._done.append((answered[-1][0], f"{self.side}/{stat.pid}@{stat.started}", values))
         if answered and heard >= _ENOUGH * resident:
@@ -230,10 +244,29 @@ class AgentSense:
                 self._told = monotonic()
             with self._lock:
                 self._done.append((monotonic(), self.side, tree))
+        if self._missing and not self.present:
+            self._miss(members)
+
+    def _miss(self, members: Sequence[Stat]) -> None:
+        """Say that a Python program has no agent, once it had the time to bring one up."""
+        pid = next((stat.pid for stat in members if _is_python(stat.pid)), None)
+        if pid is None:
+            return
+        now = monotonic()
+        self._python_since = self._python_since or now
+        if now - self._python_since > _COMES_UP_S:
+            self.tell(Event(self.now(), "agent_missing", self.side, self._missing, {"pid": pid}))
+            self._missing = ""
+
+    def _forget(self, alive: Collection[tuple[int, int]]) -> None:
+        """Keep of processes that have ended no more than their sum: a tree may have new ones for months."""
+        for key in [key for key in self._counted if key not in alive]:
+            for name, value in self._counted.pop(key).items():
+                self._ended[name] += value
 
     def _tree(self, answered: list[dict[str, float]]) -> dict[str, float]:
         found = {n: sum(v[n] for v in answered) for n in _SUMMED if all(n in v for v in answered)}
-        found |= {name: sum(by_process.values()) for name, by_process in self._counted.items()}
+        found |= {name: ended + sum(v[name] for v in self._counted.values()) for name, ended in self._ended.items()}
         found["gc.enabled"] = min(v["gc.enabled"] for v in answered)
         deepest = max(answered, key=lambda v: v["stack.depth"] / v["stack.depth_limit"])
         found["stack.depth"], found["stack.depth_limit"] = deepest["stack.depth"], deepest["stack.depth_limit"]
@@ -244,12 +277,19 @@ class AgentSense:
         return found
 
     def _greet(self, stat: Stat, answer: dict[str, Any]) -> None:
-        if (stat.pid, stat.started) in self._known:
+        if (stat.pid, stat.started) in self._counted:
             return
-        self._known.add((stat.pid, stat.started))
+        self.present = True
         text = f"process {stat.pid} has an agent: Python {answer['python']}, allocator {answer['allocator']}"
         data = {"pid": stat.pid, "python": answer["python"], "allocator": answer["allocator"]}
         self.tell(Event(self.now(), "agent", self.side, text, data))
+
+
+def _is_python(pid: int) -> bool:
+    try:
+        return (procfs.PROC / str(pid) / "exe").readlink().name.startswith("python")
+    except OSError:  # it has ended, or is another user's
+        return False
 
 
 def figures(answer: Mapping[str, Any], anon: float | None) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -91,7 +91,7 @@ def _places(membership: str, controller: str, root: Path) -> Iterator[tuple[Path
             yield top, top, 2
 
 
-@cache  # asked for at every look, of the same few groups
+@lru_cache(64)  # asked for at every look, of the same few groups
 def _up(folder: Path, top: Path) -> tuple[Path, ...]:
     """A group and those that it is in, up to the mount; a path that leads out of the mount is only itself."""
     return (folder, *(p for p in folder.parents if p.is_relative_to(top))) if folder.is_relative_to(top) else (folder,)

@@ -8,7 +8,6 @@ from pathlib import Path
 from time import monotonic
 from urllib.parse import urlencode, urlsplit
 
-import certifi
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -21,6 +20,7 @@ from urllib3.exceptions import (
 
 from soak.core.errors import TargetError
 from soak.core.target import Observer
+from soak.probe.line import DoorError, trust
 from soak.probe.message import Answer
 
 PATIENCE_S = 5.0
@@ -28,10 +28,6 @@ PATIENCE_S = 5.0
 _MOST_BYTES = 64 * 1024 * 1024
 _NOBODY_VOUCHES = (18, 19, 20)
 """Codes of OpenSSL for a certificate that is self-signed, or signed by somebody who is not known."""
-
-
-class DoorError(Exception):
-    """No answer that can be used; the text says why, to follow the observer's address."""
 
 
 class Door:
@@ -94,14 +90,10 @@ class Door:
 
 
 def _trust(observer: Observer, folder: Path) -> ssl.SSLContext:
-    """The certificate is always verified, as that of a target is."""
     try:
-        context = ssl.create_default_context(cafile=str(folder / observer.ca) if observer.ca else None)
+        return trust(folder / observer.ca if observer.ca else None)
     except (OSError, ValueError) as error:
         raise TargetError(f"observer.ca: {observer.ca}: no PEM certificates: {error}") from None
-    if observer.ca is None and not context.cert_store_stats()["x509_ca"]:
-        context.load_verify_locations(certifi.where())
-    return context
 
 
 def _reason(error: Exception) -> str:

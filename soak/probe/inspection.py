@@ -27,6 +27,8 @@ _STEP = 256 * 1024
 """Bytes: so much more resident memory is told, lest it be taken for the target's own."""
 _READING_S = 300.0
 _MOST_KEPT = 48 * 1024 * 1024
+_MOST_IN_ALL = 512 * 1024 * 1024
+"""Of captures: each may take a quarter of what is left, so that there is room for later ones, however many come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,10 @@ class Inspection:
         if self.why == REHEARSAL:
             capture.unlink(missing_ok=True)
         elif "tracked_s" in data.get("window", {}):
-            data["allocations"], packed = _read(capture)
+            data["allocations"], packed = _read(capture, min(_MOST_KEPT, (_MOST_IN_ALL - sense.captured) // 4))
             if packed is not None:
                 artifact = ("memray", capture.stem, packed)
+                sense.captured += len(packed)
         text = f"looked into process {stat.pid} for {data['to'] - began:.1f} s ({self.why})"
         left = data.get("window", {}).get("rss_after", 0.0) - data.get("window", {}).get("rss_before", 0.0)
         if left >= _STEP:
@@ -121,8 +124,8 @@ def packages() -> str:
     return sysconfig.get_paths()["platlib"]
 
 
-def _read(capture: Path) -> tuple[dict[str, Any], bytes | None]:
-    """The summary of a capture and its packed bytes, None when it is too large to keep; the files are removed."""
+def _read(capture: Path, most: int) -> tuple[dict[str, Any], bytes | None]:
+    """The summary of a capture and its packed bytes, None when they are more than `most`; the files are removed."""
     packed = capture.with_name(capture.name + ".z")
     try:
         done = subprocess.run(
@@ -134,7 +137,7 @@ def _read(capture: Path) -> tuple[dict[str, Any], bytes | None]:
         if done.returncode:
             return {"error": done.stderr.decode(errors="replace").strip()[-500:]}, None
         found: dict[str, Any] = json.loads(done.stdout)
-        return found, packed.read_bytes() if packed.stat().st_size <= _MOST_KEPT else None
+        return found, packed.read_bytes() if packed.stat().st_size <= most else None
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         return {"error": str(error)}, None
     finally:

@@ -18,7 +18,6 @@ import psutil
 
 from soak import __version__
 from soak.core.errors import TargetError
-from soak.core.records import Event
 from soak.core.target import Target
 from soak.probe.agent import AgentSense
 from soak.probe.host import HostProbe
@@ -73,7 +72,6 @@ class Observer:
         except TargetError as error:
             raise TargetError(str(error).replace("target.", "--", 1)) from None
         self._host = HostProbe()
-        self._said: set[str] = set()
         self._last = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="soak-looks", daemon=True)
@@ -122,13 +120,8 @@ class Observer:
     def look(self) -> None:
         """Look at everything now, and keep it."""
         t = self.now
-        samples = [self._host.sample(t)]
-        events: list[Event] = []
-        try:
-            seen, events = self._watch.look(t)
-            samples += seen
-        except Exception as error:  # whatever one sense met with must not end the watch; it shows as a gap
-            self._note(events, t, f"a look failed: {type(error).__name__}: {error}")
+        seen, events = self._watch.look(t)
+        samples = [self._host.sample(t), *seen]
         self.ring.add(Look(t, tuple(samples), tuple(events)).pack())
         self.present.see(samples, events)
         self._last = t
@@ -139,8 +132,3 @@ class Observer:
             before = thread_time()
             self.look()
             due = max(due + max(self.every, (thread_time() - before) / SHARE), self.now)
-
-    def _note(self, events: list[Event], t: float, text: str) -> None:
-        if text not in self._said and len(self._said) < 100:
-            self._said.add(text)
-            events.append(Event(t, "note", TARGET, text[:300]))

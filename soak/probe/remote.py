@@ -17,9 +17,11 @@ from typing import Any
 from soak.core import units
 from soak.core.clock import RemoteClock
 from soak.core.errors import TargetError
+from soak.core.exposition import RISING
 from soak.core.records import Event, Sample
 from soak.core.target import Observer
-from soak.probe.door import Door, DoorError
+from soak.probe.door import Door
+from soak.probe.line import DoorError
 from soak.probe.message import TARGET, Answer, Look
 from soak.probe.watch import gone
 
@@ -30,17 +32,6 @@ _HOLE_S = 5.0
 """No look for so long, or for five times the observer's pace, is said."""
 _JUMP_S = 0.25
 """Crystals drift apart by 50 ppm or so: by this in more than an hour."""
-_CUMULATIVE = (
-    "process.cpu_seconds",
-    "process.minor_faults",
-    "process.major_faults",
-    "process.restarts",
-    "agent.recursion_errors",
-    "agent.cpu_seconds",
-    "gc.collections",
-    "gc.full_collections",
-    "gc.uncollectable",
-)
 
 
 class RemoteWatch:
@@ -138,11 +129,12 @@ class RemoteWatch:
             try:
                 answer, sent, received = self._door.ask(self._last, self._session)
                 renewed = self._compared()[1] if answer.session != self._session else None
-            except DoorError as error:
-                self._miss(began, str(error))
+                self._take(answer, sent, received, renewed)
+            except Exception as error:  # whatever a stranger's answer leads to must not end the thread
+                known = isinstance(error, DoorError)
+                self._miss(began, str(error) if known else f"says what makes no sense: {type(error).__name__}")
                 pause = min(_MOST_PAUSE_S, pause + _POLL_S)
             else:
-                self._take(answer, sent, received, renewed)
                 behind = self._last + 1 < answer.next
                 self._heard = self._heard if behind else began
                 pause = 0.0 if behind else _POLL_S
@@ -235,11 +227,11 @@ class _Counters:
     def __init__(self) -> None:
         self._add: dict[str, float] = {}
         self._last: dict[str, float] = {"process.restarts": 0.0}
-        self._fresh = set(_CUMULATIVE)
+        self._fresh = set(RISING)
 
     def renew(self) -> None:
         """The next values are those of another observer."""
-        self._fresh = set(_CUMULATIVE)
+        self._fresh = set(RISING)
 
     def count_restart(self) -> None:
         """The service was started anew, and no observer saw it."""
@@ -250,7 +242,7 @@ class _Counters:
         if sample.source != TARGET:
             return sample.values
         values = dict(sample.values)
-        for name in values.keys() & set(_CUMULATIVE):
+        for name in values.keys() & RISING:
             if name in self._fresh:
                 behind = self._last.get(name, values[name]) - values[name]
                 # an observer that is older than the run has counted what is not the run's

@@ -49,7 +49,7 @@ class ScrapeSense:
     def look(self, t: float, members: Sequence[Stat]) -> list[Sample]:  # noqa: ARG002
         """What came in since the last call."""
         self._offset = t - monotonic()
-        if not self._thread.is_alive() and not self._stop.is_set():
+        if self._thread.ident is None and not self._stop.is_set():
             self._thread.start()
         with self._lock:
             done, self._done = self._done, []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from collections import Counter
 from dataclasses import dataclass, field
 
 import psutil
 
+from soak.core.child import signal_name
 from soak.core.errors import TargetError
 from soak.core.records import Event, Sample
 from soak.core.target import Target
@@ -89,7 +89,7 @@ class TreeProbe:
         self._group: Cgroup | None = None
         self._pids: PidsGroup | None = None
         self._groups: dict[Cgroup, float] = {}
-        """All control groups that members are or were in, each with its count of processes killed."""
+        """The control groups of members, now and before, that still exist; each with its count of processes killed."""
         self._host_memory = psutil.virtual_memory().total
         self._looks = Pace(first=0.0, every=2.0, share=200.0)
         self._pss = Pace(first=10.0, every=60.0)
@@ -112,7 +112,7 @@ class TreeProbe:
         finally:
             self.cost.stop()
 
-    def events(self, t: float) -> list[Event]:  # noqa: ARG002
+    def events(self) -> list[Event]:
         """What happened to the tree since the last call."""
         events, self._events = self._events, []
         return events
@@ -122,12 +122,17 @@ class TreeProbe:
         self._endings.close()
 
     def _sample(self, t: float) -> list[Sample]:
+        before = self.root
         if not self.alive:
-            self._find_again(t)
+            self._find_again()
         members, zombies = _members(self.root)
         self.members = tuple(members)
         self._note_zombies(zombies)
-        self._note_changes(t, members)
+        first = not self._seen
+        self._note_ends(t, members)
+        if self.root != before:
+            self._note_renewal(t, before)
+        self._note_starts(t, members, told=not first and self.root == before)
         pss_due = self._pss.due(t)
         if self._looks.due(t):
             self._states = _states(members)
@@ -224,13 +229,15 @@ class TreeProbe:
 
     def _count_kills(self, t: float) -> None:
         """Out-of-memory kills since the last look, also when nobody is left: the last one may have been the root's."""
-        for group, before in self._groups.items():
+        for group, before in list(self._groups.items()):
             kills = group.oom_kills()
-            if kills is not None and kills > before:
+            if kills is None:  # it went with its last process: a service that is started anew has another, of that name
+                del self._groups[group]
+                continue
+            self._groups[group] = kills
+            if more := kills - before if kills >= before else kills:
                 text = "the kernel killed a process of the target's control group for want of memory"
-                data = {"count": kills - before, "group": str(group.folder)}
-                self._events.append(Event(t, "oom_kill", self.side, text, data))
-                self._groups[group] = kills
+                self._events.append(Event(t, "oom_kill", self.side, text, {"count": more, "group": str(group.folder)}))
 
     def _note_zombies(self, zombies: list[Stat]) -> None:
         """Processes of the tree that have ended and that their parent has not waited for."""
@@ -258,9 +265,8 @@ class TreeProbe:
                 continue
         self._last_connections = counts
 
-    def _note_changes(self, t: float, members: list[Stat]) -> None:
-        now = {(s.pid, s.started): s for s in members}
-        first = not self._seen
+    def _note_ends(self, t: float, members: list[Stat]) -> None:
+        now = {(s.pid, s.started) for s in members}
         for key in [k for k in self._seen if k not in now]:
             gone = self._seen.pop(key)
             for name in _CUMULATIVE:
@@ -275,12 +281,17 @@ class TreeProbe:
             text = f"process {key[0]} ({gone.stat.name}) ended{f': {how}' if how else ''}"
             self._events.append(Event(t, "process_exit", self.side, text, {"pid": key[0]}))
         self._vacancies = [v for v in self._vacancies if t - v.t <= _REPLACED_WITHIN_S]
-        for key in [k for k in now if k not in self._seen]:
-            stat = now[key]
+
+    def _note_starts(self, t: float, members: list[Stat], told: bool) -> None:
+        """Note who is new; not `told` are those of a tree that is new as a whole."""
+        for stat in members:
+            key = stat.pid, stat.started
+            if key in self._seen:
+                continue
             self._seen[key] = _Seen(stat, t)
             self._endings.hold(*key)
             self._join_groups(stat.pid)
-            if first:
+            if not told:
                 continue
             text = f"process {stat.pid} ({stat.name}) started"
             self._events.append(Event(t, "process_started", self.side, text, {"pid": stat.pid}))
@@ -288,17 +299,18 @@ class TreeProbe:
             if vacancy is not None:
                 self._vacancies.remove(vacancy)
                 alike = sum(s.name == stat.name and s.parent == stat.parent for s in members)
-                told = vacancy.told(t) | {"root": False, "alike": alike}
-                self._restart(t, f"process {stat.pid} ({stat.name}) took the place of one that ended", told)
+                replaced = vacancy.told(t) | {"root": False, "alike": alike}
+                self._restart(t, f"process {stat.pid} ({stat.name}) took the place of one that ended", replaced)
 
-    def _find_again(self, t: float) -> None:
+    def _find_again(self) -> None:
         """A supervisor may have started the service anew: whoever has its port or name now is it."""
         if self._target.port is None and self._target.name is None:
             return
-        try:
-            before, self.root = self.root, find(self._target)
-        except TargetError:
-            return
+        with contextlib.suppress(TargetError):
+            self.root = find(self._target)
+
+    def _note_renewal(self, t: float, before: Root) -> None:
+        """The service was started anew as a whole: that is one restart, however many processes it has."""
         old = next((v for v in self._vacancies if v.seen.stat.pid == before.pid), None)
         self._vacancies.clear()
         told: dict[str, object] = (old.told(t) if old is not None else {}) | {"root": True, "alike": 1}
@@ -312,8 +324,7 @@ class TreeProbe:
 def how_ended(status: int) -> str:
     """The status of wait(2) in words."""
     if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return f"by {signal.Signals(number).name}" if number in set(signal.Signals) else f"by signal {number}"
+        return f"by {signal_name(os.WTERMSIG(status))}"
     return f"with code {os.WEXITSTATUS(status)}"
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
+from soak.core.child import signal_name
 from soak.core.records import Event, Sample
 from soak.core.target import Target
 from soak.probe.agent import AgentSense
 from soak.probe.find import Root, find
+from soak.probe.procfs import Stat
 from soak.probe.sense import Sense
 from soak.probe.stacks import ThreadStacks
 from soak.probe.tree import TreeProbe, how_ended
+
+_MOST_SAID = 100
+_Had = tuple[list[Sample], list[Event]]
 
 
 def senses_of(side: str, agent: AgentSense) -> list[Sense]:
@@ -28,6 +33,7 @@ class Watch:
         self._tree = TreeProbe(side, find(target), target)
         self._senses = senses
         self._gone = False
+        self._said: set[str] = set()
 
     @property
     def root(self) -> Root:
@@ -35,11 +41,19 @@ class Watch:
         return self._tree.root
 
     def look(self, t: float) -> tuple[list[Sample], list[Event]]:
-        """What is seen, and what happened since the last look, at `t` seconds since the start of the run."""
-        samples, events = self._tree.sample(t), self._tree.events(t)
+        """What is seen, and what happened since the last look, at `t` seconds since the start of the run.
+
+        Whatever one sense meets with keeps neither the others nor the next look from seeing: it shows as a hole.
+        """
+        samples, events = self._had(t, partial(self._look_at_tree, t))
         for sense in self._senses:
-            samples += sense.look(t, self._tree.members)
-            events += sense.events()
+            more, happened = self._had(t, partial(_sensed, sense, t, self._tree.members))
+            samples += more
+            events += happened
+        return samples, events
+
+    def _look_at_tree(self, t: float) -> _Had:
+        samples, events = self._tree.sample(t), self._tree.events()
         if self._tree.alive:
             self._gone = False
         elif not self._gone:
@@ -47,11 +61,25 @@ class Watch:
             events.append(gone(self.side, t, self._tree.root_status))
         return samples, events
 
+    def _had(self, t: float, look: Callable[[], _Had]) -> _Had:
+        try:
+            return look()
+        except Exception as error:
+            text = f"a look failed: {type(error).__name__}: {error}"[:300]
+        if text in self._said or len(self._said) >= _MOST_SAID:
+            return [], []
+        self._said.add(text)
+        return [], [Event(t, "note", self.side, text)]
+
     def close(self) -> None:
         """Let go of everything but the processes."""
         self._tree.close()
         for sense in self._senses:
             sense.close()
+
+
+def _sensed(sense: Sense, t: float, members: Sequence[Stat]) -> _Had:
+    return sense.look(t, members), sense.events()
 
 
 def gone(side: str, t: float, status: int | None = None) -> Event:
@@ -62,8 +90,7 @@ def gone(side: str, t: float, status: int | None = None) -> Event:
         how = f": it ended {how_ended(status)}"
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
-            name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
-            data |= {"signal": number, "signal_name": name}
+            data |= {"signal": number, "signal_name": signal_name(number)}
         else:
             data |= {"code": os.WEXITSTATUS(status)}
     return Event(t, "target_exit", side, f"the watched process of the {side} is gone{how}", data)

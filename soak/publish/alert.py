@@ -159,6 +159,6 @@ def of_run(verdict: Verdict, page: str, at: float) -> Alert:
 _STEPS = {
     "fail": "Look at the criteria that failed, and at their charts in the report.",
     "invalid": "Mend the measurement first: the reasons are in the report. Then soak again.",
-    "inconclusive": "Soak again, longer or with more load: what would settle it is in the report.",
+    "inconclusive": "Do what the reasons say, most often soak longer or with more load: they are in the report.",
     "pass": "",
 }

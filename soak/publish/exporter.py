@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 
 from soak.core.errors import RunFileError
 from soak.publish.collect import About, Standing, tell_end, tell_present, tell_run, tell_standing
+from soak.publish.names import MORE_SCENARIOS
 from soak.publish.page import Page
 from soak.runfile import LiveReader, read_meta, read_standing
 
@@ -56,9 +57,9 @@ class Exporter:
         page, unreadable = Page(), 0
         taken: set[str] = set()
         beyond: dict[str, int] = {}
-        kept = {r.path for r in runs if r.path is not None}
+        kept = {r.path for r in runs if r.ended is None}  # a reader holds all of its run, and an ended one is not read
         self._readers = {path: reader for path, reader in self._readers.items() if path in kept}
-        self._ended = {run: found for run, found in self._ended.items() if run in runs}
+        self._ended = {run: self._ended[run] for run in runs if run in self._ended}
         for run in runs:
             try:
                 name = run.scenario or self._scenario(run)
@@ -73,7 +74,8 @@ class Exporter:
             taken.add(name)
             page.take(one)
         for name in taken:
-            page.add("soak_left_out", [name, "runs"], beyond.get(name, 0))
+            page.add("soak_left_out", [name, "runs"], beyond.pop(name, 0))
+        page.add("soak_left_out", [MORE_SCENARIOS, "runs"], sum(beyond.values()))
         page.add("soak_runs_unreadable", [], unreadable)
         return page
 
@@ -87,6 +89,7 @@ class Exporter:
             if meta.get("verdict") is None:
                 self._tell_live(page, run.path, About.of(meta))
                 return
+            self._readers.pop(run.path, None)
         about, standing = self._ended_one(run, name)
         end = run.ended or (standing.judged if standing is not None else about.started)
         tell_run(page, about, "ended", end)

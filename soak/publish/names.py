@@ -21,6 +21,8 @@ ALL = "(all)"
 """The endpoint that stands for all of them merged: percentiles cannot be summed up by whoever reads them."""
 MORE = "(more endpoints)"
 """The endpoint that those beyond the limit are counted under."""
+MORE_SCENARIOS = "(more scenarios)"
+"""The scenario that runs are counted under of which nothing is shown: those of scenarios beyond the limit."""
 QUANTILES: Mapping[str, float] = {"0.5": 50.0, "0.9": 90.0, "0.99": 99.0, "0.999": 99.9, "0.9999": 99.99, "1.0": 100.0}
 """The label of a quantile, and its percentile. 1.0 is the maximum; Prometheus 3 would make 1.0 of 1."""
 STATES = ("running", "ended", "lost")
@@ -150,7 +152,7 @@ _ALL = [
     _gauge("judge", "soak_intervals", _RUN, "intervals of the candidate's load that were judged"),
     _gauge("judge", "soak_intervals_invalid", _RUN, "those that the generator's own trouble spoiled"),
     _gauge("exporter", "soak_left_out", ("scenario", "what"),
-           "endpoints, journeys, criteria, findings and comparisons beyond what is shown"),
+           "runs, endpoints, journeys, criteria, findings and comparisons beyond what is shown"),
     _gauge("exporter", "soak_runs_unreadable", (), "run files that could not be read"),
     _gauge("daemon", "soak_daemon_info", ("version",), "1 for the daemon"),
     _gauge("daemon", "soak_daemon_heartbeat_timestamp_seconds", (), "when the supervisor last did its work"),

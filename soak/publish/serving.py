@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from socket import AddressFamily
 from time import monotonic, thread_time
+from typing import Any
 
 from soak.core.errors import SoakError
 from soak.core.listening import addresses_of, is_loopback
@@ -21,6 +22,8 @@ _COST_SHARE = 20
 """Making pages takes one part in twenty of the time at most: that of a run of days is dear."""
 LONGEST_WAIT_S = 60.0
 _MOST_SCRAPERS = 16
+_AT_ONCE = 64
+"""Connections: whoever comes beyond is hung up on, for each has a thread of the program that measures."""
 
 
 class Serving:
@@ -102,7 +105,26 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, family: AddressFamily, address: tuple[str, int], serving: Serving) -> None:
         self.serving = serving
         self.address_family = family
+        self._room = threading.Semaphore(_AT_ONCE)
         super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, if there is room for one."""
+        if not self._room.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # there can be no more threads
+            self._room.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """One connection, to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Whoever went away in the middle of it, or came with what is no HTTP, is no news."""

@@ -12,6 +12,7 @@ from soak.core.verdict import Finding, Severity, SideVerdict, Verdict
 from soak.report import phrases
 
 _SEVERITIES: tuple[Severity, ...] = ("fail", "warning", "info")
+_AT_ONCE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,17 @@ def word(verdict: Verdict) -> str:
 
 def next_step(verdict: Verdict) -> str:
     """What to do first; empty after a pass."""
+    if verdict.interrupted and verdict.verdict in ("pass", "inconclusive"):
+        return "It was interrupted. `soak run --resume RUN` goes on with it."
     if verdict.verdict == "pass":
-        return "Run it again to the end: it was interrupted." if verdict.interrupted else ""
+        return ""
     if verdict.verdict == "invalid":
         return "Mend the measurement first (the reasons are below), then soak again."
     if verdict.verdict == "inconclusive":
-        return "Soak again, longer or with more load: what would settle each criterion stands beside it."
+        return (
+            "Do what the reasons say, most often soak longer or with more load; what would settle a criterion stands "
+            "beside it."
+        )
     advice = (f.finding.advice for f in findings(verdict) if f.side == "candidate" and f.finding.severity == "fail")
     return next(filter(None, advice), "Look at the criteria that failed, and at their charts in the HTML report.")
 
@@ -92,10 +98,12 @@ def instrument(recording: Recording, side: str, verdict: SideVerdict) -> str:
 
 
 def phases(recording: Recording) -> list[tuple[str, str]]:
-    """Name and length of each phase that was begun."""
+    """Name and length of each phase that was begun, but for those that were over at once: they were not asked for."""
     shown = []
     for phase in recording.phases:
         end = phase.end if phase.end is not None else recording.duration
+        if phase.end is not None and end - phase.start < _AT_ONCE_S:
+            continue
         length = units.duration(max(end - phase.start, 0.0))
         shown.append((phase.name.replace("_", "-"), length if phase.end is not None else f"{length}, not ended"))
     return shown

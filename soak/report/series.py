@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from soak.core import units
-from soak.core.verdict import SeriesVerdict
+from soak.core.verdict import SeriesVerdict, finite
 from soak.report import phrases
 
 _WORDS = {"fail": "FAIL", "inconclusive": "inconclusive", "pass": "pass", "invalid": "invalid"}
@@ -33,26 +32,25 @@ def render_series(verdicts: Mapping[str, SeriesVerdict], timed: bool) -> str:
 
 def series_json(verdicts: Mapping[str, SeriesVerdict], timed: bool) -> dict[str, Any]:
     """The document of `soak trend --json`; growth is a ratio, times are in seconds (or rows)."""
-    return {
-        "series": [
-            {
-                "name": name,
-                "verdict": one.verdict,
-                "growth": one.growth,
-                "low": _finite(one.low),
-                "high": _finite(one.high),
-                "shape": one.shape,
-                "reason": reason(one, timed),
-                "p": one.p,
-                "span": one.span,
-                "onset": one.onset,
-                "eta_low": one.eta[0],
-                "eta": one.eta[1],
-                "eta_high": one.eta[2],
-            }
-            for name, one in verdicts.items()
-        ]
-    }
+    rows = [
+        {
+            "name": name,
+            "verdict": one.verdict,
+            "growth": one.growth,
+            "low": one.low,
+            "high": one.high,
+            "shape": one.shape,
+            "reason": reason(one, timed),
+            "p": one.p,
+            "span": one.span,
+            "onset": one.onset,
+            "eta_low": one.eta[0],
+            "eta": one.eta[1],
+            "eta_high": one.eta[2],
+        }
+        for name, one in verdicts.items()
+    ]
+    return {"series": finite(rows)}
 
 
 def reason(one: SeriesVerdict, timed: bool) -> str:
@@ -106,7 +104,3 @@ def _time(seconds: float, timed: bool) -> str:
     if not timed:
         return f"{round(seconds):,} rows"
     return units.duration(round(seconds) if seconds >= 10 else round(seconds, 2))
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

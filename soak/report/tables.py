@@ -32,7 +32,7 @@ _RESOURCES: tuple[tuple[str, str, Dimension], ...] = (
     ("memory.anon", "memory, anonymous", "bytes"),
     ("memory.pss", "memory, proportional", "bytes"),
     ("memory.live", "memory, live", "bytes"),
-    ("memory.free_in_heap", "memory, free in malloc", "bytes"),
+    ("memory.free_in_heap", "memory, free in heap", "bytes"),
     ("memory.retained", "memory, free pages kept", "bytes"),
     ("memory.pymalloc_slack", "memory, free in arenas", "bytes"),
     ("memory.fragmentation", "memory, fragmentation", "ratio"),

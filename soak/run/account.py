@@ -22,9 +22,10 @@ def close_account(
     schedule = schedule_of(scenario, folder, fleet.side)
     if schedule is None:
         return
-    total = 0
-    reported = read(run_file).sides[fleet.side].tallies
-    for name, (ended, parts) in fleet.shares().items():
+    total, shares = 0, fleet.shares()
+    silent = any(ended is None for ended, _ in shares.values())
+    reported = read(run_file).sides[fleet.side].tallies if silent else ()  # all of a run of days is much to read
+    for name, (ended, parts) in shares.items():
         end = max(begin, ended if ended is not None else until)
         share = schedule.count(end - begin, parts)
         total += share

@@ -23,23 +23,21 @@ from soak.core.errors import LoadError
 from soak.core.records import Event, PhaseName
 from soak.core.verdict import Finding, Verdict
 from soak.judge import EARLIER, HARD, Certain, judge
-from soak.load import Fleet
 from soak.publish import Alerts, Told
-from soak.run.account import close_account
 from soak.run.earlier import earlier_runs
 from soak.run.interrupts import Interrupts
 from soak.run.judging import Judging
+from soak.run.loading import Loading
 from soak.run.looks import Looks
-from soak.run.opening import artefacts, fleets, scratch, watched_targets
+from soak.run.opening import artefacts, scratch, watched_targets
 from soak.run.order import Order
-from soak.run.progress import SideStatus, Status, View
+from soak.run.progress import Status, View, lately
 from soak.run.resume import STOP_LEAD_S, Past, close, write_gap
-from soak.run.watching import Watching
-from soak.runfile import STANDING, RunWriter, read, read_recent, window_length
+from soak.run.watching import Seen, Watching
+from soak.runfile import STANDING, RunWriter, read, window_length
 
 _TICK_S = 0.1
 _LEAD_S = 1.5  # the slots are spawned and in place before the first arrival is due
-_RECENT_S = 20.0
 _DRAIN_GRACE_S = 3.0
 _LOOKS_GRACE_S = 120.0
 _OBSERVER_GRACE_S = 30.0
@@ -68,15 +66,14 @@ class _Conductor:
         self.view = view
         self.cleanup = cleanup
         self.zero = monotonic()
-        self.started = time.time()
         self.interrupts = Interrupts()
         self.stopped: float | None = None
         self.packed_until = math.inf
         self.phase: PhaseName = "idle_before"
-        self.fleets: list[Fleet] = []
+        self.loading = Loading(order, view)
         self.watching = Watching(self.scenario)
         self.findings: tuple[Finding, ...] = ()
-        self.judging = Judging(self.scenario, order.live, self.now)
+        self.judging = Judging(self.scenario, order.live, self.now, self._note)
         self.certain: tuple[Certain, float] | None = None
         """What ended the run early, and when the load may end (s)."""
         self.load_end = math.inf
@@ -95,53 +92,59 @@ class _Conductor:
         return budget.all_until(self.scenario) - self.zero if budget is not None else math.inf
 
     def run(self) -> Verdict:
-        scenario = self.scenario
         self.cleanup.enter_context(self.interrupts.counted())
         self.cleanup.callback(self.judging.close)
-        self.earlier = earlier_runs(scenario, self.order.folder, self.order.run_file.parent)
-        past = self.past
-        told = past.events if past is not None else ()
-        self.alerts = Alerts(scenario, self.order.run_file, HARD, os.environ, told)
+        self.earlier = earlier_runs(self.scenario, self.order.folder, self.order.run_file.parent)
+        told = self.past.events if self.past is not None else ()
+        self.alerts = Alerts(self.scenario, self.order.run_file, HARD, os.environ, told)
         self.cleanup.callback(self.alerts.close)
-        if past is not None:
-            self.writer = past.writer
+        if self.past is not None:
+            self.writer = self.past.writer
             self.cleanup.callback(self.writer.close)
-            if past.over:
-                return self._only_close(past)
-        found = list(artefacts(self.order))
+            if self.past.over:
+                return self._only_close(self.past)
+        self._open()
+        begin = self._before_load()
+        until = begin + self.since if self.stopped is not None else self._load(begin)
+        self._let("idle_after", self.now(), min(self.now() + self.scenario.phases.idle_after, self.latest))
+        self._finish_looks()
+        self._event(Event(self.now(), "phase", None, "end", {"name": "end"}))
+        self._hear_observers()
+        return self._close(begin, until)
+
+    def _open(self) -> None:
+        """Have targets, watches, run file and load ready; the run's clock begins."""
+        past, found = self.past, list(artefacts(self.order))
         folder = scratch(self.cleanup)
         self.watching.sides = list(watched_targets(self.order, folder, self.view, self.cleanup))
-        self.looks = Looks(scenario, [w.agent for w in self.watching.sides], folder)
+        self.looks = Looks(self.scenario, self.watching.agents, folder)
         self.zero = monotonic() - (past.stood if past is not None else 0.0)
-        self.started = past.started if past is not None else time.time()
         self.watching.begin(self.zero)
         if past is None:
-            self.writer = RunWriter.create(self.order.run_file, self._head())
+            self.writer = RunWriter.create(self.order.run_file, self._head(time.time()))
             self.cleanup.callback(self.writer.close)
             for event in found:
                 self.writer.add_event(event)
         else:
             self.writer.live()
-        self._start_fleets()
+        self._start_load()
         self.interrupts.measuring = True
         self.cleanup.callback(self.view.end)
-        self.view.begin(scenario.name)
+        self.view.begin(self.scenario.name)
+
+    def _before_load(self) -> float:
+        """Let the target rest, or tell the gap of a run that goes on; when its schedule begins, or would have (s)."""
+        past = self.past
         if past is not None and past.begin is not None:
-            begin = self._go_on(past)
-        else:
-            at = self.now()
-            if past is not None:
-                self._tell_gap(past, at)
-            self._phase("idle_before", at)
-            rest = past.stood if past is not None else 0.0
-            begin = round(max(rest + scenario.phases.idle_before, self.now() + _LEAD_S), 3)
-            self._until(begin - _LEAD_S)
-        until = begin + self.since if self.stopped is not None else self._load(begin)
-        self._let("idle_after", self.now(), min(self.now() + scenario.phases.idle_after, self.latest))
-        self._finish_looks()
-        self._event(Event(self.now(), "phase", None, "end", {"name": "end"}))
-        self._hear_observers()
-        return self._close(begin, until)
+            return self._go_on(past)
+        at = self.now()
+        if past is not None:
+            self._tell_gap(past, at)
+        self._phase("idle_before", at)
+        rest = (past.stood if past is not None else 0.0) + self.scenario.phases.idle_before
+        begin = round(max(rest, self.now() + _LEAD_S), 3)
+        self._until(begin - _LEAD_S)
+        return begin
 
     def _go_on(self, past: Past) -> float:
         """Say what is missing, and have the load go on soon; when its schedule would have begun (s)."""
@@ -171,8 +174,7 @@ class _Conductor:
 
         Of a run that is resumed, a part of the schedule is over: it would have begun at `begin`, had it gone on.
         """
-        for fleet in self.fleets:
-            fleet.begin(self.zero + begin)
+        self.loading.begin(self.zero + begin)
         goes_on = begin + self.since
         self._until(goes_on)
         steady = begin + self.scenario.phases.warmup_s
@@ -191,18 +193,17 @@ class _Conductor:
         self._drain(until)
         return until
 
-    def _start_fleets(self) -> None:
+    def _start_load(self) -> None:
         try:
-            self.fleets = list(fleets(self.order, self.zero, self.view, self.cleanup))
+            self.loading.start(self.zero, self.cleanup)
         except (LoadError, KeyboardInterrupt):
             if self.past is None:
                 self.writer.discard()
             raise
 
-    def _head(self) -> dict[str, Any]:
+    def _head(self, started: float) -> dict[str, Any]:
         earlier = {EARLIER: self.earlier} if self.earlier is not None else {}
-        observers = {w.side: w.observer for w in self.watching.sides if w.observer is not None}
-        return self.order.head(self.started, {**earlier, "observers": observers})
+        return self.order.head(started, {**earlier, "observers": self.watching.observers})
 
     def _let(self, name: PhaseName, start: float, end: float) -> None:
         """Have a phase from `start` to `end`, unless it is empty or the run was stopped before it."""
@@ -218,9 +219,7 @@ class _Conductor:
     def _drain(self, until: float) -> None:
         """Wait for every answer that is still to come."""
         deadline = until + self.scenario.drain_s + _DRAIN_GRACE_S
-        while not all(f.drained for f in self.fleets) and self.now() < deadline and self.interrupts.count < 2:
-            if not any(f.alive for f in self.fleets):
-                break
+        while not self.loading.drained and self.now() < deadline and self.interrupts.count < 2:
             self._tick()
 
     def _tick(self) -> None:
@@ -231,18 +230,10 @@ class _Conductor:
             self._stop(now)
         if self.stopped is None and now < self.load_end and self._spent():
             self._stop(now)
-        for fleet in self.fleets:
-            for loss in fleet.poll():
-                text = f"the load {loss.name} of the {fleet.side} ended with code {loss.code}"
-                if loss.name == "master" or not fleet.alive:
-                    self._event(Event(now, "generator_error", fleet.side, text, {"said": loss.text}))
-                    self._stop(now)
-                else:
-                    self._event(Event(now, "note", fleet.side, text, {"said": loss.text}))
-            for kind, text in fleet.told:
-                if kind != "split":
-                    self.view.say(f"{kind.replace('_', ' ')}: {text}")
-            fleet.told.clear()
+        for event in self.loading.poll(now):
+            self._event(event)
+            if event.kind == "generator_error":
+                self._stop(now)
         for event in self.watching.clocks(now):
             self._event(event)
         if now >= self.next_sample:
@@ -267,53 +258,31 @@ class _Conductor:
         return True
 
     def _sample(self, now: float) -> None:
-        seen = self.watching.look(now)
-        for event in seen.events:
-            self._event(event)
-        for artifact in seen.artifacts:
-            self.writer.add_artifact(*artifact)
+        self._write(self.watching.look(now))
         if self.watching.lost:
             self._stop(now)
-        self.writer.add_samples(seen.samples)
 
     def _hear_observers(self) -> None:
         """Have what observers saw until now, though one may be cut off and need a while to be back."""
         moment = monotonic()
         deadline = min(moment + _OBSERVER_GRACE_S, self.zero + self.latest + _BUDGET_GRACE_S)
         waited = False
-        while (
-            not all(w.complete(moment) for w in self.watching.sides)
-            and self.interrupts.count < 2
-            and monotonic() < deadline
-        ):
+        while not self.watching.complete(moment) and self.interrupts.count < 2 and monotonic() < deadline:
             if not waited and monotonic() > moment + _SAY_AFTER_S:
                 self.view.say(f"waiting up to {_OBSERVER_GRACE_S:.0f} s for what an observer saw")
                 waited = True
             time.sleep(_TICK_S)
-        for watch in self.watching.sides:
-            if watch.observer is not None:
-                samples, events = watch.look(self.now())
-                self.writer.add_samples(samples)
-                for event in events:
-                    self._event(event)
+        self._write(self.watching.observed(self.now()))
 
     def _stop(self, now: float) -> None:
         """End the load; the run goes on to its verdict. All workers have heard of it when it ends."""
         if self.stopped is None:
             self.stopped = now + STOP_LEAD_S
-            for fleet in self.fleets:
-                with contextlib.suppress(LoadError):
-                    fleet.stop(self.zero + self.stopped)
+            self.loading.stop(self.zero + self.stopped)
 
     def _show(self, now: float) -> None:
-        sides = {}
-        for side in self.scenario.sides:
-            recent = read_recent(self.order.run_file, side, now - _RECENT_S)
-            p50, p99, p999 = recent.latency.percentiles([50, 99, 99.9])
-            seconds = recent.seconds or math.nan
-            sides[side] = SideStatus(
-                recent.done / seconds, recent.failed / seconds, p50, p99, p999, self.watching.rss.get(side)
-            )
+        file, rss = self.order.run_file, self.watching.rss
+        sides = {side: lately(file, side, now, rss.get(side)) for side in self.scenario.sides}
         self.view.show(Status(self.phase, now, self.total, sides, self.findings))
 
     def _live_look(self, now: float) -> None:
@@ -321,7 +290,7 @@ class _Conductor:
         if (found := self.judging.found()) is not None:
             self._heed(now, *found)
         if self.phase == "soak" and self.certain is None:
-            self.judging.begin(now, self.writer)
+            self.judging.begin(now)
 
     def _heed(self, now: float, verdict: Verdict, sure: Certain | None) -> None:
         self.findings = verdict.candidate.findings
@@ -348,22 +317,17 @@ class _Conductor:
         deadline = min(self.now() + _LOOKS_GRACE_S, self.latest + _BUDGET_GRACE_S)
         if self.scenario.probe.trim and self.stopped is None:
             self.looks.trim()
-        while any(w.agent.busy for w in self.watching.sides) and self.now() < deadline and self.interrupts.count < 2:
+        while any(agent.busy for agent in self.watching.agents) and self.now() < deadline and self.interrupts.count < 2:
             self._tick()
-        if any(w.agent.present for w in self.watching.sides):
+        if any(agent.present for agent in self.watching.agents):
             self._sample(self.now())
 
     def _close(self, begin: float, until: float) -> Verdict:
         over = self.now()
-        for fleet in self.fleets:
-            close_account(self.writer, self.order.run_file, self.scenario, self.order.folder, fleet, begin, until)
-            fleet.close()
-        for watch in self.watching.sides:
-            if watch.started is not None:
-                watch.started.stop()
-                output = watch.started.output().encode()
-                self.writer.add_artifact(self.now(), "log", f"{watch.side}-output", output)
-        self.judging.cancel()
+        self.loading.close(self.writer, begin, until)
+        for log in self.watching.stop_targets(self.now()):
+            self.writer.add_artifact(*log)
+        self.judging.close()
         # burst and recovery are seconds to minutes, and looked at by the second: they stay as they are
         self.writer.roll_up(min(self.now(), self.packed_until), window_length(self.scenario))
         self.writer.set_meta("finished", True)
@@ -376,7 +340,6 @@ class _Conductor:
         self.writer.set_meta("verdict", verdict.verdict)
         self.writer.set_meta("headline", verdict.headline)
         self.writer.set_meta("soak_s", verdict.soak_s)
-        self.judging.close()
         self.writer.finish()
         return verdict
 
@@ -389,6 +352,16 @@ class _Conductor:
         self.phase = name
         self.looks.enter(name, at, end)
         self._event(Event(at, "phase", None, name, {"name": name}))
+
+    def _write(self, seen: Seen) -> None:
+        for event in seen.events:
+            self._event(event)
+        for artifact in seen.artifacts:
+            self.writer.add_artifact(*artifact)
+        self.writer.add_samples(seen.samples)
+
+    def _note(self, text: str) -> None:
+        self._event(Event(self.now(), "note", None, text))
 
     def _event(self, event: Event) -> None:
         self.writer.add_event(event)

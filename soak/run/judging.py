@@ -1,10 +1,11 @@
-"""Judging a run while it goes on: beside it, and never for more than a small share of the time.
+"""Judging a run while it goes on, and packing what is old of it: beside it, and seldom enough to cost it little.
 
 What a look finds is a hint. Only what is certain at one of the looks that are corrected for may end the run.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
@@ -22,10 +23,17 @@ Judged = tuple[Verdict, Certain | None]
 
 
 class Judging:
-    """Live looks at one run, one at a time. `now` is the run's clock (s), whose zero may be set later."""
+    """Live looks at one run, one at a time.
 
-    def __init__(self, scenario: Scenario, live: LiveReader, now: Callable[[], float]) -> None:
-        self._scenario, self._live, self._now = scenario, live, now
+    `now` is the run's clock (s), whose zero may be set later. `note` is told of looks that fail, once of each kind:
+    while they do, nobody is alerted.
+    """
+
+    def __init__(
+        self, scenario: Scenario, live: LiveReader, now: Callable[[], float], note: Callable[[str], None]
+    ) -> None:
+        self._scenario, self._live, self._now, self._note = scenario, live, now, note
+        self._faults: set[str] = set()
         self._looker = ThreadPoolExecutor(1, "soak-look")
         self._look: Future[Judged] | None = None
         self._ahead: list[Look] = []
@@ -40,9 +48,14 @@ class Judging:
         if self._look is None or not self._look.done():
             return None
         look, self._look = self._look, None
-        return look.result() if look.exception() is None else None  # one that fails ends no run; the verdict will tell
+        if (error := look.exception()) is None:
+            return look.result()
+        if (kind := type(error).__name__) not in self._faults:  # it ends no run: the verdict has a look of its own
+            self._faults.add(kind)
+            self._note(f"the run so far could not be judged: {kind}: {error}"[:300])
+        return None
 
-    def begin(self, now: float, writer: RunWriter) -> None:
+    def begin(self, now: float) -> None:
         """Have a look, if one is due at `now` and none is under way."""
         if self._look is not None:
             return
@@ -53,22 +66,19 @@ class Judging:
         self._ahead = self._ahead[len(due) :]
         look = due[-1] if due else None
         upto = max(now - _FRESH_S, look.upto if look is not None else 0.0)
-        writer.roll_up(upto, window_length(self._scenario))
         self._next = now + _LOOK_S
-        self._look = self._looker.submit(self._judged, look)
-
-    def cancel(self) -> None:
-        """Begin no look that waits."""
-        if self._look is not None:
-            self._look.cancel()
+        self._look = self._looker.submit(self._judged, look, upto)
 
     def close(self) -> None:
-        """Have no more looks, when the one under way is over."""
+        """Have no more looks, when the one under way is over. Safe to call twice."""
         self._looker.shutdown(cancel_futures=True)
 
-    def _judged(self, look: Look | None) -> Judged:
+    def _judged(self, look: Look | None, upto: float) -> Judged:
+        with contextlib.closing(RunWriter.attach(self._live.path)) as writer:
+            writer.roll_up(upto, window_length(self._scenario))
         began = monotonic()
-        # a look that may end the run reads all there is: the verdict must find the same in the file
-        found = judge_live(read(self._live.path) if look is not None else self._live.recording(), look)
-        self._next = self._now() + max(_LOOK_S, _LOOK_SHARE * (monotonic() - began))
-        return found
+        try:
+            # a look that may end the run reads all there is: the verdict must find the same in the file
+            return judge_live(read(self._live.path) if look is not None else self._live.recording(), look)
+        finally:  # one that fails costs as much
+            self._next = self._now() + max(_LOOK_S, _LOOK_SHARE * (monotonic() - began))

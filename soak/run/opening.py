@@ -1,16 +1,13 @@
-"""Bringing a run's processes up: targets that it starts, watches over them, and the load. `cleanup` ends all."""
+"""What a run begins with: its targets, started or found, and what is installed of them. `cleanup` ends all."""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from secrets import token_hex
 
 from soak.core.records import Event
-from soak.load import Fleet, Plan, digests
 from soak.run.artefact import size_of
 from soak.run.order import Order
 from soak.run.progress import View
@@ -43,27 +40,3 @@ def watched_targets(order: Order, folder: Path, view: View, cleanup: contextlib.
         watch = SideWatch(side, target, started, order.scenario, order.folder, folder)
         cleanup.callback(watch.close)
         yield watch
-
-
-def fleets(order: Order, zero: float, view: View, cleanup: contextlib.ExitStack) -> Iterator[Fleet]:
-    """The load of each side, ready to begin; the run's clock is counted from `zero`. Raises LoadError."""
-    at, folder, past = order.listen, order.folder.resolve(), order.past
-    listen = {s: replace(at, port=at.port + i) for i, s in enumerate(order.scenario.sides)} if at else {}
-    logs = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
-    for side in order.scenario.sides:
-        plan = Plan(
-            run=order.run_file.stem,
-            side=side,
-            zero=zero,
-            scenario=order.raw,
-            folder=str(folder),
-            digests=digests(order.scenario, folder),
-            ports={s: at.port for s, at in listen.items()},
-            since=past.upto if past is not None else 0.0,
-        )
-        token, workers = order.token or token_hex(16), order.scenario.load.workers
-        life = past.number if past is not None else 0
-        fleet = Fleet(plan, token, workers, order.run_file.resolve(), logs, listen.get(side), life)
-        cleanup.callback(fleet.close)
-        fleet.start(view.say)
-        yield fleet

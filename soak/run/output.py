@@ -34,13 +34,9 @@ class RecursionErrors:
 
     def feed(self, chunk: bytes) -> None:
         """The next part of the output, wherever it was cut."""
-        whole, newline, rest = (self._rest + chunk).rpartition(b"\n")
-        self.count += whole.count(_RECURSION)
-        self._rest = (newline + rest)[: len(_RECURSION)]  # the beginning of a line tells what it can still become
-
-    def end(self) -> None:
-        """No more is to come."""
-        self.feed(b"\n")
+        text = self._rest + chunk
+        self.count += text.count(_RECURSION)
+        self._rest = text[1 - len(_RECURSION) :]  # one byte too short for what was counted already
 
 
 def overflow_said(output: bytes) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
-from typing import Protocol, TextIO
+from pathlib import Path
+from typing import Any, Protocol, TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,9 +17,11 @@ from rich.text import Text
 from soak.core import units
 from soak.core.units import Dimension
 from soak.core.verdict import Finding
+from soak.runfile import read_recent
 
 _LINE_EVERY_S = 15.0
 _REFRESH_S = 1.0
+_RECENT_S = 20.0
 _PHASES = {"idle_before": "idle", "warmup": "warm-up", "idle_after": "idle"}
 """Phases that go by another name here."""
 
@@ -45,6 +49,14 @@ class Status:
     findings: tuple[Finding, ...] = ()
 
 
+def lately(run_file: Path, side: str, now: float, rss: float | None) -> SideStatus:
+    """How a side does at `now` (s of the run), by the last seconds of its run file."""
+    recent = read_recent(run_file, side, now - _RECENT_S)
+    p50, p99, p999 = recent.latency.percentiles([50, 99, 99.9])
+    seconds = recent.seconds or math.nan
+    return SideStatus(recent.done / seconds, recent.failed / seconds, p50, p99, p999, rss)
+
+
 class View(Protocol):
     """Anything that can show a run."""
 
@@ -65,8 +77,28 @@ class View(Protocol):
 
 
 def view_for(stream: TextIO) -> View:
-    """A live view on a terminal, plain lines otherwise."""
-    return LiveView(stream) if stream.isatty() else PlainView(stream)
+    """A live view on a terminal, plain lines otherwise; no run ends because nobody can see it any more."""
+    shown = cast(TextIO, _Bystander(stream))
+    return LiveView(shown) if stream.isatty() else PlainView(shown)
+
+
+class _Bystander:
+    """A stream that may be full, or closed at its other end, and then is written to in vain."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class PlainView:
@@ -167,13 +199,9 @@ def _or_dash(value: float | None, dimension: Dimension) -> str:
 
 
 def _one_line(side: str, s: SideStatus, status: Status) -> str:
-    failed = [f"{_or_dash(s.failures, 'rate')} failed"] if s.failures else []
-    parts = [
-        _or_dash(s.rate, "rate"),
-        *failed,
-        f"p50 {_or_dash(s.p50, 'time')}",
-        f"p99 {_or_dash(s.p99, 'time')}",
-        f"p999 {_or_dash(s.p999, 'time')}",
-        f"rss {_or_dash(s.rss, 'bytes')}",
-    ]
+    parts = [f"rss {_or_dash(s.rss, 'bytes')}"]
+    if s.rate is not None and not math.isnan(s.rate):  # before there is load there is nothing to say of it
+        failed = [f"{_or_dash(s.failures, 'rate')} failed"] if s.failures else []
+        times = [f"{name} {_or_dash(v, 'time')}" for name, v in (("p50", s.p50), ("p99", s.p99), ("p999", s.p999))]
+        parts = [_or_dash(s.rate, "rate"), *failed, *times, *parts]
     return (f"{side}: " if len(status.sides) > 1 else "") + " ".join(parts)

@@ -43,7 +43,6 @@ class Past:
     """
 
     writer: RunWriter
-    started: float
     number: int
     why: str
     stood: float
@@ -152,7 +151,6 @@ def _past(path: Path, writer: RunWriter, meta: Mapping[str, Any], recording: Rec
     before = recording.started + sum(gap.away for gap in recording.gaps)
     return Past(
         writer=writer,
-        started=recording.started,
         number=number + 1,
         why="interrupted" if ended is not None and ended.kind == "interrupted" else "cut off",
         stood=max(stood, until),

@@ -11,6 +11,10 @@ from soak.core.target import Target
 from soak.probe import AgentSense, RemoteWatch, ScrapeSense, Watch, senses_of
 from soak.run.target import StartedTarget
 
+_NO_AGENT = "the target is a Python program in which no agent answers, so its memory is seen from outside only"
+_LOST_ON_THE_WAY = "does its command set PYTHONPATH itself, or run python with -I, -E or -S?"
+_NOT_BROUGHT = "start it by `soak exec`, or `import soak.agent` in it"
+
 
 class SideWatch:
     """Samples and events of one side; without a process to watch it is silent.
@@ -31,18 +35,21 @@ class SideWatch:
         self.started = started
         self.gone = False
         self._present: set[str] = set()
-        self.agent = AgentSense(side, scenario.allocator_s, scratch)
+        """The processes that an observer saw last, as `pid@start`."""
+        self.agent: AgentSense | None = None
+        """Who asks its processes from inside; None where they are not watched here."""
         self._watch: Watch | None = None
         self._remote: RemoteWatch | None = None
         watched = target.model_copy(update={"process": None, "pid": started.pid}) if started else target
         if target.observer is not None:
             self._remote = RemoteWatch(side, target.observer, folder, scenario.probe.every)
         elif watched.watched:
+            self.agent = AgentSense(side, scenario.allocator_s, scratch, _missing(scenario, target))
             self._watch = Watch(side, watched, senses_of(side, self.agent))
         self._scrape: ScrapeSense | None = None
         if target.scrape is not None:  # its address is good for whoever watches the process, or nobody
             self._scrape = ScrapeSense(
-                side, target.scrape, scenario.allocator_s, target.watched, lambda: self.agent.tells, target.page_size
+                side, target.scrape, scenario.allocator_s, target.watched, self._told_inside, target.page_size
             )
 
     @property
@@ -70,7 +77,7 @@ class SideWatch:
         """What is seen at `t` seconds since the start of the run, or has come in since the last call."""
         if self._remote is not None:
             samples, events = self._remote.look()
-            self._present |= {s.source.partition("/")[2] for s in samples}
+            self._present = {s.source.partition("/")[2] for s in samples} or self._present
         elif self._watch is not None:
             samples, events = self._watch.look(t)
         else:
@@ -96,11 +103,23 @@ class SideWatch:
             if watch is not None:
                 watch.close()
 
+    def _told_inside(self) -> bool:
+        return self.agent is not None and self.agent.tells
+
     def _ended(self, started: StartedTarget) -> dict[str, object] | None:
         if (ended := started.exit()) is None:
             return None
         said = started.overflow_said()
         return ended | {"output": started.output()[-2000:]} | ({"stack_overflow": said} if said else {})
+
+
+def _missing(scenario: Scenario, target: Target) -> str:
+    """What is said of a Python target without an agent; nothing where none is wanted, or one is yet to be let in."""
+    if scenario.probe.attach is not None:
+        return ""
+    if target.process is None:
+        return f"{_NO_AGENT}: {_NOT_BROUGHT}"
+    return f"{_NO_AGENT}: {_LOST_ON_THE_WAY}" if target.process.agent else ""
 
 
 def _how(side: str, ended: Mapping[str, object]) -> str:

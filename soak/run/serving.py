@@ -12,12 +12,12 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import IO, NoReturn
+from dataclasses import replace
+from typing import NoReturn
 
+from soak.core.child import Tail
 from soak.core.errors import LoadError, SoakError
 from soak.core.scenario import Scenario
 from soak.load import Invitation
@@ -30,15 +30,41 @@ Permit = Callable[[Scenario], None]
 """Raises when load may not go where a scenario sends it."""
 
 
-@dataclass(frozen=True)
 class _Child:
-    process: subprocess.Popen[str]
-    errors: IO[str]
+    """A worker process of one side."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "soak.load.worker", str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._output, self._errors = self.process.stdout, Tail(self.process.stderr)
+
+    def tell(self, line: str) -> None:
+        """Say a line to it."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # its end tells more
+            self.process.stdin.write(line.encode() + b"\n")
+            self.process.stdin.flush()
+
+    def answer(self) -> bytes:
+        """Its first line; empty when it ended without one."""
+        line = self._output.readline()
+        Tail(self._output)  # what a locustfile prints is for nobody, but left in the pipe it would stop the worker
+        return line
 
     def said(self) -> str:
-        """What it wrote to its standard error."""
-        self.errors.seek(0)
-        return self.errors.read().strip()[-2000:]
+        """What it wrote to its standard error, once it has ended."""
+        return self._errors.whole().text().strip()[-2000:]
+
+    def end(self) -> None:
+        """End it. Safe to call twice."""
+        self.process.terminate()
+        self.process.wait()
 
 
 def serve(invitation: Invitation, permit: Permit, say: Callable[[str], None]) -> None:
@@ -82,45 +108,21 @@ def _join(
     say(f"joining the run at {invitation.host}:{invitation.port}")
     deadline = time.monotonic() + _PATIENCE_S
     while True:
-        child = _start(invitation, cleanup)
-        assert child.process.stdout is not None
-        if line := child.process.stdout.readline():
-            break
-        child.process.wait()
-        if _REFUSED in child.said() or time.monotonic() > deadline:
-            raise LoadError(child.said())
+        child = _Child()
+        with contextlib.ExitStack() as failed:
+            failed.callback(child.end)
+            child.tell(invitation.to_line())
+            if line := child.answer():
+                cleanup.push(failed.pop_all())
+                break
+            child.process.wait()
+            if _REFUSED in child.said() or time.monotonic() > deadline:
+                raise LoadError(child.said())
         time.sleep(_RETRY_S)
     invited = json.loads(line)
     scenario = Scenario.model_validate(invited["scenario"])
     permit(scenario)
     target = scenario.sides[invited["side"]]
     say(f"{invited['name']} serves {invited['run']}: load goes to {target.url}")
-    _tell(child, "go")
+    child.tell("go")
     return child, {int(port) for port in invited["ports"].values()}
-
-
-def _start(invitation: Invitation, cleanup: contextlib.ExitStack) -> _Child:
-    errors = cleanup.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115
-    process = subprocess.Popen(
-        [sys.executable, "-m", "soak.load.worker", str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-    )
-    child = _Child(process, errors)
-    cleanup.callback(_end, child)
-    _tell(child, invitation.to_line())
-    return child
-
-
-def _tell(child: _Child, line: str) -> None:
-    assert child.process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # its end tells more
-        child.process.stdin.write(line + "\n")
-        child.process.stdin.flush()
-
-
-def _end(child: _Child) -> None:
-    child.process.terminate()
-    child.process.wait()

@@ -69,7 +69,7 @@ def resolve(reference: str, where: Path) -> Path:
     """The run file meant by a path, a run id, its beginning, or `latest`. Raises RunFileError."""
     if Path(reference).is_file():
         return Path(reference)
-    runs = sorted(where.glob(f"*{SUFFIX}"), key=lambda p: p.stat().st_mtime)
+    runs = sorted(where.glob(f"*{SUFFIX}"), key=_written)
     if reference == "latest":
         if runs:
             return runs[-1]
@@ -81,3 +81,11 @@ def resolve(reference: str, where: Path) -> Path:
     if matches:
         raise RunFileError(f"{reference!r} could be any of {', '.join(p.stem for p in matches)}")
     raise RunFileError(f"no run file {reference!r}: neither a path nor a run in {where}/ (see `soak runs`)")
+
+
+def _written(path: Path) -> float:
+    """When a file was last written; one that was removed meanwhile is the oldest."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -19,8 +19,8 @@ from soak.core.records import Recording, Tally, Window, WindowKey
 from soak.runfile.read import Reader, account, open_file
 from soak.runfile.rollup import Floats, unpack_samples
 
-MOST = 8192
-"""Samples of a series that are kept at most: hundreds for each block of a trend."""
+MOST = 4096
+"""Samples of a series that are kept at most: about a hundred for each block of a trend."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class _Kept:
     """What was read already, and up to which row."""
 
     tallies: list[Tally] = field(default_factory=list)
-    windows: list[tuple[str, WindowKey, Window]] = field(default_factory=list)
+    windows: dict[tuple[str, WindowKey], list[Window]] = field(default_factory=dict)
     samples: dict[int, _Thinned] = field(default_factory=dict)
     tally: int = 0
     window: int = 0
@@ -83,9 +83,11 @@ class _Again(Reader):
         kept = self._kept
         last = next((n for (n,) in self.rows("SELECT coalesce(max(id), 0) FROM packed_window")), after)
         if last > kept.window:
-            kept.windows += super().packed(kept.window)
+            for side, key, window in super().packed(kept.window):
+                kept.windows.setdefault((side, key), []).append(window)
             kept.window = last
-        yield from kept.windows
+        for (side, key), windows in kept.windows.items():
+            yield from ((side, key, window) for window in windows)
 
     def tables(self, widths: dict[int, int]) -> Iterator[tuple[int, Floats]]:
         """Of each layout the samples by time, the older ones thinned out."""

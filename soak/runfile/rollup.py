@@ -24,6 +24,9 @@ from soak.core.scenario import Scenario
 WINDOWS = 360
 """A run is kept in about this many windows: 80 s each in an 8 h soak."""
 
+_AT_ONCE = 16
+"""Histograms of one kind that are held before they become one: many workers and names make very many of them."""
+
 Floats = npt.NDArray[np.float64]
 PackedWindow = tuple[str, float, float, str, bytes]
 """side, start, length, parts, histograms"""
@@ -37,23 +40,26 @@ def window_length(scenario: Scenario) -> float:
     return interval * max(1, round(scenario.load_s / WINDOWS / interval))
 
 
-def pack_intervals(db: sqlite3.Connection, end: float, window: float) -> list[PackedWindow]:
-    """Merge the intervals that begin before `end`: one row for each side and window.
+def pack_intervals(db: sqlite3.Connection, end: float, window: float, last: int) -> list[PackedWindow]:
+    """Merge the intervals up to row `last` that begin before `end`: one row for each side and window.
 
     One that came late, after its window was rolled, makes another row of that window: readers merge them.
     """
     found: dict[tuple[str, float], dict[tuple[str, str, str], list[Histogram]]] = {}
     rows = db.execute(
-        "SELECT side, start, endpoint, outcome, clock, clamped, histogram FROM interval WHERE start < ? ORDER BY start",
-        (end,),
+        "SELECT side, start, endpoint, outcome, clock, clamped, histogram FROM interval "
+        "WHERE start < ? AND id <= ? ORDER BY start",
+        (end, last),
     )
     for side, start, *key, clamped, blob in rows:
         begin = math.floor(start / window + 1e-9) * window
-        parts = found.setdefault((side, begin), {})
-        parts.setdefault((key[0], key[1], key[2]), []).append(Histogram.decode(blob, clamped))
+        parts = found.setdefault((side, begin), {}).setdefault((key[0], key[1], key[2]), [])
+        parts.append(Histogram.decode(blob, clamped))
+        if len(parts) == _AT_ONCE:
+            parts[:] = [Histogram.merge(parts)]
     packed = []
-    for (side, begin), parts in found.items():
-        merged = {key: Histogram.merge(histograms) for key, histograms in sorted(parts.items())}
+    for (side, begin), by_key in found.items():
+        merged = {key: Histogram.merge(histograms) for key, histograms in sorted(by_key.items())}
         payloads = [zlib.decompress(h.encode()) for h in merged.values()]
         directory = [
             [*key, h.clamped, len(payload)] for (key, h), payload in zip(merged.items(), payloads, strict=True)
@@ -74,9 +80,9 @@ def unpack_window(parts: str, histograms: bytes) -> Iterator[tuple[str, str, str
         at += size
 
 
-def pack_samples(db: sqlite3.Connection, end: float) -> list[PackedSamples]:
-    """The samples from before `end`, one row for each layout."""
-    rows = db.execute("SELECT layout, t, data FROM sample WHERE t < ? ORDER BY layout, id", (end,))
+def pack_samples(db: sqlite3.Connection, end: float, last: int) -> list[PackedSamples]:
+    """The samples up to row `last` from before `end`, one row for each layout."""
+    rows = db.execute("SELECT layout, t, data FROM sample WHERE t < ? AND id <= ? ORDER BY layout, id", (end, last))
     packed = []
     for layout, group in groupby(rows, lambda row: int(row[0])):
         samples = list(group)

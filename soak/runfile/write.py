@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from time import monotonic, sleep
 from typing import IO, Any, Self
 
 from soak.core.errors import RunFileError, WriteError
@@ -24,6 +25,9 @@ from soak.runfile.rollup import pack_intervals, pack_samples
 from soak.runfile.schema import APPLICATION_ID, TABLES, USER_VERSION
 
 _BUSY_S = 30.0
+_READERS_S = 15.0
+"""How long readers are waited for at the end: a run of days is read in seconds."""
+_LOOK_AGAIN_S = 0.05
 _TALLY = f"INSERT OR IGNORE INTO tally VALUES (NULL{', ?' * 20})"
 _INTERVAL = f"INSERT OR IGNORE INTO interval VALUES (NULL{', ?' * 10})"
 _WINDOW = "INSERT INTO packed_window VALUES (NULL, ?, ?, ?, ?, ?)"
@@ -163,21 +167,46 @@ class RunWriter:
             self._db.execute("INSERT INTO artifact VALUES (NULL, ?, ?, ?, ?)", (t, kind, name, data))
 
     def roll_up(self, upto: float, window: float) -> None:
-        """Pack every whole window that ended before `upto` (s): it takes the place of what it was made of."""
+        """Pack every whole window that ended before `upto` (s): it takes the place of what it was made of.
+
+        Only one may do so at a time. It can take seconds, in which others write on: what comes in late is packed next.
+        """
         end = math.floor(upto / window + 1e-9) * window
-        with _writing(self.path), self._db:
-            self._db.execute("BEGIN IMMEDIATE")  # what comes in meanwhile waits, and is neither packed nor deleted
-            self._db.executemany(_WINDOW, pack_intervals(self._db, end, window))
-            self._db.executemany(_SAMPLES, pack_samples(self._db, end))
-            self._db.execute("DELETE FROM interval WHERE start < ?", (end,))
-            self._db.execute("DELETE FROM sample WHERE t < ?", (end,))
+        with _writing(self.path):
+            intervals, samples = (
+                int(self._db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()[0])
+                for table in ("interval", "sample")
+            )
+            packed = pack_intervals(self._db, end, window, intervals), pack_samples(self._db, end, samples)
+            with self._db:
+                self._db.executemany(_WINDOW, packed[0])
+                self._db.executemany(_SAMPLES, packed[1])
+                self._db.execute("DELETE FROM interval WHERE start < ? AND id <= ?", (end, intervals))
+                self._db.execute("DELETE FROM sample WHERE t < ? AND id <= ?", (end, samples))
 
     def finish(self) -> None:
-        """Fold the log into one plain file and close it."""
+        """Fold the log into one plain file and close it.
+
+        SQLite refuses that while anybody else has the file open. Readers are gone in a moment; should one stay, the log
+        is left beside the file, and whoever reads that finds the same.
+        """
+        deadline = monotonic() + _READERS_S
         with _writing(self.path):
+            self._db.execute(f"PRAGMA busy_timeout = {1000 * _LOOK_AGAIN_S:.0f}")
+            while not self._folded() and monotonic() < deadline:
+                sleep(_LOOK_AGAIN_S)
+        self.close()
+
+    def _folded(self) -> bool:
+        """Whether the log could be folded in: nobody else has the file open."""
+        try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.execute("PRAGMA journal_mode = DELETE")
-        self.close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        return True
 
     def close(self) -> None:
         """Close this connection and own the file no longer; it stays live for others."""

@@ -59,6 +59,8 @@ def _yaml(url: str, rate: str | None, duration: str, users: int | None, watch: d
     if (command := watched.pop("command", None)) is not None:
         lines.append(f"  process: {{command: {scalar(command)}}}")
     lines += [f"  {key}: {scalar(value)}" for key, value in watched.items()]
+    if not any(value is not None for value in watch.values()):
+        lines.append("  # nobody watches its process: say --port, --pid or --name, or let soak start it by --command")
     lines.append("load:")
     if rate is not None:
         lines.append(f"  rate: {scalar(rate)}  # arrivals, whatever the target does")

@@ -52,7 +52,7 @@ def refuse_unreachable(target: Target) -> None:
     except (OSError, UnicodeError) as error:
         raise TargetError(
             f"nothing answers at {_bracketed(target.host)}:{target.tcp_port} ({_reason(error)}); start the target "
-            "first, or let soak start it with target.process.command"
+            "first, or let soak start it (--command, or target.process.command in a scenario)"
         ) from None
 
 

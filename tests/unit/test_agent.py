@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from soak.probe import AgentError, ask, socket_of
+from soak.probe.agent import AgentError, ask, socket_of
 from tests.agents import JEMALLOC, TCMALLOC, eventually, preload, program, pythons
 
 AGENT = Path(__file__).parents[2] / "soak" / "agent"
@@ -21,7 +21,7 @@ SLEEPS = "import time\ntime.sleep(600)\n"
 ASKS = """
 import sys
 from pathlib import Path
-from soak.probe import AgentError, ask, socket_of
+from soak.probe.agent import AgentError, ask, socket_of
 print("asking", flush=True)
 try:
     ask(socket_of(int(sys.argv[1]), Path(sys.argv[2])), {"do": "hot", "seconds": 3}, 10)
@@ -450,6 +450,26 @@ time.sleep(600)
         assert heap["large"] < 40e6, "5 MB of streams, 5 of counts, 1.6 of a list, 10 behind views, modules"
         assert {"counts", "mine"} <= {c["name"].rpartition(".")[2] for c in heap["containers"]}
         assert {"BytesIO", "ndarray"} <= {b["type"] for b in heap["buffers"]}
+
+
+@every_python
+def test_a_bound_that_a_container_has_is_told(tmp_path: Path, python: str) -> None:
+    code = """
+import collections, functools, time
+recent = collections.deque(range(500), maxlen=900)
+@functools.lru_cache(maxsize=None)
+def price(i): return str(i)
+@functools.lru_cache(maxsize=700)
+def name(i): return str(i)
+for i in range(600): price(i); name(i)
+time.sleep(600)
+"""
+    with program(tmp_path, code, python) as host:
+        heap = eventually(lambda: (h := host.ask("heap"))["containers"] and h, "its containers")
+    found = {c["name"]: (c["type"], c["items"], c["limit"]) for c in heap["containers"]}
+    assert found["__main__.recent"] == ("deque", 500, 900)
+    assert found["__main__.price"] == ("lru_cache", 600, None)
+    assert found["__main__.name"] == ("lru_cache", 600, 700)
 
 
 def test_what_the_dead_left_is_swept(tmp_path: Path) -> None:

@@ -46,9 +46,14 @@ def test_a_reference_that_is_blamed_is_not_met() -> None:
     assert met(told(verdict([finding("object_leak")], [finding("memory_growth")])))["what fails it"] is False
 
 
-@pytest.mark.parametrize("hourly,flat", [(0.0, True), (0.005, True), (0.10, False)])
+@pytest.mark.parametrize("hourly,flat", [(0.0, True), (0.005, True), (0.03, False), (0.10, False)])
 def test_own_memory_that_grows_is_not_met(hourly: float, flat: bool) -> None:
     t = np.arange(0, 5400, 15.0)
     noise = np.random.default_rng(1).normal(0, 0.5, len(t))
-    (row,) = kept(list(zip(t, 300 * (1 + hourly * t / 3600) + noise, strict=True)))
-    assert row.met is flat
+    held = 300 * (1 + hourly * t / 3600) + noise
+    own = [(at, {"soak.cli": mib, "soak.probe": 20.0}) for at, mib in zip(t, held, strict=True)]
+    own[-1][1]["soak.report"] = 90.0  # comes in when the run is over
+    whole, run, probe = kept(own)
+    assert whole.met is flat
+    assert (run.met, probe.met) == (None, None)
+    assert probe.value == "20.0 MiB"

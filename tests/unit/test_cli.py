@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from soak.cli import main, trends
+from soak.cli import main, results, trends, verbs
 from soak.cli.soaking import page_beside
 from soak.core.records import Series
 from soak.runfile import RunWriter
@@ -49,7 +50,7 @@ def test_every_verb_explains_itself_with_an_example(verb: str) -> None:
 
 
 def test_the_help_lists_every_verb_and_no_other() -> None:
-    assert set(main.commands) == set(VERBS)
+    assert set(verbs()) == set(VERBS)
     assert all(verb in soak("--help").output for verb in VERBS)
 
 
@@ -82,9 +83,15 @@ def test_check_prints_the_schema_and_the_scenario_as_read() -> None:
 @pytest.mark.parametrize(
     "arguments,said",
     [
-        (["run"], "either a scenario FILE, --url or --resume"),
-        (["run", "x.yaml", "--url", "http://127.0.0.1:1"], "either a scenario FILE, --url or --resume"),
-        (["run", "--url", "http://127.0.0.1:1"], "--rate (or --users) and --for"),
+        (["run"], "expected one of a scenario FILE, --url and --resume"),
+        (["run", "x.yaml", "--url", "http://127.0.0.1:1"], "expected one of a scenario FILE, --url and --resume"),
+        (["run", "--url", "http://127.0.0.1:1"], "needs --for, and either --rate or --users"),
+        (["run", "--url", "http://127.0.0.1:1", "--rate", "5/s", "--users", "5", "--for", "9s"], "either --rate or"),
+        (
+            ["run", "--url", "http://127.0.0.1:1", "--rate", "5/s", "--for", "9s", "--pid", "1", "--port", "2"],
+            "at most one of --command, --port, --pid and --name",
+        ),
+        (["run", "--url", "http://127.0.0.1:1", "--rate", "5/s", "--for", "9s"], "let soak start it (--command"),
         (["run", "x.yaml", "--port", "8000"], "go with --url"),
         (["run", "no-such-file.yaml"], "no-such-file.yaml"),
         (["run", "--url", "http://127.0.0.1:1/", "--rate", "50", "--for", "10s"], "--rate: expected a rate"),
@@ -103,6 +110,9 @@ def test_check_prints_the_schema_and_the_scenario_as_read() -> None:
         (["run", "x.yaml", "--report", "pdf=x.pdf"], "expected FORMAT=FILE"),
         (["run", "x.yaml", "--report", "junit"], "expected FORMAT=FILE"),
         (["run", "x.yaml", "--report", "junit=no-such-folder/x.xml"], "there is no folder"),
+        (["trend", "x.csv", "--limit", "nan"], "--limit: expected a number"),
+        (["trend", "x.csv", "--limit", "inf"], "--limit: expected a number"),
+        (["trend", "x.csv", "--every", "0s"], "--every: expected more than nothing"),
         (["judge", "no-such-run"], "no run file 'no-such-run'"),
         (["report", "latest", "--format", "pdf"], "pdf"),
         (["nonsense"], "nonsense"),
@@ -150,8 +160,15 @@ def test_too_few_points_of_a_prometheus_say_how_to_have_more(
 
 
 def test_the_front_door_never_loads_locust() -> None:
-    code = "import sys, soak.cli; raise SystemExit(len({'locust', 'gevent'} & set(sys.modules)))"
+    code = "import sys, soak.cli; soak.cli.verbs(); raise SystemExit(len({'locust', 'gevent'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_what_serves_or_watches_for_months_begins_without_the_judge() -> None:
+    for verb in ("serve", "observe"):
+        code = f"import sys, click; from soak.cli import main as m; m.get_command(click.Context(m), {verb!r})"
+        code += "; raise SystemExit(len({'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0, verb
 
 
 def test_a_report_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
@@ -195,7 +212,7 @@ def test_resume_is_refused_beside_a_scenario_and_for_what_is_no_run(tmp_path: Pa
     assert soak("run", "--resume", "latest", "--runs", str(tmp_path)).exit_code == 2
     both = soak("run", "some.yaml", "--resume", "latest")
     assert both.exit_code == 2
-    assert "either a scenario FILE, --url or --resume" in both.output
+    assert "expected one of a scenario FILE, --url and --resume" in both.output
 
 
 def test_a_page_that_cannot_be_written_is_said_and_is_no_reason_to_end(tmp_path: Path) -> None:
@@ -210,3 +227,16 @@ def test_a_grafana_in_the_environment_is_for_runs_that_are_made_here(monkeypatch
     on = ["run", "x.yaml", "--on", "http://127.0.0.1:1"]
     assert "no daemon to talk to there" in CliRunner().invoke(main, on).output
     assert "--on goes with FILE" in CliRunner().invoke(main, [*on, "--annotate", "http://127.0.0.1:1"]).output
+
+
+def test_each_verb_is_told_in_a_line_that_fits_a_terminal() -> None:
+    listed = CliRunner().invoke(main, ["--help"], terminal_width=80).stdout.partition("Commands:")[2]
+    assert "..." not in listed
+    assert len(listed.strip().splitlines()) == len(VERBS)
+
+
+def test_a_page_is_not_spilled_over_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
+    shown = soak("report", "latest", "--format", "html")
+    assert shown.exit_code == 2
+    assert "add --output FILE" in shown.output

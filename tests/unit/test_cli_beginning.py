@@ -20,6 +20,7 @@ class Finder:  # stands for whatever swallows a KeyboardInterrupt: a callback, a
 sys.meta_path.insert(0, Finder())
 {before}
 import soak.cli
+soak.cli.verbs()
 print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
 """
 
@@ -45,6 +46,6 @@ def test_a_signal_that_is_ignored_stays_so_and_afterwards_all_is_as_it_was() -> 
 
 
 def test_another_thread_may_import_it() -> None:
-    program = "import threading as t, soak\na = t.Thread(target=__import__, args=['soak.cli'])\na.start()\na.join()"
+    program = "import threading as t, soak.cli as c\na = t.Thread(target=c.verbs)\na.start()\na.join()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -133,6 +133,8 @@ def test_a_criterion_says_itself():
         ({"metric": "latency.p98", "below": "5ms"}, "did you mean latency.p9"),
         ({"metric": "happiness", "below": "5ms"}, "a name such as"),
         ({"metric": "memory.rss", "endpoint": "buy", "below": "5 MB"}, "not measured by endpoint"),
+        ({"metric": "throughput.rate", "endpoint": "buy", "above": "5/s"}, "not measured by endpoint"),
+        ({"metric": "errors.ratio", "growth_below": "1%"}, "errors.ratio has no trend"),
         ({"metric": "memory.rss", "growth_below": "5%", "over": "5m"}, "over the whole soak phase"),
         ({"metric": "memory.rss", "below": "5ms"}, "below: expected a size"),
     ],
@@ -225,7 +227,12 @@ def test_looks_from_inside_have_bounds(probe, words):
 
 def test_a_debugger_needs_load_before_the_soak_and_somebody_to_attach_to():
     assert scenario(probe={"attach": "lldb"}, phases={"warmup": "15s", "soak": "1m"}).probe.attach == "lldb"
-    for changes in ({"phases": {"warmup": "5s", "soak": "1m"}}, {"target": {"url": "http://127.0.0.1:8000"}}):
+    elsewhere = {"url": "http://127.0.0.1:8000", "observer": "https://shop:9645"}
+    for changes in (
+        {"phases": {"warmup": "5s", "soak": "1m"}},
+        {"target": {"url": "http://127.0.0.1:8000"}},
+        {"target": elsewhere},
+    ):
         with pytest.raises(ValidationError, match=r"probe\.attach: needs a process to watch"):
             scenario(probe={"attach": "lldb"}, **{"phases": {"warmup": "15s", "soak": "1m"}} | changes)
 

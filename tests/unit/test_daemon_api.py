@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from soak.cli import main
+from soak.core.errors import exit_code
+from soak.daemon.__main__ import main as served
 from tests.e2e.harness import SOAK, environment, free_port
 from tests.unit.serving import SCENARIO, Daemon, launch, library, refused, serving
 
@@ -284,17 +290,23 @@ def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
         (["--config", "workers.toml"], "workers.token: cannot be read"),
     ],
 )
-def test_what_it_does_not_begin_with_is_said_in_plain_words(tmp_path: Path, options: list[str], said: str) -> None:
+def test_what_it_does_not_begin_with_is_said_in_plain_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    """In here, without a process: the daemon's own part is what the front door would become."""
     library(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOAK_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(os, "execv", lambda _, words: sys.exit(exit_code(lambda: served(words[-1]))))
     (tmp_path / "serve.toml").write_text('scenarios = "scenarios"\nparalel = 2\n')
     (tmp_path / "cron.toml").write_text('[[schedules]]\nname = "n"\ncron = "61 * * * *"\nscenario = "shop.yaml"\n')
     (tmp_path / "zone.toml").write_text('time_zone = "Europe/Bielefeld"\n')
     (tmp_path / "half.toml").write_text('scenarios = "')
     (tmp_path / "workers.toml").write_text('[workers]\nlisten = "0.0.0.0:5557"\ntoken_file = "workers.token"\n')
-    code, text = refused(tmp_path, *options)
-    assert code == 2
-    assert said in text
-    assert "Traceback" not in text
+    told = CliRunner().invoke(main, ["serve", *options])
+    assert told.exit_code == 2
+    assert said in told.output
+    assert "Traceback" not in told.output
 
 
 def test_beyond_loopback_it_wants_tokens_and_tls_or_a_word(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from soak.daemon.job import Job
-from soak.daemon.metrics import Pages, ended_run, last_of_each, live_run, verdicts
+from soak.daemon.metrics import Pages, ended_run, live_run, verdicts
+from soak.daemon.state import State
 from tests.unit.daemoning import START, request
 from tests.unit.serving import Daemon, library, serving
 from tests.unit.test_publish_exporter import run
@@ -81,18 +82,36 @@ def test_the_child_ends_with_the_daemon(daemon: Daemon) -> None:
     assert not left.is_running()
 
 
-def job(number: int, name: str, verdict: str | None) -> Job:
-    return Job(number, "ended", request(name), START, ended_at=START + number, verdict=verdict)
+def ended(state: State, name: str, verdict: str | None, scenario: str | None = None) -> int:
+    asked = request(name) if scenario is None else replace(request(name), scenario=scenario)
+    number = state.add(asked, START)[0].id
+    state.end(number, verdict, 0, "", START + number)
+    return number
 
 
-def test_the_last_verdict_of_each_scenario_is_told_and_a_run_that_could_not_begin_changes_nothing() -> None:
-    last = last_of_each([job(4, "shop", None), job(3, "till", "pass"), job(2, "shop", "fail"), job(1, "shop", "pass")])
-    assert [j.id for j in last] == [3, 2]
+def test_the_last_verdict_of_each_scenario_is_told_and_a_run_that_could_not_begin_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    with State(tmp_path / "s") as state:
+        ended(state, "shop", "pass")
+        failed = ended(state, "shop", "fail")
+        passed = ended(state, "till", "pass")
+        ended(state, "shop", None)
+        last = state.last_judged(50)
+    assert [j.id for j in last] == [passed, failed]
     told = {(name, *labels): value for name, labels, value in verdicts(last)}
     assert told["soak_last_verdict", "shop", "fail"] == 1
     assert told["soak_last_verdict", "shop", "pass"] == 0
     assert told["soak_last_verdict", "till", "pass"] == 1
-    assert told["soak_last_verdict_timestamp_seconds", "shop"] == START + 2
+    assert told["soak_last_verdict_timestamp_seconds", "shop"] == START + failed
+
+
+def test_a_verdict_is_told_however_many_runs_of_others_came_since(tmp_path: Path) -> None:
+    with State(tmp_path / "s") as state:
+        nightly = ended(state, "nightly", "fail")
+        busy = [ended(state, "busy", "pass") for _ in range(600)]
+        assert [j.id for j in state.last_judged(50)] == [busy[-1], nightly]
+        assert [j.id for j in state.last_judged(1)] == [busy[-1]]
 
 
 def test_runs_that_go_on_and_that_ended_are_on_one_page(tmp_path: Path) -> None:
@@ -109,7 +128,8 @@ def test_runs_that_go_on_and_that_ended_are_on_one_page(tmp_path: Path) -> None:
     assert 'soak_last_verdict{result="invalid",scenario="till"} 1.0' in text
 
 
-def test_what_was_uploaded_takes_no_place_of_a_scenario_that_is_watched() -> None:
-    ours = Job(1, "ended", request(), START, verdict="fail")
-    theirs = Job(2, "ended", replace(request(), scenario="sha256:" + "0" * 64), START, verdict="pass")
-    assert last_of_each([theirs, ours]) == [ours]
+def test_what_was_uploaded_takes_no_place_of_a_scenario_that_is_watched(tmp_path: Path) -> None:
+    with State(tmp_path / "s") as state:
+        ours = ended(state, "shop", "fail")
+        ended(state, "shop", "pass", "sha256:" + "0" * 64)
+        assert [j.id for j in state.last_judged(50)] == [ours]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -43,7 +44,10 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A daemon with tokens, a run that has ended with a verdict and a page, and one that waits for ever."""
+    """A daemon with tokens, a run that has ended with a verdict and a page, and one that waits for ever.
+
+    It makes no other reports: each would take a second of what busy tests leave of the machine, and there are hundreds.
+    """
     folder = tmp_path_factory.mktemp("daemon")
     library(folder, shop=8000)
     runs = folder / "runs"
@@ -56,8 +60,16 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         state.begin(job.id, run_file, 1.0)
         state.end(job.id, "pass", 0, "all is well", 2.0)
         state.add(Request("shop.yaml", "shop", ("localhost:8000",), "the-run"), 3.0)
-    with serving(folder, "--min-free", "900000 TiB", "--requests", "10000/s", "--allow-uploads") as daemon:
-        yield House(unread(daemon), tokens)
+    maker = folder / "bin" / "nice"  # through which the daemon starts what makes one, and what makes its metrics
+    maker.parent.mkdir()
+    refusal = "echo 'soak: it is no run file' >&2; exit 2"
+    maker.write_text(f'#!/bin/sh\ncase "$*" in *"-m soak.cli "*) {refusal};; esac\nexec "$@"\n')
+    maker.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{maker.parent}:{os.environ['PATH']}")
+        options = ("--min-free", "900000 TiB", "--requests", "10000/s", "--allow-uploads")
+        with serving(folder, *options) as daemon:
+            yield House(unread(daemon), tokens)
 
 
 def schemathesis(house: House, *options: str) -> subprocess.CompletedProcess[str]:

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from soak.core.errors import SoakError
-from soak.daemon import state as module
+from soak.daemon import state as state_module
+from soak.daemon import statefile
 from soak.daemon.job import Process
 from soak.daemon.retention import expired
-from soak.daemon.state import SameKeyError, State, Token, alone
+from soak.daemon.state import SameKeyError, State, Token
+from soak.daemon.statefile import alone
 from tests.unit.daemoning import START, request
 
 
@@ -80,8 +82,20 @@ def test_a_stop_is_noted_once(tmp_path: Path) -> None:
         assert job.stop_at == START + 1
 
 
+def test_the_last_run_of_a_schedule_is_known_however_many_came_since(tmp_path: Path) -> None:
+    with State(tmp_path / "s") as state:
+        for key in ("night@1", "night@2", "night-2@3", "fortnight@4"):
+            state.add(request(key=key, by="calendar"), START)
+        for i in range(600):
+            state.add(request(key=f"night@{i}"), START)
+        found = state.last_asked("calendar", "night@")
+        assert found is not None
+        assert found.request.key == "night@2"
+        assert state.last_asked("calendar", "day@") is None
+
+
 def test_the_audit_log_keeps_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "AUDIT_KEPT", 3)
+    monkeypatch.setattr(state_module, "AUDIT_KEPT", 3)
     with State(tmp_path / "s") as state:
         for i in range(5):
             state.note(START + i, "ci", "127.0.0.1", f"act {i}", None, "")
@@ -111,8 +125,8 @@ def test_an_older_state_is_brought_forward_and_a_newer_one_refused(tmp_path: Pat
     path = tmp_path / "s"
     with State(path) as state:
         state.add(request(), START)
-    more = (*module.MIGRATIONS, "ALTER TABLE job ADD COLUMN colour TEXT NOT NULL DEFAULT 'green';")
-    module._open(path, more).close()
+    more = (*statefile.MIGRATIONS, "ALTER TABLE job ADD COLUMN colour TEXT NOT NULL DEFAULT 'green';")
+    statefile.opened(path, more).close()
     db = sqlite3.connect(path)
     assert db.execute("SELECT id, colour FROM job").fetchall() == [(1, "green")]
     assert db.execute("PRAGMA user_version").fetchone() == (len(more),)
@@ -124,11 +138,11 @@ def test_an_older_state_is_brought_forward_and_a_newer_one_refused(tmp_path: Pat
 def test_a_migration_that_fails_leaves_the_state_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "s"
     State(path).close()
-    broken = (*module.MIGRATIONS, "CREATE TABLE half (id INTEGER); INSERT INTO nowhere VALUES (1);")
+    broken = (*statefile.MIGRATIONS, "CREATE TABLE half (id INTEGER); INSERT INTO nowhere VALUES (1);")
     with pytest.raises(SoakError, match="nowhere"):
-        module._open(path, broken)
+        statefile.opened(path, broken)
     db = sqlite3.connect(path)
-    assert db.execute("PRAGMA user_version").fetchone() == (len(module.MIGRATIONS),)
+    assert db.execute("PRAGMA user_version").fetchone() == (len(statefile.MIGRATIONS),)
     assert not db.execute("SELECT * FROM sqlite_master WHERE name = 'half'").fetchall()
     db.close()
 
@@ -152,6 +166,11 @@ def test_two_daemons_never_share_a_state(tmp_path: Path) -> None:
         pass
     with alone(tmp_path / "s"):
         pass
+
+
+def test_what_blocks_a_daemon_that_has_its_state_is_no_other_daemon(tmp_path: Path) -> None:
+    with pytest.raises(BlockingIOError), alone(tmp_path / "s"):
+        raise BlockingIOError
 
 
 WRITER = """

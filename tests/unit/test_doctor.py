@@ -128,6 +128,8 @@ def test_a_target_that_runs_is_found_and_read_and_one_that_does_not_is_a_problem
         sleeper.communicate()
     gone = by_name(checked({"url": url, "pid": sleeper.pid}))
     assert gone["candidate: reachable"].state == gone["candidate: process"].state == "problem"
+    nowhere = by_name(checked({"url": "http://shop..example:8000"}))
+    assert nowhere["candidate: reachable"].state == "problem"
     unwatched = by_name(checked({"url": url}))
     assert unwatched["candidate: process"].state == "warning"
 

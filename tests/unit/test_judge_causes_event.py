@@ -38,6 +38,13 @@ def test_sigkill_for_want_of_memory_is_no_crash_and_says_how_much_there_was(even
     assert "its control group used 63 MiB, of a limit (memory.max) of 64 MiB" in line
 
 
+def test_what_was_not_seen_in_the_end_is_told_as_it_was_before() -> None:
+    spec = scenario(criteria=LOOSE)
+    hole = {"memory.rss": lambda t: np.where(t > 76, np.nan, 50 * MIB)}
+    verdict = judge(recording(spec, side(spec, until=80.0, series=hole), events=(KILLED, COUNTED)))
+    assert "4.4 s before, the target had 50 MiB resident" in the(verdict, "oom_kill").evidence[0]
+
+
 def test_without_a_group_the_count_of_the_host_tells_with_less_certainty() -> None:
     verdict = judged(KILLED, kills=1.0)
     assert failing(verdict) == ["oom_kill"]

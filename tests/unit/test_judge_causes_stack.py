@@ -84,6 +84,9 @@ def test_the_main_thread_dies_of_its_stack_too() -> None:
         pytest.param(thread(rising(40 * KIB, 2 * KIB)), death(), id="growing, but not yet half full"),
         pytest.param(thread(rising(40 * KIB, 4.5 * KIB)), death("SIGKILL"), id="killed"),
         pytest.param({}, death(), id="nothing known of threads"),
+        pytest.param(
+            thread(lambda t: np.where(t > 68, np.nan, 60 * KIB)), death(), id="shallow, and not seen in the end"
+        ),
         pytest.param({}, death("SIGKILL", stack_overflow="java.lang.StackOverflowError"), id="killed after it said so"),
     ],
 )

@@ -242,3 +242,54 @@ def test_looks_that_met_requests_under_way_do_not_say_whose_it_is() -> None:
     events = (look(20, heap=heap(40, 10)), look(120, heap=heap(140, 15)))
     found = cause(events, **LEAKS, python_blocks=line(1e5, 100, 1))
     assert found.cause == "object_leak", "100 MiB came between the looks, where live memory grew by 20"
+
+
+def held_in(items: int, limit: int | None, kind: str = "deque", others: int = 0) -> dict[str, Any]:
+    """A heap with a container of records, and a list without a bound that holds as many `others`."""
+    found = [{"id": 7, "type": kind, "items": items, "name": "shop.recent", "limit": limit}]
+    if others:
+        found.append({"id": 8, "type": "list", "items": others, "name": "shop.all", "limit": None})
+    return heap(
+        items / 1000, items / 2000, containers=found, types={"shop.Record": items + others, "builtins.dict": 900}
+    )
+
+
+def judged(first: dict[str, Any], last: dict[str, Any], criteria: list[dict[str, str]] = LOOSE) -> list[Finding]:
+    spec = scenario(criteria=criteria)
+    series = GROWS | {"memory.live": line(40, 0.2), "python.blocks": line(1e5, 100, 1)}
+    series |= {"memory.free_in_heap": line(2, 0), "memory.pymalloc_slack": line(1, 0)}
+    events = (look(20, heap=first), look(120, heap=last))
+    return list(judge(recording(spec, side(spec, series=series), events=events)).candidate.findings)
+
+
+def test_a_container_that_fills_to_its_own_bound_is_no_leak() -> None:
+    (found,) = [f for f in judged(held_in(40_000, 90_000), held_in(60_000, 90_000)) if f.metric == "memory.anon"]
+    assert (found.cause, found.severity) == ("cache_fill", "warning")
+    assert "while the deque shop.recent fills to its bound of 90,000 items" in found.title
+    assert "the deque shop.recent grew from 40,000 to 60,000 items, of at most 90,000" in found.evidence
+
+
+def test_it_is_a_leak_where_there_is_no_bound_or_memory_ends_before_it() -> None:
+    for limit in (None, 10**9):
+        (found,) = [f for f in judged(held_in(40_000, limit), held_in(60_000, limit)) if f.severity == "fail"]
+        assert found.cause == "object_leak"
+
+
+def test_it_is_a_leak_where_something_else_may_be_what_grows() -> None:
+    beside = judged(held_in(40_000, 90_000, others=1000), held_in(60_000, 90_000, others=5000))
+    assert [f.cause for f in beside if f.severity == "fail"] == ["object_leak"]
+    unlike = held_in(60_000, 90_000)
+    unlike["types"]["shop.Other"] = 50_000
+    assert [f.cause for f in judged(held_in(40_000, 90_000), unlike) if f.severity == "fail"] == ["object_leak"]
+
+
+def test_growth_that_the_scenario_does_not_allow_fails_whatever_fills() -> None:
+    found = judged(
+        held_in(40_000, 90_000), held_in(60_000, 90_000), [{"metric": "memory.anon", "growth_below": "5 MiB/h"}]
+    )
+    assert [f.cause for f in found if f.severity == "fail"] == ["object_leak"]
+
+
+def test_a_cache_without_a_bound_is_told_as_that() -> None:
+    found = judged(held_in(40_000, None, "lru_cache"), held_in(60_000, None, "lru_cache"))
+    assert "the lru_cache shop.recent grew from 40,000 to 60,000 items, and has no bound" in found[0].evidence

@@ -43,3 +43,9 @@ def test_an_agent_that_was_asked_too_seldom() -> None:
     text = told(memory_live=seldom(4e7), agent_cpu_seconds=seldom(0.1))
     assert "asked too seldom for a trend of what is live: a longer soak would tell" in text
     assert "seen from outside only" not in text
+
+
+def test_a_python_target_into_which_no_agent_came() -> None:
+    text = told(Event(9.0, "agent_missing", "candidate", "no agent answers: does its command set PYTHONPATH itself?"))
+    assert "does its command set PYTHONPATH itself?" in text
+    assert "an agent inside would tell" not in text

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak.core.records import Series
+from soak.core.verdict import Verdict
 from soak.judge import judge
 from tests.making import MIB, recording, scenario, side
 from tests.unit.judging import changed, judged, memory, the_criterion
@@ -127,3 +128,44 @@ def test_a_probe_that_stopped_halfway_is_judged_on_what_it_saw() -> None:
 
 def test_a_criterion_names_its_endpoint_in_words() -> None:
     assert judged([{"metric": "latency.p50", "below": "1s"}]).criteria[0].text.endswith("(browse)")
+
+
+def _logging_in(asked_until: float, **load: Any) -> Verdict:
+    """A run whose users log in until a time (s); its soak begins at 15 s."""
+    made = recording(scenario(criteria=[{"metric": "errors.ratio", "below": "1%"}]))
+    spec = made.scenario.model_copy(update={"load": made.scenario.load.model_copy(update=load)})
+    own = made.sides["candidate"]
+    login = {
+        ("POST /login", outcome, clock): tuple(w for w in windows if w.start < asked_until)
+        for (_, outcome, clock), windows in own.windows.items()
+    }
+    return judge(changed(made, scenario=spec, sides={"candidate": changed(own, windows={**own.windows, **login})}))
+
+
+def test_what_a_locustfile_asks_in_the_warm_up_only_keeps_no_run_from_passing() -> None:
+    by_file: dict[str, Any] = {"requests": None, "locustfile": "shop.py::Shopper"}
+    started = _logging_in(14, **by_file)
+    assert [(c.endpoint, c.result) for c in started.criteria] == [("browse", "pass")]
+    assert any("POST /login: asked before the soak only" in note for note in started.notes)
+    assert started.verdict == "pass"
+    asked_on = _logging_in(100, **by_file)
+    assert {c.endpoint for c in asked_on.criteria} == {"browse", "POST /login"}
+    assert "inconclusive" in [c.result for c in _logging_in(14).criteria], "what a scenario states is to be asked"
+
+
+def test_exceptions_of_a_locustfile_are_a_share_of_all_arrivals() -> None:
+    spec = scenario(
+        load={"rate": "100/s", "locustfile": "shop.py::Shopper"},
+        criteria=[{"metric": "errors.ratio", "below": "1%"}, {"metric": "latency.p99", "below": "50ms"}],
+    )
+    own = side(spec, failed_share=lambda t: np.full_like(t, 0.1))
+    raised = {
+        ("(task)" if outcome == "failed" else name, outcome, clock): windows
+        for (name, outcome, clock), windows in own.windows.items()
+        if (outcome, clock) != ("failed", "service")
+    }
+    verdict = judge(recording(spec, changed(own, windows=raised)))
+    by = {(c.metric, c.endpoint): c for c in verdict.criteria}
+    assert set(by) == {("errors.ratio", "(task)"), ("errors.ratio", "browse"), ("latency.p99", "browse")}
+    assert by["errors.ratio", "(task)"].value == pytest.approx(0.1, abs=0.01)
+    assert verdict.verdict == "fail"

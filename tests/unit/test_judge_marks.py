@@ -42,6 +42,7 @@ def judged(change: Any, **made: Any) -> Verdict:
     [
         ({"lag_p99": 0.05, "lag_max": 0.3, "cpu": 0.97, "no_slot": 90}, "saturated: its own work"),
         ({"lag_p99": 0.05, "lag_max": 0.3, "cpu": 0.3, "waited": 0.45}, "starved of CPU: it waited for a core"),
+        ({"lag_p99": 0.05, "cpu": 0.04, "waited": 0.14}, "starved of CPU: it waited for a core"),
         ({"lag_p99": 0.05, "lag_max": 0.9, "cpu": 0.1}, "frozen: it neither ran nor waited"),
     ],
 )
@@ -49,8 +50,16 @@ def test_what_kept_the_generator_is_named(fields: dict[str, Any], words: str) ->
     verdict = judged(between(40, 90, **fields))
     assert verdict.verdict == "invalid"
     assert words in verdict.headline
-    assert any("45 %" in reason for reason in verdict.reasons) == ("waited" in fields)
+    share = f"up to {fields.get('waited', 0):.0%} of the time".replace("%", " %")
+    assert any(share in reason for reason in verdict.reasons) == ("waited" in fields)
     assert not any(words in note for note in verdict.notes), "it is the reason of the verdict, and said there"
+
+
+@pytest.mark.parametrize("fields,own", [({"cpu": 0.97}, True), ({"cpu": 0.3, "waited": 0.6}, False)])
+def test_more_workers_are_advised_where_the_generators_own_work_was_too_much(fields: dict[str, Any], own: bool) -> None:
+    verdict = judged(between(40, 90, lag_p99=0.05, lag_max=0.3, no_slot=90, **fields))
+    causes = [f.cause for f in verdict.candidate.findings]
+    assert ("generator_saturated" in causes) == own
 
 
 def test_a_backlog_of_the_target_with_the_loop_on_time_is_valid() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,46 @@ def test_programs_that_take_the_host_all_along_are_told_and_excuse_nothing(busy:
     assert failing(verdict) == ["superlinear_cost"]
 
 
+@pytest.mark.parametrize("busy,late,severity", [(0.9, 6e-3, "warning"), (0.9, 2e-4, "fail"), (0.3, 6e-3, "fail")])
+def test_on_a_crowded_host_what_grows_by_less_than_a_wait_for_a_core_fails_nothing(
+    busy: float, late: float, severity: str
+) -> None:
+    stepped: Shape = lambda t: np.where(t > 70, 0.009, 0.005)  # noqa: E731
+    whole = on({"host.cpu": lambda t: np.full_like(t, busy)}, latency=stepped, sigma=0.1)
+    made = whole.sides["candidate"]
+    waited = changed(made, tallies=tuple(replace(y, wake_p99=late) for y in made.tallies))
+    whole = changed(whole, sides={"candidate": waited})
+    found = {f.severity for f in judge(whole).candidate.findings if f.cause in ("latency_step", "latency_drift")}
+    assert found == {severity}
+
+
 def test_cores_that_the_target_takes_itself_are_nobody_elses() -> None:
     greedy: dict[str, Shape] = {"process.cpu_seconds": lambda t: 1.5 * t, "process.cpu": lambda t: np.full_like(t, 1.5)}
     assert told(judge(on({"host.cpu": lambda t: np.full_like(t, 0.9)}, series=greedy))) == set()
+
+
+def beside(reference: dict[str, object], **shapes: object) -> Verdict:
+    """Two sides under the same arrivals, with somebody who takes half of the candidate's host late in the soak."""
+    spec = scenario(criteria=LOOSE, reference={"url": "http://127.0.0.1:8001", **reference})
+    whole = recording(spec, side(spec), side(spec, seed=2, **shapes))  # type: ignore[arg-type]
+    host = {**whole.host, "host.steal": Series(whole.host["host.cpu"].t, LATE(whole.host["host.cpu"].t))}
+    return judge(changed(whole, host=host))
+
+
+def test_a_host_that_both_sides_are_on_is_told_of_once() -> None:
+    verdict = beside({"process": {"command": "server"}}, latency=SLOWER)
+    assert told(verdict) == {"host.steal"}
+    assert verdict.reference is not None
+    assert [f.cause for f in verdict.reference.findings] == ["latency_drift"]
+    assert verdict.reference.findings[0].severity == "warning"
+
+
+def test_a_reference_on_another_machine_is_neither_excused_nor_bounded_by_the_candidates_host() -> None:
+    elsewhere: dict[str, object] = {"observer": "https://other.example:9645"}
+    slow = beside(elsewhere, latency=SLOWER)
+    assert slow.reference is not None
+    assert [(f.cause, f.severity) for f in slow.reference.findings] == [("superlinear_cost", "fail")]
+    leaks = beside(elsewhere, series=memory(lambda t: 50 + 0.2 * t))
+    here = beside({"process": {"command": "server"}}, series=memory(lambda t: 50 + 0.2 * t))
+    limits = [[f.eta_limit for f in v.reference.findings] for v in (leaks, here) if v.reference is not None]
+    assert limits == [[None], ["the end of the host's memory"]]

@@ -49,17 +49,18 @@ def view(values: Mapping[tuple[str, str, str], list[float]]) -> Side:
 def test_failures_never_improve_a_percentile(seconds: list[float], outcome: str, q: float) -> None:
     if outcome == "timeout":
         seconds = [10 + s for s in seconds]  # given up after the timeout, not before
-    healthy = view({}).judged("browse", "latency", q).percentile(q)
-    assert view({("browse", outcome, "latency"): seconds}).judged("browse", "latency", q).percentile(q) >= healthy
+    healthy = view({}).answers.judged("browse", "latency", q).percentile(q)
+    failing = view({("browse", outcome, "latency"): seconds}).answers
+    assert failing.judged("browse", "latency", q).percentile(q) >= healthy
 
 
 def test_slow_failures_and_timeouts_show_in_the_percentiles_and_fast_failures_do_not() -> None:
-    healthy = view({}).judged("browse", "latency", 99).percentile(99)
+    healthy = view({}).answers.judged("browse", "latency", 99).percentile(99)
     for key, worse in ((("failed", 5.0), True), (("timeout", 10.0), True), (("failed", 1e-4), False)):
         seen = view({("browse", key[0], "latency"): [key[1]] * 50})
-        value = seen.judged("browse", "latency", 99).percentile(99)
+        value = seen.answers.judged("browse", "latency", 99).percentile(99)
         assert (value > 4) if worse else (value == healthy)
-        windows = seen.percentile_windows("browse", "latency", "p99")
+        windows = seen.answers.percentile_windows("browse", "latency", "p99")
         assert windows is not None
         assert (windows.v.max() > 4) == worse
 
@@ -101,7 +102,7 @@ def test_a_journey_is_an_endpoint_for_latency_and_errors_and_not_a_request() -> 
     span = whole.soak_span
     assert span is not None
     # all endpoints together are requests only
-    assert Side("candidate", whole, *span).failures(None)[0] == 0
+    assert Side("candidate", whole, *span).answers.failures(None)[0] == 0
 
 
 def test_cpu_that_sampling_stacks_took_is_not_that_of_requests() -> None:

@@ -91,3 +91,12 @@ def test_what_was_seen_before_the_hole_still_fails() -> None:
 def test_who_watches_nobody_is_not_told_of_holes() -> None:
     spec = scenario(criteria=LOOSE, target={"url": "http://127.0.0.1:8000"})
     assert judge(recording(spec, changed(side(spec), series={}))).verdict == "pass"
+
+
+@pytest.mark.parametrize("told", [1e300, np.inf])
+def test_what_is_beyond_all_measure_was_not_seen(told: float) -> None:
+    """A page that a target serves may say anything; it must not keep a run from its verdict."""
+    grows = {"memory.anon": lambda t: told * (1 + t), "memory.live": lambda t: told * (1 + t)}
+    verdict = judge(recording(SPEC, side(SPEC, series=grows)))
+    assert (verdict.verdict, failing(verdict)) == ("pass", [])
+    assert unseen(recording(SPEC, side(SPEC, series=grows))) == "memory.anon was not seen"

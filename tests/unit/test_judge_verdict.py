@@ -5,7 +5,7 @@ import pytest
 
 from soak.core.records import Event
 from soak.judge import judge
-from tests.making import Shape, recording, scenario, side
+from tests.making import MIB, Shape, recording, scenario, side
 from tests.unit.judging import LOOSE, changed, failing, judged, memory
 
 TORN = Event(100.0, "torn", None, "the run file is torn; what follows the tear is lost: samples")
@@ -50,6 +50,41 @@ def test_a_growth_criterion_on_something_else_tolerates_nothing() -> None:
     assert failing(judged([other], series=leak)) == ["memory_growth"]
     absolute = {"metric": "memory.rss", "below": "1 GiB"}
     assert failing(judged([absolute], series=leak)) == ["memory_growth"]
+
+
+def inside(live: float, free: float, leak: float) -> dict[str, Shape]:
+    """A process that grows by `leak` MiB/s, of which live and free bytes grow by so many, as an agent tells it."""
+    grown = {"memory.live": (30, live), "memory.free_in_heap": (5, free), "memory.pymalloc_slack": (1, 0.0)}
+    rng = np.random.default_rng(3)
+    told: dict[str, Shape] = {
+        name: lambda t, a=start, b=rate: (a + b * t + rng.normal(0, 0.01, len(t))) * MIB  # type: ignore[misc]
+        for name, (start, rate) in grown.items()
+    }
+    return told | {"memory.fragmentation": lambda t: np.full_like(t, 0.1)} | memory(lambda t: 50 + leak * t)
+
+
+LEAK, FRAGMENTS = inside(0.2, 0.0, 0.2), inside(0.0, 0.2, 0.2)
+
+
+@pytest.mark.parametrize(
+    "metric,limit,series,cause",
+    [
+        pytest.param("memory.fragmentation", "10%", LEAK, "object_leak", id="a share is not what leaks"),
+        pytest.param("memory.free_in_heap", "1 GiB", LEAK, "object_leak", id="nor is what is free"),
+        pytest.param("memory.live", "1 GiB", FRAGMENTS, "fragmentation", id="nor what is live what fragments"),
+        pytest.param("memory.live", "1 GiB", LEAK, None, id="what is live is what leaks"),
+        pytest.param("memory.free_in_heap", "1 GiB", FRAGMENTS, None, id="what is free is what fragments"),
+        pytest.param("memory.fragmentation", "10%", FRAGMENTS, "fragmentation", id="but no share is a number of bytes"),
+        pytest.param("memory.rss", "1 GiB", LEAK, None, id="all of it is any of it"),
+        pytest.param("memory.pss", "1 GiB", FRAGMENTS, None, id="however it is counted"),
+    ],
+)
+def test_a_limit_on_a_part_of_memory_tolerates_the_growth_of_that_part_only(
+    metric: str, limit: str, series: dict[str, Shape], cause: str | None
+) -> None:
+    given = {"memory.pss": series["memory.rss"], **series}
+    found = failing(judged([{"metric": metric, "growth_below": limit}], series=given))
+    assert found == ([cause] if cause else [])
 
 
 def test_judging_twice_gives_the_same_verdict() -> None:

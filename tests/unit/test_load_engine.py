@@ -175,6 +175,20 @@ def test_reports_are_numbered_and_begin_anew() -> None:
     assert (second["histograms"], second["errors"]) == ([], [])
 
 
+def test_failures_of_a_run_of_days_are_all_told_and_not_in_every_interval() -> None:
+    ledger = Ledger("candidate", "worker-0")
+    told: list[list[Any]] = []
+    for i in range(26_000):  # three days, in intervals of 10 s
+        ledger.error("a", "HTTP 500")
+        told += ledger.report(10.0 * i, 10.0 * i + 10, 1, Health(0.2, 10, 0), last=i == 25_999)["errors"]
+    assert sum(count for _, _, count in told) == 26_000
+    assert len(told) < 1_500
+    short = Ledger("candidate", "worker-0")
+    for i in range(150):  # in a short run each in its own
+        short.error("a", "HTTP 500")
+        assert short.report(float(i), i + 1.0, 1, Health(0.2, 10, 0))["errors"] == [["a", "HTTP 500", 1]]
+
+
 def test_users_of_the_closed_model_make_the_whole_mix() -> None:
     made = engine(users=2, rate=None, requests=[{"name": "a", "get": "/"}, {"name": "b", "get": "/b"}])
     assert made.mix is not None
@@ -204,3 +218,18 @@ def test_a_timeout_makes_the_arrival_fail_and_has_a_histogram_of_its_own() -> No
     tally, intervals, _ = unpack(made.report(0, 1, 0, 0), "candidate")
     assert (tally.done, tally.failed) == (0, 1)
     assert {i.outcome for i in intervals} == {"timeout"}
+
+
+def test_a_task_that_raised_fails_its_arrival_and_is_told_beside_its_requests() -> None:
+    made = engine(begin_ago=0.5)
+    arrival = made.claim(idle=True)
+    assert arrival is not None
+    made.request(arrival, "browse", "ok", 0.001)
+    made.raised(arrival, "KeyError at shop.py:7")
+    made.raised(None, "KeyError at shop.py:3")  # a user that could not start holds no arrival
+    made.settle(arrival)
+    assert (totals(made)["done"], totals(made)["failed"]) == (0, 1)
+    _, intervals, events = unpack(made.report(0.0, 1.0, 0.1, 1), "candidate")
+    raised = [i for i in intervals if i.endpoint == "(task)"]
+    assert [(i.outcome, i.clock, i.histogram.total) for i in raised] == [("failed", "latency", 1)]
+    assert [e.data["error"] for e in events] == ["KeyError at shop.py:7", "KeyError at shop.py:3"]

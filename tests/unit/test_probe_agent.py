@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from soak.core.inspection import REHEARSAL, looks
-from soak.core.records import Sample
-from soak.probe import AgentError, AgentSense, Inspection, ask, procfs, trim
-from soak.probe.agent import figures
+from soak.core.records import Event, Sample
+from soak.probe import AgentSense, Inspection, inspection, procfs, trim
+from soak.probe.agent import AgentError, ask, figures
 from soak.probe.procfs import Stat
 from tests.agents import eventually, program
 from tests.making import recording
@@ -130,6 +132,18 @@ def test_a_process_and_its_tree_are_told_of_and_the_agent_is_greeted_once(tmp_pa
         sense.close()
 
 
+def test_of_processes_that_ended_only_their_sum_is_kept_however_many_there_were(tmp_path: Path) -> None:
+    sense = AgentSense("candidate", 1.0, tmp_path)
+    with told(tmp_path, os.getpid(), packed(answer(recursion_errors=2))):
+        for life in range(40):
+            sense._ask_all([replace(procfs.stat(os.getpid()), started=life)])
+    tree = [s for s in sense.look(1.0, []) if s.source == "candidate"][-1]
+    sense.close()
+    assert tree.values["agent.recursion_errors"] == 80
+    assert tree.values["gc.collections"] == 40 * 13
+    assert list(sense._counted) == [(os.getpid(), 39)]
+
+
 def test_the_tree_is_not_summed_when_much_of_it_has_no_agent(tmp_path: Path) -> None:
     me, parent = procfs.stat(os.getpid()), procfs.stat(os.getppid())
     sense = AgentSense("candidate", 0.05, tmp_path)
@@ -197,6 +211,25 @@ def test_an_inspection_becomes_a_look(tmp_path: Path, seconds: float) -> None:
     assert not list(tmp_path.glob("*.bin*")), "captures are removed"
 
 
+def test_captures_of_a_long_run_do_not_fill_its_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_MOST_KEPT", 30)
+    monkeypatch.setattr(inspection, "_MOST_IN_ALL", 100)
+    sizes = iter((40, 20, 20, 20, 20, 10, 10))
+
+    def read(_capture: Path, most: int) -> tuple[dict[str, Any], bytes | None]:
+        size = next(sizes)
+        return {}, b"x" * size if size <= most else None
+
+    monkeypatch.setattr(inspection, "_read", read)
+    sense = AgentSense("candidate", 1e9, tmp_path)
+    me = procfs.stat(os.getpid())
+    with told(tmp_path, me.pid, packed(answer(tracked_s=0.1))):
+        for _ in range(7):
+            Inspection("planned", 0.1, 0.0, True, tmp_path)(sense, [me])
+    assert len(sense.events()) == 7, "what was found in each is kept all the same"
+    assert [len(kept) for *_, kept in sense.artifacts()] == [20, 20, 10, 10]
+
+
 def test_a_process_that_went_away_is_not_looked_into(tmp_path: Path) -> None:
     sense = AgentSense("candidate", 1e9, tmp_path)
     Inspection("planned", 0.1, 0.1, True, tmp_path)(sense, [stat(999_999, 1.0)])
@@ -211,6 +244,20 @@ def test_a_stranger_in_the_place_of_an_agent_ends_nothing(tmp_path: Path) -> Non
         with told(tmp_path, me.pid, packed({"protocol": 1}), b"[" * 100_000 + b"\n", packed(answer())):
             seen(sense, [me], "candidate")
         assert sense.tells
+    finally:
+        sense.close()
+
+
+def test_an_answer_that_makes_no_sense_is_told_once_and_the_next_ones_are_heard(tmp_path: Path) -> None:
+    me = procfs.stat(os.getpid())
+    sense = AgentSense("candidate", 0.05, tmp_path)
+    nonsense = packed(answer(stack={"depth": 1, "limit": 0}))
+    try:
+        with told(tmp_path, me.pid, nonsense, nonsense, packed(answer())):
+            seen(sense, [me], "candidate")
+        assert [e.text for e in sense.events() if e.kind == "note"] == [
+            "agents could not be asked: ZeroDivisionError: float division by zero"
+        ]
     finally:
         sense.close()
 
@@ -233,3 +280,36 @@ def test_a_close_look_that_fails_is_told_and_the_next_one_is_taken(tmp_path: Pat
         assert (event.kind, event.text) == ("note", "a close look failed: KeyError")
     finally:
         sense.close()
+
+
+def test_a_python_target_without_an_agent_is_told_of_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soak.probe.agent._COMES_UP_S", -1.0)
+    me = procfs.stat(os.getpid())
+    sense = AgentSense("candidate", 0.05, tmp_path, "no agent answers")
+    try:
+
+        def told_of() -> list[Event]:
+            sense.look(1.0, [me])
+            return sense.events()
+
+        (event,) = eventually(told_of, "an event")
+        assert (event.kind, event.side, event.text, event.data) == (
+            "agent_missing", "candidate", "no agent answers", {"pid": me.pid},
+        )  # fmt: skip
+        with told(tmp_path, me.pid, packed(answer())):
+            seen(sense, [me], "candidate")
+        assert [e.kind for e in sense.events()] == ["agent"]
+    finally:
+        sense.close()
+
+
+def test_a_target_that_is_no_python_program_misses_no_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soak.probe.agent._COMES_UP_S", -1.0)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            sense = AgentSense("candidate", 1e9, tmp_path, "no agent answers")
+            for _ in range(3):
+                sense._ask_all([procfs.stat(other.pid)])
+            assert sense.events() == []
+        finally:
+            other.kill()

@@ -15,7 +15,8 @@ import trustme
 from soak.core.errors import TargetError
 from soak.core.target import Observer
 from soak.probe import door
-from soak.probe.door import Door, DoorError
+from soak.probe.door import Door
+from soak.probe.line import DoorError
 from soak.probe.message import write
 from tests.unit.observing import Reply, answered, answering
 

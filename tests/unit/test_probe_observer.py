@@ -94,7 +94,7 @@ def test_a_look_that_fails_is_a_note_once_and_not_the_end(
     def fail(_: float) -> None:
         raise RuntimeError("no more descriptors")
 
-    monkeypatch.setattr(observer._watch, "look", fail)
+    monkeypatch.setattr(observer._watch._tree, "sample", fail)
     observer.start()
     until(observer, 4)
     observer.close()

@@ -219,6 +219,17 @@ def test_the_end_of_the_target_is_the_run_s_own_event() -> None:
     assert [s.source for s in seen.samples] == ["reference", "host.reference", "reference/7@1"]
 
 
+def test_a_look_that_makes_no_sense_is_said_and_the_next_ones_are_taken() -> None:
+    fake = Fake()
+    with watching(fake) as seen:
+        fake.see(Event(fake.now, "target_exit", "target", "gone", {"status": 2**70}), memory_rss=1.0)
+        seen.collect(lambda: bool(seen.told("observer_lost")))
+        fake.see(memory_rss=2.0)
+        seen.hear(1)
+    assert seen.values("memory.rss") == [2.0]
+    assert seen.told("observer_lost")[0].text.endswith("says what makes no sense: OverflowError")
+
+
 def test_a_clock_that_jumps_is_noted_and_followed() -> None:
     fake = Fake()
     with watching(fake) as seen:

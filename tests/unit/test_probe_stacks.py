@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from soak.probe import ThreadStacks, procfs
-from soak.probe.stacks import Extent, Mappings, extent_of, parse_maps, parse_stack_pointer
+from soak.probe import procfs
+from soak.probe.stacks import Extent, Mappings, ThreadStacks, extent_of, parse_maps, parse_stack_pointer
 from tests.unit.test_probe_tree import poke, running
 
 PAGE = 4096

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ import pytest
 from soak.core.errors import TargetError
 from soak.core.records import Sample
 from soak.core.target import Target
-from soak.probe import Root, TreeProbe, find
-from soak.probe.tree import MAX_PROCESSES
+from soak.probe import Root, find
+from soak.probe.cgroup import Cgroup
+from soak.probe.tree import MAX_PROCESSES, TreeProbe
 from tests.cgroups import memory_group
 from tests.e2e.harness import free_port
 
@@ -151,12 +153,12 @@ time.sleep(60)
     with running(code) as process:
         probe = probe_of(process)
         before, t = until(probe, lambda v: v["process.cpu_seconds"] > 0.15)
-        probe.events(t)
+        probe.events()
         poke(process)
         after, t = until(probe, lambda v: v["process.restarts"] >= 1, t + 1)
         assert after["process.restarts"] == 1
         assert after["process.cpu_seconds"] >= before["process.cpu_seconds"]
-        kinds = [e.kind for e in probe.events(t)]
+        kinds = [e.kind for e in probe.events()]
         assert "restart" in kinds
         assert "process_exit" in kinds
 
@@ -167,9 +169,9 @@ def test_a_child_that_nobody_waits_for_is_a_zombie_that_says_how_it_ended() -> N
         probe = probe_of(process)
         assert tree(probe.sample(0.0))["process.zombies"] == 0
         poke(process)
-        values, t = until(probe, lambda v: v["process.zombies"] == 1, 1.0)
+        values, _ = until(probe, lambda v: v["process.zombies"] == 1, 1.0)
         assert values["process.processes"] == 1
-        (ended,) = [e for e in probe.events(t) if e.kind == "process_exit"]
+        (ended,) = [e for e in probe.events() if e.kind == "process_exit"]
         assert ended.text.endswith("ended: by SIGSEGV")
 
 
@@ -184,10 +186,10 @@ def test_a_replacement_says_whom_it_replaces_and_what_that_one_was_like() -> Non
         # between fork and exec it is still small
         until(probe, lambda v: v["process.processes"] == 2 and all(_grown(s) for s in probe._seen.values()))
         (first,) = [s.stat for s in probe._seen.values() if s.stat.pid != process.pid]
-        probe.events(0.0)
+        probe.events()
         poke(process)
         _, t = until(probe, lambda v: v["process.restarts"] == 1, 5.0)
-        (event,) = [e for e in probe.events(t) if e.kind == "restart"]
+        (event,) = [e for e in probe.events() if e.kind == "restart"]
         assert event.data["of"] == f"{first.pid}@{first.started}"
         assert (event.data["root"], event.data["alike"], event.data["name"]) == (False, 1, first.name)
         assert float(str(event.data["rss"])) > 1e6
@@ -201,8 +203,8 @@ def test_a_child_that_its_parent_waits_for_at_once_says_how_it_ended_too() -> No
         probe = probe_of(process)
         until(probe, lambda v: v["process.processes"] == 2)
         poke(process)
-        _, t = until(probe, lambda v: v["process.processes"] == 1, 5.0)
-        (ended,) = [e for e in probe.events(t) if e.kind == "process_exit"]
+        until(probe, lambda v: v["process.processes"] == 1, 5.0)
+        (ended,) = [e for e in probe.events() if e.kind == "process_exit"]
         probe.close()
         if tuple(map(int, platform.release().split(".")[:2])) >= (6, 15):
             assert ended.text.endswith("ended: by SIGSEGV")
@@ -279,6 +281,21 @@ def test_a_service_is_found_by_its_port_and_again_after_a_restart() -> None:
         assert probe.alive
 
 
+def test_a_service_that_was_restarted_between_two_looks_was_restarted_once() -> None:
+    port = free_port()
+    target = Target(url="http://127.0.0.1:1", port=port)
+    with running(LISTEN + SLEEP, str(port)) as first:
+        probe = TreeProbe("candidate", find(target), target)
+        probe.sample(0.0)
+    with running(LISTEN + SLEEP, str(port)):
+        probe.sample(1.0)
+        values = tree(probe.sample(2.0))
+    assert values["process.restarts"] == 1
+    (restart,) = [e for e in probe.events() if e.kind == "restart"]
+    assert restart.data["root"] is True
+    assert str(restart.data["of"]).startswith(f"{first.pid}@")
+
+
 def test_prefork_workers_on_one_port_are_one_tree() -> None:
     port = free_port()
     code = LISTEN.replace("READY", "import os\nfor _ in range(2):\n    if os.fork() == 0: break\nelse: READY")
@@ -330,9 +347,33 @@ def test_a_real_kill_for_want_of_memory_is_seen_with_limit_and_usage() -> None:
         process.stdin.flush()
         assert process.wait(20) == -signal.SIGKILL
         assert probe.sample(1.0) == []
-        (kill,) = [e for e in probe.events(1.0) if e.kind == "oom_kill"]
+        (kill,) = [e for e in probe.events() if e.kind == "oom_kill"]
         assert kill.data["count"] == 1
         probe.close()
+
+
+def test_kills_are_counted_on_when_a_service_has_its_control_group_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = Cgroup(tmp_path / "shop.service", 2, tmp_path)
+    monkeypatch.setattr("soak.probe.tree.cgroup_of", lambda _: group)
+
+    def counts(kills: int) -> None:
+        group.folder.mkdir(exist_ok=True)
+        (group.folder / "memory.events").write_text(f"oom_kill {kills}\n")
+
+    with running(f"READY\n{SLEEP}") as process:
+        probe = probe_of(process)
+        seen = []
+        for t, kills in enumerate((0, 1, 1, 0, 1, None, None)):  # at 3 it is another group of the same name
+            if kills is None:
+                (group.folder / "memory.events").unlink(missing_ok=True)
+            else:
+                counts(kills)
+            probe.sample(float(t))
+            seen += [(e.t, e.data["count"]) for e in probe.events() if e.kind == "oom_kill"]
+        assert seen == [(1.0, 1.0), (4.0, 1.0)]
+        assert not probe._groups
 
 
 def test_connections_are_counted_again_when_descriptors_come_or_go_and_now_and_then(

@@ -77,3 +77,18 @@ def test_nobody_to_watch_is_an_error(child: subprocess.Popen[bytes]) -> None:
     child.wait()
     with pytest.raises(TargetError, match=f"there is no process {child.pid}"):
         Watch("candidate", watched(child.pid), [])
+
+
+def test_what_one_sense_meets_with_hides_nothing_else_and_is_told_once(child: subprocess.Popen[bytes]) -> None:
+    class Blind(Sense):
+        def look(self, *_: object) -> list[Sample]:
+            raise OSError(24, "too many open files")
+
+    watch = Watch("candidate", watched(child.pid), [Blind(), Sense()])
+    looks = [watch.look(float(t)) for t in range(3)]
+    watch.close()
+    for samples, _ in looks:
+        assert any("memory.rss" in s.values for s in samples)
+        assert any("sensed" in s.values for s in samples)
+    told = [e.text for _, events in looks for e in events if e.text != "sensed"]
+    assert told == ["a look failed: OSError: [Errno 24] too many open files"]

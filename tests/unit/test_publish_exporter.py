@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 from soak.core.records import Event, Sample
 from soak.judge import judge
 from soak.publish.exporter import Exporter, Shown, encode
-from soak.runfile import RunWriter
+from soak.runfile import LiveReader, RunWriter
 from tests import making
 from tests.unit.test_runfile_live import DOCUMENT, grow
 
@@ -76,12 +78,40 @@ def test_a_run_that_is_seen_to_end_is_shown_as_ended(tmp_path: Path) -> None:
     assert samples(exporter, Shown(path))["soak_run_state"]["made", "ended"] == 1
 
 
+@pytest.mark.parametrize("told", [None, NOW], ids=["its file tells", "its daemon tells"])
+def test_of_a_run_that_has_ended_nothing_is_held(tmp_path: Path, told: float | None) -> None:
+    made: list[weakref.ref[LiveReader]] = []
+
+    def follow(path: Path) -> LiveReader:
+        reader = LiveReader(path)
+        made.append(weakref.ref(reader))
+        return reader
+
+    exporter, path = Exporter(lambda: NOW, follow), run(tmp_path, "a")
+    exporter.page([Shown(path)])
+    assert made[0]() is not None
+    writer = RunWriter.resume(path)
+    writer.set_meta("verdict", "pass")
+    writer.close()
+    exporter.page([Shown(path, "made", ended=told)])
+    gc.collect()
+    assert made[0]() is None
+
+
 def test_of_each_scenario_the_first_is_shown_and_the_rest_is_counted(tmp_path: Path) -> None:
     runs = [Shown(run(tmp_path, n, scenario=s)) for n, s in (("a", "shop"), ("b", "shop"), ("c", "till"))]
     found = samples(Exporter(lambda: NOW), *runs)
     assert {labels[:2] for labels in found["soak_run_info"]} == {("shop", "a"), ("till", "c")}
     assert found["soak_left_out"]["shop", "runs"] == 1
     assert found["soak_left_out"]["till", "runs"] == 0
+
+
+def test_scenarios_beyond_the_limit_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soak.publish.exporter.MOST_SCENARIOS", 1)
+    runs = [Shown(run(tmp_path, n, scenario=s)) for n, s in (("a", "shop"), ("b", "till"), ("c", "bank"))]
+    found = samples(Exporter(lambda: NOW), *runs)
+    assert {labels[0] for labels in found["soak_run_info"]} == {"shop"}
+    assert found["soak_left_out"]["(more scenarios)", "runs"] == 2
 
 
 def test_a_file_that_cannot_be_read_is_counted_and_takes_nothing_with_it(tmp_path: Path) -> None:

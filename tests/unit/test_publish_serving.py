@@ -66,6 +66,32 @@ def test_who_goes_away_in_the_middle_of_a_request_is_no_news(port: int, capfd: p
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_whoever_comes_beyond_the_room_there_is_takes_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soak.publish.serving._AT_ONCE", 2)
+    at = free_port()
+    serving = Serving("127.0.0.1", at, LiveReader(run(tmp_path, "a")), None)
+    idle = [socket.create_connection(("127.0.0.1", at)) for _ in range(2)]
+    with socket.create_connection(("127.0.0.1", at)) as beyond:
+        beyond.settimeout(5)
+        assert beyond.recv(1) == b"", "it is hung up on"
+    for one in idle:
+        one.close()
+    deadline = time.monotonic() + 10
+    while status_of(at) != 200:
+        assert time.monotonic() < deadline, "who went away makes room"
+        time.sleep(0.05)
+    serving.close()
+
+
+def status_of(port: int) -> int | None:
+    try:
+        return get(port)[0]
+    except OSError:
+        return None
+
+
 def test_a_page_that_cannot_be_made_is_a_status_and_no_traceback(
     port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ from reference.__main__ import DOCS
 from reference.meanings import ROOMS
 from reference.pages import PAGES
 from reference.schema import type_of
-from soak.cli import main
+from soak.cli import verbs
 from soak.core.metrics import METRICS
 from soak.judge.advice import ADVICE
 from soak.scenario import json_schema
@@ -38,7 +38,7 @@ def test_every_key_metric_and_verb_is_on_its_page() -> None:
     for model in (json_schema(), *json_schema()["$defs"].values()):
         assert all(f"| `{key}` |" in text["reference/scenario.md"] for key in model["properties"])
     assert all(f"| `{name}` |" in text["reference/metrics.md"] for name in METRICS)
-    assert all(f"## soak {verb}\n" in text["reference/cli.md"] for verb in main.commands)
+    assert all(f"## soak {verb}\n" in text["reference/cli.md"] for verb in verbs())
 
 
 def test_no_key_or_option_is_without_its_meaning() -> None:
@@ -46,7 +46,7 @@ def test_no_key_or_option_is_without_its_meaning() -> None:
         rows = [line for line in (DOCS / name).read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
         assert rows
         assert not [row for row in rows if row.endswith("|  |")], name
-    for verb, command in main.commands.items():
+    for verb, command in verbs().items():
         assert not [p.name for p in command.params if isinstance(p, click.Option) and not p.help], verb
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from soak.report import text
+from soak.report import facts, text
 from tests.unit import report_making as made
 
 
@@ -62,10 +62,29 @@ def test_an_account_that_does_not_balance_is_not_written_as_an_equation() -> Non
     assert "not to be trusted: candidate: a worker was lost" in shown
 
 
-@pytest.mark.parametrize("word,step", [("inconclusive", "Soak again, longer"), ("invalid", "Mend the measurement")])
+@pytest.mark.parametrize(
+    "word,step", [("inconclusive", "Do what the reasons say"), ("invalid", "Mend the measurement")]
+)
 def test_what_is_no_verdict_on_the_target_says_what_to_do_too(word: str, step: str) -> None:
     verdict = made.verdict(verdict=word, headline=f"{word.upper()}: too short", reasons=("too short", "gaps"))
     shown = text.render(made.recording(), verdict).splitlines()
     assert shown[0] == f"{word.upper()}: too short"
     assert shown[1].startswith(f"Next: {step}")
     assert "- gaps" in shown
+
+
+def test_a_phase_that_was_not_asked_for_is_not_told() -> None:
+    whole = made.recording()
+    *before, last = whole.phases
+    at_once = replace(last, end=last.start + 0.0003)
+    assert last.name == "idle_after"
+    assert [name for name, _ in facts.phases(whole)][-1] == "idle-after"
+    shown = facts.phases(replace(whole, phases=(*before, at_once)))
+    assert [name for name, _ in shown] == [p.name.replace("_", "-") for p in before]
+
+
+@pytest.mark.parametrize("word", ["pass", "inconclusive"])
+def test_what_was_interrupted_can_go_on(word: str) -> None:
+    verdict = made.verdict(verdict=word, interrupted=True, reasons=("the run was interrupted",))
+    assert "`soak run --resume RUN` goes on with it" in facts.next_step(verdict)
+    assert "--resume" not in facts.next_step(made.verdict(verdict=word, reasons=("too short",)))

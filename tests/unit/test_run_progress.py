@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import math
 
+import pytest
+
 from soak.core.verdict import Finding
 from soak.run.progress import LiveView, PlainView, SideStatus, Status, view_for
 
@@ -37,6 +39,13 @@ def test_both_sides_and_failures_are_named() -> None:
     assert "reference: 99.6/s p50" in line
 
 
+def test_before_there_is_load_only_memory_is_told() -> None:
+    out = io.StringIO()
+    idle = SideStatus(math.nan, math.nan, math.nan, math.nan, math.nan, 33.0 * 2**20)
+    PlainView(out).show(status("idle_before", 1.0, candidate=idle))
+    assert out.getvalue().endswith("left  rss 33 MiB\n")
+
+
 def test_the_live_view_shows_the_bar_and_the_findings_so_far() -> None:
     out = io.StringIO()
     view = LiveView(out)
@@ -54,3 +63,23 @@ def test_the_live_view_shows_the_bar_and_the_findings_so_far() -> None:
 
 def test_a_pipe_gets_plain_lines() -> None:
     assert isinstance(view_for(io.StringIO()), PlainView)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("fault", [BrokenPipeError(32, "gone"), OSError(28, "no space left on device")])
+def test_a_run_goes_on_when_nobody_can_see_it_any_more(terminal: bool, fault: OSError) -> None:
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise fault
+
+        def flush(self) -> None:
+            raise fault
+
+        def isatty(self) -> bool:
+            return terminal
+
+    view = view_for(Closed())
+    view.begin("leak")
+    view.show(status("soak", 70.0))
+    view.say("worker lost: x")
+    view.end()

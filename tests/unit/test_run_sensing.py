@@ -161,7 +161,7 @@ def test_a_side_with_an_observer_is_seen_through_it(tmp_path: Path) -> None:
     ]
     assert [e.kind for e in events] == ["target_exit"]
     assert watch.gone
-    assert not watch.agent.present  # nothing is ordered from agents through an observer
+    assert watch.agent is None  # nothing is ordered from agents through an observer
 
 
 def test_a_side_that_nobody_watches_is_silent_and_complete(tmp_path: Path) -> None:

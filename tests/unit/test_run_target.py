@@ -59,6 +59,23 @@ def test_the_signal_that_ended_it_is_named(tmp_path: Path) -> None:
     target.stop()
 
 
+def test_a_signal_without_a_name_ended_it(tmp_path: Path) -> None:
+    target = start(tmp_path, "pass")
+    os.kill(target.pid, signal.SIGRTMIN + 3)
+    assert wait_for_exit(target)["signal_name"] == f"signal {signal.SIGRTMIN + 3}"
+    target.stop()
+
+
+def test_the_number_of_one_that_ended_long_ago_is_nobody_elses_until_it_is_stopped(tmp_path: Path) -> None:
+    target = start(tmp_path, "s.listen(); s.accept(); sys.exit(0)")
+    wait_for_exit(target)
+    assert target.exit() == wait_for_exit(target)
+    assert psutil.Process(target.pid).status() == psutil.STATUS_ZOMBIE  # so SIGKILL to its group can only be for it
+    target.stop()
+    assert not psutil.pid_exists(target.pid)
+    assert target.exit() == {"code": 0, "signal": None, "signal_name": ""}
+
+
 def test_its_children_end_with_it(tmp_path: Path) -> None:
     code = "import subprocess; subprocess.Popen([sys.executable,'-c','import time; time.sleep(60)'])"
     target = start(tmp_path, code)
@@ -110,3 +127,5 @@ def test_a_command_is_split_without_a_shell() -> None:
     assert argv == [sys.executable, "-c", "print(1); $HOME", "a b"]
     with pytest.raises(TargetError, match="No closing quotation"):
         argv_of(Command(command="sh -c 'oops"))
+    with pytest.raises(TargetError, match="names no program"):
+        argv_of(Command(command=" "))

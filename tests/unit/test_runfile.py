@@ -23,7 +23,7 @@ from soak.core.errors import RunFileError, WriteError
 from soak.core.histogram import Histogram, Recorder
 from soak.core.records import Event, Interval, Sample, Tally
 from soak.runfile import RunWriter
-from soak.runfile.rollup import pack_samples, unpack_samples
+from soak.runfile.rollup import pack_intervals, pack_samples, unpack_samples
 
 SCENARIO: dict[str, Any] = {
     "name": "made",
@@ -91,6 +91,33 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_a_finished_run_is_one_plain_file(tmp_path: Path) -> None:
     write(tmp_path / "a.soak")
     assert [p.name for p in tmp_path.iterdir()] == ["a.soak"]
+
+
+def test_a_run_ends_though_somebody_reads_its_file_just_then(tmp_path: Path) -> None:
+    path = tmp_path / "a.soak"
+    writer = RunWriter.create(path, META)
+    reader = sqlite3.connect(path.as_uri() + "?mode=ro", uri=True, check_same_thread=False)
+    reader.execute("SELECT * FROM meta").fetchone()
+    threading.Timer(0.5, reader.close).start()
+    writer.finish()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.soak"]
+
+
+def test_a_run_ends_though_somebody_never_stops_reading_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soak.runfile.write._READERS_S", 0.3)
+    path = tmp_path / "a.soak"
+    writer = RunWriter.create(path, META)
+    with contextlib.closing(sqlite3.connect(path.as_uri() + "?mode=ro", uri=True)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM meta").fetchone()
+        writer.add_report(*report("worker-0", 1))
+        writer.set_meta("finished", True)
+        writer.finish()
+        assert runfile.read(path).finished
+    got = runfile.read(path)
+    assert (got.finished, len(got.sides["candidate"].tallies)) == (True, 1)
 
 
 def test_a_report_sent_again_is_kept_once(tmp_path: Path) -> None:
@@ -336,6 +363,32 @@ def test_a_report_that_comes_after_its_window_was_rolled_up_is_counted_once(tmp_
     writer.close()
 
 
+def test_others_write_on_while_what_is_old_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.soak"
+    writer = RunWriter.create(path, META)
+    for i in range(10):
+        writer.add_report(*report("worker-0", i))
+    other = RunWriter.attach(path)
+    other._db.execute("PRAGMA busy_timeout = 0")  # one that finds the file locked fails at once
+
+    def slowly(*given: Any) -> Any:
+        packed = pack_intervals(*given)
+        other.add_report(*report("worker-1", 3))
+        return packed
+
+    monkeypatch.setattr("soak.runfile.write.pack_intervals", slowly)
+    writer.roll_up(10.0, 5.0)
+    monkeypatch.undo()
+    for _ in range(2):  # what came in late is there, and is packed the next time
+        windows = runfile.read(path).sides["candidate"].windows["browse", "ok", "latency"]
+        assert sum(w.histogram.total for w in windows) == 11 * 200
+        writer.roll_up(10.0, 5.0)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM interval").fetchone() == (0,)
+    other.close()
+    writer.close()
+
+
 def test_a_reader_of_a_live_run_never_sees_a_window_twice_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a.soak"
     write(path, 60, finish=False)
@@ -386,7 +439,7 @@ def test_packed_samples_are_the_samples(rows: list[list[float]]) -> None:
         db.execute("CREATE TABLE sample (id INTEGER PRIMARY KEY, t REAL, layout INTEGER, data BLOB)")
         for i, (t, *values) in enumerate(rows):
             db.execute("INSERT INTO sample VALUES (?, ?, 1, ?)", (i, t, struct.pack("<2d", *values)))
-        ((layout, count, data),) = pack_samples(db, math.inf) or [(1, 0, b"")]
+        ((layout, count, data),) = pack_samples(db, math.inf, len(rows)) or [(1, 0, b"")]
     kept = [row for row in rows if row[0] < math.inf]
     assert (layout, count) == (1, len(kept))
     if kept:

@@ -77,3 +77,8 @@ def test_any_flags_load_or_are_refused(url, rate, duration, command):
         except ScenarioError:
             continue
         assert loaded.scenario.target.process.command == command
+
+
+def test_a_soak_that_nobody_watches_is_told_how_it_would_be():
+    assert "nobody watches its process" in from_flags(url="http://127.0.0.1/", rate="1/s", duration="1m").text
+    assert "nobody" not in from_flags(url="http://127.0.0.1/", rate="1/s", duration="1m", port=80).text

@@ -85,7 +85,7 @@ def test_few_windows_are_no_interval() -> None:
     assert of_windows(*windows(2.0, n=4)) is None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.1, 10), st.integers(5, 80))
 def test_sides_that_change_places_turn_the_ratio_over(ratio: float, n: int) -> None:
     t, a, b = windows(ratio, 0.3, n=n)

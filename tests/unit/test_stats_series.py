@@ -136,7 +136,7 @@ def test_a_constant_passes_also_when_it_is_zero() -> None:
     st.lists(st.floats(-1e9, 1e9) | st.just(float("nan")), min_size=0, max_size=120),
     st.sampled_from(["level", "floor"]),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_numbers_get_a_verdict(values: list[float], kind: str) -> None:
     found = judge_series(np.arange(float(len(values))), np.array(values), kind)  # type: ignore[arg-type]
     assert found.verdict in ("pass", "fail", "inconclusive")
@@ -174,3 +174,11 @@ def test_a_limit_is_reached_by_the_peaks_and_may_be_behind() -> None:
     assert flat.eta[1] == pytest.approx(80 / 20 * N, rel=0.1)
     assert peaks.eta[1] == pytest.approx(40 / 20 * N, rel=0.2)
     assert judge_series(T, 100 + 20 * X, limit=50.0).eta == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("unit", [1e160, 1e300])
+def test_what_is_beyond_all_measure_is_a_hole(unit: float) -> None:
+    assert judge_series(T, (1 + T / N) * unit).verdict == "inconclusive"
+    odd = np.where(T % 7 == 0, unit, 1 + T / N)
+    assert judge_series(T, odd) == judge_series(T, np.where(T % 7 == 0, np.nan, odd))
+    assert judge_series(T, odd, limit=3.0).eta[1] is not None

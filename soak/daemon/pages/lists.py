@@ -11,10 +11,11 @@ from cronsim import CronSim
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from soak.daemon.calendar import ASKER, Schedule, next_due
-from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY
+from soak.daemon.calendar import ASKER, Schedule, keys_of, next_due
+from soak.daemon.job import MAX_PRIORITY, MIN_PRIORITY, JobState
 from soak.daemon.pages.answers import page
 from soak.daemon.pages.desk import Desk, form
+from soak.daemon.queue import turn
 
 _STATES = ("queued", "running", "ended")
 _PAGE = 25
@@ -66,18 +67,20 @@ class Lists:
     async def calendar(self, request: Request) -> Response:
         """What runs by itself, and when."""
         now, zone = self._desk.clock(), self._desk.house.zone
-        last = self._last_by_schedule()
         rows = [
-            {"schedule": s, "words": CronSim(s.cron, datetime.now(zone)).explain(), "last": last.get(s.name),
-             "next": next_due(s, zone, now)}
-            for s in self._desk.house.schedules
-        ]  # fmt: skip
+            {
+                "schedule": schedule,
+                "words": CronSim(schedule.cron, datetime.now(zone)).explain(),
+                "last": self._desk.state.last_asked(ASKER, keys_of(schedule)),
+                "next": next_due(schedule, zone, now),
+            }
+            for schedule in self._desk.house.schedules
+        ]
         return page(request, "calendar.html", rows=rows, days=self._coming(now), zone=zone, length=_DAYS)
 
     async def _queue(self, request: Request, status: int, chosen: dict[str, str], refused: str) -> Response:
-        running = (await self._desk.have(request, "/v1/runs", state="running", limit=_RECENT))["runs"]
-        queued = (await self._desk.have(request, "/v1/runs", state="queued", limit=_RECENT))["runs"]
-        queued.sort(key=lambda run: (run["run"] is None, -run["priority"], run["id"]))  # as in queue.py
+        running, queued = [await all_in(self._desk, request, state) for state in ("running", "queued")]
+        queued.sort(key=lambda run: turn(run["id"], run["priority"], cut_off=run["run"] is not None))
         scenarios = (await self._desk.have(request, "/v1/scenarios"))["scenarios"]
         return page(
             request, "queue.html", status, running=running, queued=queued, scenarios=scenarios, chosen=chosen,
@@ -86,14 +89,6 @@ class Lists:
 
     def _names(self) -> list[str]:
         return sorted({job.request.name for job in self._desk.state.page(_RECENT)})
-
-    def _last_by_schedule(self) -> dict[str, Any]:
-        """The newest run of each schedule, among the last runs of all."""
-        found: dict[str, Any] = {}
-        for job in self._desk.state.page(_RECENT):
-            if job.request.asked_by == ASKER and job.request.key is not None:
-                found.setdefault(job.request.key.rpartition("@")[0], job)
-        return found
 
     def _coming(self, now: float) -> list[tuple[datetime, list[tuple[datetime, Schedule]]]]:
         """The next occurrences, by day."""
@@ -112,3 +107,15 @@ class Lists:
         for at, schedule in due:
             days.setdefault(at.replace(hour=0, minute=0, second=0, microsecond=0), []).append((at, schedule))
         return list(days.items())
+
+
+async def all_in(desk: Desk, request: Request, state: JobState) -> list[dict[str, Any]]:
+    """All runs in a state, which the API gives page by page: those that are next stand on the last one."""
+    found: list[dict[str, Any]] = []
+    before: int | None = None
+    while True:
+        some = await desk.have(request, "/v1/runs", state=state, limit=_RECENT, before=before)
+        found += some["runs"]
+        before = some["next"]
+        if before is None:
+            return found

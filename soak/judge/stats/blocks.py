@@ -25,6 +25,8 @@ MIN_BLOCKS = 8
 FEW_FALLS = 3
 """With fewer falls than this, what stays after each is not known."""
 
+_BEYOND = 1e60
+"""In any unit: nothing is measured as so much, and a few of such numbers multiplied are no number any more."""
 _FLOOR_QUANTILE = 0.05
 _MIN_SAMPLES = 3
 
@@ -44,6 +46,17 @@ class Blocks:
     falls: int | None = None
 
 
+def measured(v: Floats) -> npt.NDArray[np.bool_]:
+    """Which values were measured: no holes (NaN), and nothing beyond all measure, such as a hostile target tells."""
+    found: npt.NDArray[np.bool_] = np.abs(v) < _BEYOND
+    return found
+
+
+def floor_of(v: Floats) -> float:
+    """The floor of some values: few of them lie below."""
+    return float(np.quantile(v, _FLOOR_QUANTILE))
+
+
 def level_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
     """Medians of up to 60 blocks of [start, end); means beside the phase of a sawtooth, if it is one."""
     return _cycles(t, v, start, end, LEVEL_BLOCKS, lambda x: float(np.median(x)))
@@ -51,7 +64,7 @@ def level_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
 
 def floor_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
     """5 % quantiles of up to 24 blocks of [start, end); means beside the phase of a sawtooth, if it is one."""
-    return _cycles(t, v, start, end, FLOOR_BLOCKS, lambda x: float(np.quantile(x, _FLOOR_QUANTILE)))
+    return _cycles(t, v, start, end, FLOOR_BLOCKS, floor_of)
 
 
 def peak_blocks(t: Floats, v: Floats, start: float, end: float) -> Blocks:
@@ -72,7 +85,7 @@ def _cycles(t: Floats, v: Floats, start: float, end: float, most: int, take: Cal
 
 
 def _inside(t: Floats, v: Floats, start: float, end: float) -> tuple[Floats, Floats]:
-    keep = np.isfinite(v) & (t >= start) & (t < end)
+    keep = measured(v) & (t >= start) & (t < end)
     return t[keep], v[keep]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from soak.judge.stats.tails import beta_below, beta_quantile, normal_quantile, student_above, student_quantile
-from soak.judge.stats.trend import trend
+from soak.judge.stats.trend import slope
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,10 +59,10 @@ def of_windows(t: Floats, candidate: Floats, reference: Floats, alpha: float = A
     mean, rest, lost = float(np.mean(logs)), logs - np.mean(logs), 1
     if np.ptp(logs) == 0:
         return exact(math.exp(mean), n)
-    fitted = trend(t, ratios, _NO_NOISE)
-    if fitted is not None and (fitted.low > 0 or fitted.high < 0):
+    moves, low, high = slope(t, ratios, _NO_NOISE)
+    if low > 0 or high < 0:
         level = float(np.mean(ratios))
-        rest, lost = (ratios - level - fitted.slope * (t - np.mean(t))) / level, 2
+        rest, lost = (ratios - level - moves * (t - np.mean(t))) / level, 2
     rho = _lag_one(rest)
     n_eff = max(_LEAST_N_EFF, n * min((1 - rho) / (1 + rho), _FEW_ARE_WORTH if n < _MANY else 1.0))
     # noise that remembers itself strays less from its own mean than from the true one

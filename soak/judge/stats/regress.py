@@ -100,7 +100,11 @@ def fit(designs: Floats, y: Floats, chosen: int = 0) -> Fits:
 
 def stack(base: Sequence[Floats], additions: Sequence[Sequence[Floats]]) -> Floats:
     """Designs (C, m, k): the columns of `base` and, for each of C `additions` of equal number, its columns."""
-    return np.stack([np.column_stack([*base, *more]) for more in additions])
+    designs = np.empty((len(additions), len(base[0]), len(base) + len(additions[0])))
+    designs[..., : len(base)] = np.column_stack(base)
+    if len(additions[0]):
+        designs[..., len(base) :] = np.asarray(additions).transpose(0, 2, 1)
+    return designs
 
 
 def effective(m: int, rho: float) -> float:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from soak.core.verdict import Result, SeriesVerdict, Why
-from soak.judge.stats.blocks import FEW_FALLS, MIN_BLOCKS, Blocks, floor_blocks, level_blocks
+from soak.judge.stats.blocks import FEW_FALLS, MIN_BLOCKS, Blocks, floor_blocks, level_blocks, measured
 from soak.judge.stats.decide import came_early, decide, grows
 from soak.judge.stats.holm import beyond
 from soak.judge.stats.regress import Floats
@@ -43,6 +43,7 @@ def judge_series(
 
     With a `reference` of the same length, what is judged is the ratio to it. `limit` is in the unit of `v`.
     """
+    v = np.where(measured(v), v, np.nan)
     found = _blocks(t, v, kind)
     if reference is not None and found is not None:
         found = _against(found, _blocks(t, reference, kind))
@@ -90,7 +91,7 @@ def _height(fitted: Trend, v: Floats) -> float:
 
 
 def _blocks(t: Floats, v: Floats, kind: Kind) -> Blocks | None:
-    keep = np.isfinite(v) & np.isfinite(t)
+    keep = measured(v) & np.isfinite(t)
     t, v = t[keep], v[keep]
     if len(v) < MIN_BLOCKS:
         return None

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from soak.judge.stats import models
-from soak.judge.stats.blocks import MIN_BLOCKS
+from soak.judge.stats.blocks import MIN_BLOCKS, measured
 from soak.judge.stats.eta import Band
 from soak.judge.stats.regress import Estimate, Floats, covariance, effective
 from soak.judge.stats.structure import structure
@@ -102,29 +102,23 @@ class Trend:
 def trend(
     t: Floats, z: Floats, alpha: float = 0.05, beside: Sequence[Floats] = (), falls: int | None = None
 ) -> Trend | None:
-    """Fit blocks `z` at times `t` (s, ascending, finite); None with fewer than 8 of them.
+    """Fit blocks `z` at times `t` (s, ascending); None with fewer than 8 of them, or where one is none.
 
     `beside` are columns of the same length that explain a part of it: the offered load, the phase of a sawtooth;
     `falls` is how often that fell, where it is told by such a column.
     """
     m = len(z)
-    if m < MIN_BLOCKS:
+    if m < MIN_BLOCKS or not measured(z).all():
         return None
-    apart = float(np.median(np.diff(t)))
-    origin, span = float(t[0] - apart / 2), float(t[-1] - t[0] + apart)
-    if np.ptp(z) < _NOTHING:
-        return _constant(float(z[0]), origin, span, m)
-    x = (t - origin) / span
-    scale = max(float(np.median(np.abs(z))), 1e-6 * float(np.max(np.abs(z))))
-    given = tuple(_unit(c) for c in beside if np.ptp(c) > 0)
-    y = (z if given else without_outliers(z)) / scale
-    columns = (*given, *(_unit(c) for c in structure(x, y, given)))
+    given = _Scaled.of(t, z, beside)
+    if given is None:
+        return _constant(float(z[0]), *_extent(t), m)
+    origin, span, scale, x, y, columns = given.origin, given.span, given.scale, given.x, given.y, given.columns
     line, ended = models.line(x, y, columns), models.bounded(x, y, columns)
     free = y - np.column_stack([np.zeros(m), *columns]) @ np.concatenate([[0.0], line.beta[2 : 2 + len(columns)]])
     step = models.step(x, y, free, columns, min(line.bic, ended.bic + models.CLEARLY - _BETTER), alpha)
     growth = line.growth.value
-    low = min(e.value - e.half(alpha) for _, e in line.near)
-    high = max(e.value + e.half(alpha) for _, e in line.near)
+    low, high = _ends(line, alpha)
     rho = float(line.fits.rho[line.which])
     half, third = _Late.of(x, free, line, 1 / 2), _Late.of(x, free, line, 1 / 3)
     shape: Shape = "flat"
@@ -164,6 +158,54 @@ def trend(
         falls=falls,
         jumped_late=late,
     )
+
+
+def slope(t: Floats, z: Floats, alpha: float) -> tuple[float, float, float]:
+    """The slope of `trend`, and the ends of its interval, where nobody asks what kind of growth it is.
+
+    That of fewer than 8 blocks is not known: zero.
+    """
+    given = _Scaled.of(t, z) if len(z) >= MIN_BLOCKS and measured(z).all() else None
+    if given is None:
+        return 0.0, 0.0, 0.0
+    line = models.line(given.x, given.y, given.columns)
+    value, low, high = (g * given.scale / given.span for g in (line.growth.value, *_ends(line, alpha)))
+    return value, low, high
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaled:
+    """A series as it is fitted: `y` in units of `scale` over `x` from 0 to 1, and the columns that explain a part."""
+
+    origin: float
+    span: float
+    scale: float
+    x: Floats
+    y: Floats
+    columns: tuple[Floats, ...]
+
+    @staticmethod
+    def of(t: Floats, z: Floats, beside: Sequence[Floats] = ()) -> _Scaled | None:
+        """None of what never moved."""
+        if np.ptp(z) < _NOTHING:
+            return None
+        origin, span = _extent(t)
+        x = (t - origin) / span
+        scale = max(float(np.median(np.abs(z))), 1e-6 * float(np.max(np.abs(z))))
+        given = tuple(_unit(c) for c in beside if np.ptp(c) > 0)
+        y = (z if given else without_outliers(z)) / scale
+        return _Scaled(origin, span, scale, x, y, (*given, *(_unit(c) for c in structure(x, y, given))))
+
+
+def _extent(t: Floats) -> tuple[float, float]:
+    """Where blocks at times `t` begin, and how long they are together."""
+    apart = float(np.median(np.diff(t)))
+    return float(t[0] - apart / 2), float(t[-1] - t[0] + apart)
+
+
+def _ends(line: models.Line, alpha: float) -> tuple[float, float]:
+    """The widest interval of a growth: over all models about as good as the best."""
+    return min(e.value - e.half(alpha) for _, e in line.near), max(e.value + e.half(alpha) for _, e in line.near)
 
 
 @dataclass(frozen=True, slots=True)

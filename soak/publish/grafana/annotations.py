@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from soak.core import units, wording
+from soak.core import wording
 from soak.core.records import Recording
 from soak.core.verdict import Finding, Verdict
 from soak.publish.grafana.client import Grafana, Json
@@ -126,9 +126,8 @@ def _finding(recording: Recording, side: str, finding: Finding, run: list[str]) 
         lines.append(f"Where: {finding.location}")
     if rate := wording.growth(finding):
         lines.append(f"How fast: {rate}")
-    if finding.eta_s is not None:
-        limit = f" to {finding.eta_limit}" if finding.eta_limit else ""
-        lines.append(f"Time left: {units.duration(round(finding.eta_s))}{limit}, from the end of the soak")
+    if left := wording.time_left(finding):
+        lines.append(f"Time left: {left}, from the end of the soak")
     if finding.advice:
         lines.append(f"Next: {finding.advice}")
     tags = [*run, f"cause:{finding.cause}", f"severity:{finding.severity}", f"side:{side}"]

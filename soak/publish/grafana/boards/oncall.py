@@ -7,7 +7,8 @@ from soak.publish.grafana.boards.panels import Board, Row, lines, of_scrape, row
 
 _TREND = (
     lines(
-        "p99 latency", "Exact p99 of each window, from the moment a request was due. Failed ones included.", "s",
+        "p99 latency", "Exact p99 of each window, from the moment a request was due. Timeouts are in it, with that "
+        "time; other failures are not.", "s",
         ('soak_latency_seconds{$of,side="candidate",endpoint="(all)",quantile="0.99"}', "{{scenario}}"),
     ),
     lines(

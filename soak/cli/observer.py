@@ -1,4 +1,4 @@
-"""`exec`, `observe`: beside the target, without load."""
+"""`observe`: beside a target on its own machine, without load."""
 
 from __future__ import annotations
 
@@ -6,37 +6,18 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from soak.cli.app import address, verb
 from soak.core import units
-from soak.core.errors import SoakError
-from soak.run import (
-    agent_environment,
-)
 
 
 @verb(
-    "soak exec -- gunicorn --workers 4 shop:app",
-    "exec",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    "soak observe --port 8000 --listen 0.0.0.0:9645 --token-file token --tls-cert cert.pem --tls-key key.pem",
+    short_help="Watch a process here for a run on another machine.",
 )
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def exec_(command: tuple[str, ...]) -> NoReturn:
-    """Start COMMAND with the agent in every Python of it; then `soak run` or `soak observe` sees it from inside.
-
-    A target that soak starts itself (target.process) has it already.
-    """
-    environment = os.environ | agent_environment(os.environ, None)
-    try:
-        os.execvpe(command[0], list(command), environment)
-    except OSError as error:
-        raise SoakError(f"cannot start {command[0]!r}: {error.strerror}") from None
-
-
-@verb("soak observe --port 8000 --listen 0.0.0.0:9645 --token-file token --tls-cert cert.pem --tls-key key.pem")
 @click.option("--port", type=click.IntRange(1, 65535), help="Watch whoever listens on this port.")
 @click.option("--pid", type=click.IntRange(1), help="Watch this process.")
 @click.option("--name", help="Watch the one process of this name.")
