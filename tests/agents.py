@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from soak.probe import AgentError, ask, socket_of
+from soak.probe.agent import AgentError, ask, socket_of
 from soak.run import agent_environment
 
 JEMALLOC, TCMALLOC = "libjemalloc.so.2", "libtcmalloc_minimal.so.4"

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ SHOP = Path(__file__).with_name("shop.py")
 LIMIT = 512 * 2**20
 """Bytes of memory that the candidate may have, where a control group can be made."""
 OWN_GROWTH_BAR = 0.02
-"""Of soak's own memory an hour, what may be left of the interval of its trend at its lower end."""
+"""Of soak's own memory, by how much its trend may rise in an hour."""
 _LOOK_S = 15.0
 _SETTLED = 0.15
 """The share of the run that is left out of soak's own memory: its processes come up, warm up and fill their buffers."""
@@ -91,10 +92,15 @@ def _group() -> Iterator[str]:
         yield ""
 
 
-def _soaked(folder: Path) -> tuple[dict[str, Any], list[tuple[float, float]]]:
-    """The verdict, and soak's own memory over time: (s, MiB of all its processes)."""
+Own = list[tuple[float, dict[str, float]]]
+"""soak's own memory over time: (s, MiB of its processes by the module that each runs)"""
+
+
+def _soaked(folder: Path) -> tuple[dict[str, Any], Own]:
+    """The verdict, and soak's own memory."""
     line = [sys.executable, "-m", "soak.cli", "run", str(folder / "slow_leak.yaml"), "--json"]
-    own, begun = [], time.monotonic()
+    own: Own = []
+    begun = time.monotonic()
     with (
         (folder / "stdout").open("w+") as out,
         (folder / "stderr").open("w+") as err,
@@ -102,8 +108,9 @@ def _soaked(folder: Path) -> tuple[dict[str, Any], list[tuple[float, float]]]:
     ):
         while run.poll() is None:
             if (held := _own(run.pid)) is not None:
-                own.append((time.monotonic() - begun, held / 2**20))
+                own.append((time.monotonic() - begun, held))
             time.sleep(_LOOK_S)
+        (folder / "own.json").write_text(json.dumps(own), encoding="utf-8")
         out.seek(0)
         err.seek(0)
         text = out.read()
@@ -113,14 +120,19 @@ def _soaked(folder: Path) -> tuple[dict[str, Any], list[tuple[float, float]]]:
     return verdict, own
 
 
-def _own(pid: int) -> int | None:
-    """Resident bytes of `soak run` and all that it started but the shops; None when a process went meanwhile."""
+def _own(pid: int) -> dict[str, float] | None:
+    """Resident MiB of `soak run` and all that it started but the shops; None when a process went meanwhile."""
+    held: dict[str, float] = {}
     try:
         run = psutil.Process(pid)
-        processes = [run, *run.children(recursive=True)]
-        return sum(p.memory_info().rss for p in processes if str(SHOP) not in p.cmdline())
+        for process in [run, *run.children(recursive=True)]:
+            line = process.cmdline()
+            if str(SHOP) not in line:
+                module = next((word for word in line if word.startswith("soak.")), "")
+                held[module] = held.get(module, 0.0) + process.memory_info().rss / 2**20
     except psutil.Error:
         return None
+    return held
 
 
 def told(verdict: dict[str, Any]) -> list[Row]:
@@ -147,18 +159,27 @@ def told(verdict: dict[str, Any]) -> list[Row]:
     return [*rows, Row("run", "intervals that the generator spoiled", f"{spoiled:,}", f"of {intervals:,}")]
 
 
-def kept(own: Sequence[tuple[float, float]]) -> list[Row]:
-    """soak's own memory: begin and end after it has settled, and the trend that its own judge sees."""
-    seen = np.array(own)
-    settled = seen[seen[:, 0] >= seen[-1, 0] * _SETTLED]
-    settled = settled[settled[:, 0] <= seen[-1, 0] * (1 - _SETTLED / 3)]  # at the end the judge and the report come in
-    held = course(settled[:, 0], settled[:, 1])
-    ratio, met = held.end / held.begin, held.end / held.begin <= 1 + OWN_GROWTH_BAR
-    if held.fitted is not None:
-        met = held.fitted.low * 3600 <= OWN_GROWTH_BAR * held.begin
-    bar = f"<= {OWN_GROWTH_BAR:.0%} an hour"
-    begin = f"begin {held.begin:.1f} MiB"
-    return [Row("soak", f"own memory{held.slope}", f"{held.end:.1f} MiB", begin, ratio, bar, met)]
+def kept(own: Own) -> list[Row]:
+    """soak's own memory, all of it and by module: begin and end after it has settled, and its trend."""
+    middle = own[len(own) // 2][1]  # what comes in at the end, the judge and the report, is left out
+    modules = sorted(middle)
+    return [_flat(own, modules, OWN_GROWTH_BAR), *(_flat(own, [module], None) for module in modules)]
+
+
+def _flat(own: Own, modules: Sequence[str], bar: float | None) -> Row:
+    """The course of what processes of `modules` held; `bar` is what it may grow by an hour, None for a mere figure."""
+    t = np.array([at for at, _ in own])
+    mib = np.array([sum(held.get(module, 0.0) for module in modules) for _, held in own])
+    settled = (t >= t[-1] * _SETTLED) & (t <= t[-1] * (1 - _SETTLED / 3))  # at the end the judge and the report come in
+    held = course(t[settled], mib[settled])
+    what = "own memory" if bar is not None else f"of that, {modules[0]}"
+    row = Row(
+        "soak", f"{what}{held.slope}", f"{held.end:.1f} MiB", f"begin {held.begin:.1f} MiB", held.end / held.begin
+    )
+    if bar is None:
+        return row
+    hourly = held.fitted.slope * 3600 / held.begin if held.fitted is not None else held.end / held.begin - 1
+    return replace(row, bar=f"<= {bar:.0%} an hour", met=hourly <= bar)
 
 
 if __name__ == "__main__":
