@@ -246,8 +246,8 @@ class TreeProbe:
     def _may_have_changed(self, t: float) -> bool:
         """Whether any process has more or fewer descriptors than when connections were last counted; asked when due.
 
-        The kernel walks its whole table of connections to tell them, 3 ms for a table of the usual size however few
-        there are; and a connection more or less is a descriptor more or less.
+        To tell connections costs some milliseconds, however few there are; and one more or less is a descriptor more
+        or less.
         """
         fds = {key: seen.values.get("process.fds", -1.0) for key, seen in self._seen.items()}
         if fds == self._counted_fds and t < self._recount_at:
@@ -256,14 +256,8 @@ class TreeProbe:
         return True
 
     def _count_connections(self) -> None:
-        """TCP connections of each process; the kernel's table is read once a process, so it backs off."""
-        counts = {}
-        for key in self._seen:
-            try:
-                counts[key] = float(len(psutil.Process(key[0]).net_connections("tcp")))
-            except psutil.Error:
-                continue
-        self._last_connections = counts
+        counts = procfs.connections(pid for pid, _ in self._seen)
+        self._last_connections = {key: float(counts[key[0]]) for key in self._seen if key[0] in counts}
 
     def _note_ends(self, t: float, members: list[Stat]) -> None:
         now = {(s.pid, s.started) for s in members}

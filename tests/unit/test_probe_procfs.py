@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -85,3 +87,42 @@ def test_threads_are_counted_by_their_state() -> None:
     states = procfs.thread_states(os.getpid())
     assert states["R"] >= 1
     assert procfs.owner(os.getpid()) == os.getuid()
+
+
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0
+   1: 0100007F:1F90 0100007F:C5A2 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0000000000000000 20 4
+   2: 0100007F:1F90 0100007F:C5A4 06 00000000:00000000 03:00001770 00000000     0        0 0 3 0000000000000000
+"""
+
+
+def test_sockets_are_told_from_connections_that_wait_to_be_forgotten() -> None:
+    assert procfs.parse_sockets(TCP) == {"socket:[4711]", "socket:[4712]"}
+    assert procfs.parse_sockets("") == set()
+
+
+def test_connections_are_counted_once_however_many_descriptors_they_have_and_of_no_process_that_is_gone() -> None:
+    def count() -> int:
+        return procfs.connections([os.getpid(), 2**22 + 1])[os.getpid()]
+
+    before = count()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client, client.dup():
+            accepted, _ = server.accept()
+            assert count() - before == 3
+            accepted.close()
+        assert count() - before == 1
+    assert count() == before
+    assert procfs.connections([2**22 + 1]) == {}
+
+
+def test_the_table_is_read_once_for_all_processes_of_a_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, read = [], procfs.read
+    monkeypatch.setattr(procfs, "read", lambda pid, name: asked.append(name) or read(pid, name))
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            assert procfs.connections([os.getpid(), process.pid])[process.pid] == 0
+        finally:
+            process.kill()
+    assert sorted(asked) == ["net/tcp", "net/tcp6"]
