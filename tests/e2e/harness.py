@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -81,6 +82,29 @@ def soak(folder: Path, *arguments: str, timeout: float = 280) -> Outcome:
         check=False,
     )
     return Outcome(done.returncode, done.stdout, done.stderr, folder)
+
+
+_BUSY = re.compile(
+    r"\d+ of \d+ intervals cannot be trusted: in \d+ the generator was [^;]+(; in \d+ the generator was [^;]+)*"
+    r"|the generator \([^)]*\) was frozen .*"
+)
+
+
+def busy(outcome: Outcome) -> bool:
+    """Whether all that is wrong with the soak is this machine: too busy to measure on. Its user would soak again."""
+    return outcome.code == 4 and all(_BUSY.fullmatch(reason) for reason in outcome.verdict["reasons"])
+
+
+def measured(folder: Path, *arguments: str) -> Outcome:
+    """`soak ARGUMENTS... --json`; at most twice more while the machine was too busy to measure on, which is printed."""
+    outcome = soak(folder, *arguments, "--json")
+    for _ in range(2):
+        if not busy(outcome):
+            break
+        print(f"soaked again: {outcome.verdict['reasons']}")
+        shutil.rmtree(folder / "runs")
+        outcome = soak(folder, *arguments, "--json")
+    return outcome
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -14,7 +14,7 @@ from tests.e2e.harness import ROOT, free_port, shipped, start
 from tests.e2e.towers import alertmanager, alerts_of, prometheus
 from tests.unit.alerting import Listener, listener, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(290)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 
 
 def growth(hook: Listener) -> list[str]:
@@ -48,17 +48,12 @@ def test_a_leak_is_scraped_fires_is_delivered_and_is_resolved_by_a_run_without_i
         }
         with prometheus(tmp_path, config) as tower:
             serving = ("--metrics", f"127.0.0.1:{port}")
-            assert (
-                ended(
-                    start(
-                        tmp_path,
-                        "run",
-                        str(shipped(tmp_path, "leak", idle_before="1s", soak="60s", idle_after="1s")),
-                        *serving,
-                    )
-                )
-                == 1
-            )
+            for _ in range(3):  # as long as this machine is too busy to measure on
+                leak = shipped(tmp_path, "leak", idle_before="1s", soak="60s", idle_after="1s")
+                code = ended(start(tmp_path, "run", str(leak), *serving))
+                if code != 4:
+                    break
+            assert code == 1
             until(lambda: growth(hook))
             told = next(a for a in alerts_of(hook) if a["labels"]["alertname"] == "SoakGrowth")
             assert told["status"] == "firing"

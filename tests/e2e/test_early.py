@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import free_port, scenario, soak
+from tests.e2e.harness import free_port, measured, scenario, soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -48,7 +48,7 @@ asyncio.run(main())
 def test_a_leak_is_not_soaked_to_the_end(tmp_path: Path) -> None:
     port = free_port()
     text = SOAK.format(port=port, command=f"-m soak.specimens leak --port {port}", agent="true", rate=100, rule="fail")
-    outcome = soak(tmp_path, "run", str(scenario(tmp_path, text)), "--json")
+    outcome = measured(tmp_path, "run", str(scenario(tmp_path, text)))
     assert outcome.code == 1, outcome.show()
     stopped = outcome.verdict["stopped_early"]
     assert stopped is not None, outcome.show()
@@ -65,7 +65,7 @@ def test_a_leak_is_not_soaked_to_the_end(tmp_path: Path) -> None:
 def test_a_healthy_server_is_passed_early_or_soaked_to_the_end_and_never_failed(tmp_path: Path) -> None:
     (tmp_path / "steady.py").write_text(STEADY)
     text = SOAK.format(port=(port := free_port()), command=f"steady.py {port}", agent="false", rate=20, rule="pass")
-    outcome = soak(tmp_path, "run", str(scenario(tmp_path, text)), "--json")
+    outcome = measured(tmp_path, "run", str(scenario(tmp_path, text)))
     verdict = outcome.verdict
     assert verdict["verdict"] != "fail", outcome.show()
     if verdict["stopped_early"] is None:  # nothing was certain on a machine as busy as this one

@@ -14,7 +14,7 @@ import pytest
 
 from soak import runfile
 from tests.agents import eventually
-from tests.e2e.harness import SOAK, Outcome, environment, free_port, soak
+from tests.e2e.harness import SOAK, Outcome, environment, free_port, measured, soak
 from tests.e2e.test_agent_servers import serves
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(280)]
@@ -57,7 +57,7 @@ def soaked(folder: Path, port: int, probe: str, warmup: str) -> Outcome:
         f"probe: {probe}\n"
         "criteria: [{metric: errors.ratio, below: 5%}]\n"
     )
-    return soak(folder, "run", "scenario.yaml", "--json")
+    return measured(folder, "run", "scenario.yaml")
 
 
 @pytest.fixture(scope="module")

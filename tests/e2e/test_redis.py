@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import ROOT, Outcome, free_port, scenario, soak
+from tests.e2e.harness import ROOT, Outcome, free_port, measured, scenario
 from tests.e2e.test_real_servers import binary, not_sick, served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(300)]
@@ -37,7 +37,7 @@ criteria:
 """,
     )
     with served(redis, redis_port, folder), served(front, port, folder):
-        return soak(folder, "run", str(file), "--json")
+        return measured(folder, "run", str(file))
 
 
 def test_scattered_values_that_stay_fragment_its_heap(tmp_path: Path) -> None:

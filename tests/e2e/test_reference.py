@@ -11,7 +11,7 @@ import pytest
 
 from soak import runfile
 from soak.report.compared import schema
-from tests.e2e.harness import Outcome, free_port, scenario, soak
+from tests.e2e.harness import Outcome, free_port, measured, scenario, soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.quiet, pytest.mark.timeout(600)]
 HEAVIER = Path(__file__).with_name("heavier.py")
@@ -55,7 +55,7 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
   - {metric: throughput.rate, ratio_above: 0.9}
   - {metric: latency.p50, ratio_below: 20}"""
     file = written(folder, server(20_000, 16, "new"), server(artefact="old"), criteria, 40)
-    return soak(folder, "run", str(file), "--json")
+    return measured(folder, "run", str(file))
 
 
 def results(outcome: Outcome) -> dict[str, str]:
@@ -134,7 +134,7 @@ def test_earlier_runs_are_a_reference_and_are_not_needed_again(pairs: Outcome, t
     names = ", ".join(path.name for path in old)
     criteria = "  - {metric: memory.idle, ratio_below: 1.1}\n  - {metric: errors.ratio, ratio_below: 1}"
     file = written(tmp_path, server(0, 16), f"{{run: [{names}]}}", criteria, 12)
-    outcome = soak(tmp_path, "run", str(file), "--json")
+    outcome = measured(tmp_path, "run", str(file))
     assert outcome.code == 1, outcome.show()
     assert outcome.causes() == {"memory_regression"}
     for path in tmp_path.glob("*-reference-*.soak"):

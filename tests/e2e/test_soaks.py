@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.harness import Outcome, beside_each_other, shipped, soak
+from tests.e2e.harness import Outcome, beside_each_other, measured, shipped, soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 long = pytest.mark.long
@@ -34,7 +34,7 @@ def shipped_soaks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         folder = folders[name]
         if name == "demo":
             return soak(folder, "demo")
-        return soak(folder, "run", str(shipped(folder, name, **SOAKS[name])), "--json")
+        return measured(folder, "run", str(shipped(folder, name, **SOAKS[name])))
 
     with beside_each_other(request, folders, run) as soaks:
         yield soaks

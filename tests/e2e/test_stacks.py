@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Outcome, free_port, scenario, soak
+from tests.e2e.harness import Outcome, free_port, measured, scenario
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
 
@@ -39,7 +39,7 @@ load: {{rate: 20/s, connections: 4, requests: [{{name: tree, get: /}}]}}
 phases: {{warmup: 4s, soak: 30s}}
 criteria: [{{metric: errors.ratio, below: 90%}}]
 """
-    return soak(folder, "run", str(scenario(folder, text)), "--json")
+    return measured(folder, "run", str(scenario(folder, text)))
 
 
 @pytest.mark.long

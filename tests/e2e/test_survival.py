@@ -12,7 +12,7 @@ import pytest
 from soak import runfile
 from soak.specimens.catalogue import SPECIMENS
 from tests.cgroups import memory_group
-from tests.e2e.harness import Outcome, beside_each_other, free_port, scenario, shipped, soak
+from tests.e2e.harness import Outcome, beside_each_other, free_port, measured, scenario, shipped, soak
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
 
@@ -49,7 +49,7 @@ def survivals(
 
     def run(name: str) -> Outcome:
         options, phases = SOAKS[name]
-        return soak(folders[name], "run", str(shipped(folders[name], name, options, **phases)), "--json")
+        return measured(folders[name], "run", str(shipped(folders[name], name, options, **phases)))
 
     with beside_each_other(request, SOAKS, run) as outcomes:
         yield outcomes
@@ -101,7 +101,7 @@ def test_a_pool_that_recycles_its_workers_is_no_crash_loop(tmp_path: Path) -> No
         "load: {rate: 100/s, requests: [{get: /}]}\n"
         "phases: {warmup: 2s, soak: 20s}\ncriteria: [{metric: errors.ratio, below: 20%}]\n",
     )
-    outcome = soak(tmp_path, "run", str(file), "--json")
+    outcome = measured(tmp_path, "run", str(file))
     found = finding(outcome, "restart")
     assert "restart" not in outcome.causes(), outcome.show()
     assert int(str(re.findall(r"(\d+) times", str(found["title"]))[0])) >= 3, outcome.show()
@@ -120,7 +120,7 @@ def test_a_leak_in_a_small_control_group_ends_by_oom_kill_and_is_no_crash(tmp_pa
             "load: {rate: 100/s, requests: [{get: '/items/{random:1-50}'}]}\n"
             "phases: {warmup: 2s, soak: 30s}\ncriteria: [{metric: errors.ratio, below: 20%}]\n",
         )
-        outcome = soak(tmp_path, "run", str(file), "--json")
+        outcome = measured(tmp_path, "run", str(file))
     assert outcome.code == 1, outcome.show()
     assert "crash" not in outcome.causes(), outcome.show()
     assert outcome.verdict["findings"][0]["cause"] == "oom_kill", outcome.show()
@@ -130,7 +130,7 @@ def test_a_leak_in_a_small_control_group_ends_by_oom_kill_and_is_no_crash(tmp_pa
 @pytest.mark.long
 def test_a_server_that_stays_overloaded_after_a_burst_fails_for_it(tmp_path: Path) -> None:
     phases = {"warmup": "3s", "soak": "15s", "for": "5s", "recovery": "12s"}
-    outcome = soak(tmp_path, "run", str(shipped(tmp_path, "no_recovery", **phases)), "--json")
+    outcome = measured(tmp_path, "run", str(shipped(tmp_path, "no_recovery", **phases)))
     assert outcome.code == 1, outcome.show()
     assert outcome.causes() == {"no_recovery"}, outcome.show()
     assert "before the burst: 0 % failed" in str(finding(outcome, "no_recovery")["evidence"])
