@@ -26,6 +26,8 @@ _AROUND_S = 10.0
 _NEVER_SLEEPS = 0.9
 """Of the time, running or waiting for a core."""
 _NO_SLOT_SHARE = 0.05
+_HAS_ROOM = 0.5
+"""A worker that ran for less than this is not late by its own work where waiting for a core explains it."""
 _RECOVERY_S = 1.0
 """After a costly look, for what waited meanwhile to be served."""
 
@@ -214,4 +216,5 @@ def _why(y: Tally, limit: float) -> Why:
     busy, waited = y.cpu * y.length, y.waited * y.length
     if y.lag_max > limit and busy + waited < y.lag_max / 2:
         return "frozen"
-    return "starved" if y.waited > y.cpu else "saturated"
+    explained = waited > y.lag_max / 2 and y.cpu < _HAS_ROOM
+    return "starved" if y.waited > y.cpu or explained else "saturated"

@@ -43,6 +43,7 @@ def judged(change: Any, **made: Any) -> Verdict:
         ({"lag_p99": 0.05, "lag_max": 0.3, "cpu": 0.97, "no_slot": 90}, "saturated: its own work"),
         ({"lag_p99": 0.05, "lag_max": 0.3, "cpu": 0.3, "waited": 0.45}, "starved of CPU: it waited for a core"),
         ({"lag_p99": 0.05, "cpu": 0.04, "waited": 0.14}, "starved of CPU: it waited for a core"),
+        ({"lag_p99": 0.05, "lag_max": 0.08, "cpu": 0.1, "waited": 0.09}, "starved of CPU: it waited for a core"),
         ({"lag_p99": 0.05, "lag_max": 0.9, "cpu": 0.1}, "frozen: it neither ran nor waited"),
     ],
 )
@@ -55,7 +56,10 @@ def test_what_kept_the_generator_is_named(fields: dict[str, Any], words: str) ->
     assert not any(words in note for note in verdict.notes), "it is the reason of the verdict, and said there"
 
 
-@pytest.mark.parametrize("fields,own", [({"cpu": 0.97}, True), ({"cpu": 0.3, "waited": 0.6}, False)])
+@pytest.mark.parametrize(
+    "fields,own",
+    [({"cpu": 0.97}, True), ({"cpu": 0.8, "waited": 0.2}, True), ({"cpu": 0.3, "waited": 0.6}, False)],
+)
 def test_more_workers_are_advised_where_the_generators_own_work_was_too_much(fields: dict[str, Any], own: bool) -> None:
     verdict = judged(between(40, 90, lag_p99=0.05, lag_max=0.3, no_slot=90, **fields))
     causes = [f.cause for f in verdict.candidate.findings]
