@@ -13,6 +13,8 @@ from soak.report import phrases
 
 _SEVERITIES: tuple[Severity, ...] = ("fail", "warning", "info")
 _AT_ONCE_S = 0.01
+_OF_THE_INSTRUMENT = ("generator_saturated", "noisy_host")
+"""Causes that spoil a measurement, whose advice mends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def next_step(verdict: Verdict) -> str:
     if verdict.verdict == "pass":
         return ""
     if verdict.verdict == "invalid":
-        return "Mend the measurement first (the reasons are below), then soak again."
+        known = dict.fromkeys(f.finding.advice for f in findings(verdict) if f.finding.cause in _OF_THE_INSTRUMENT)
+        return " ".join(["Mend the measurement first (the reasons are below), then soak again.", *filter(None, known)])
     if verdict.verdict == "inconclusive":
         return (
             "Do what the reasons say, most often soak longer or with more load; what would settle a criterion stands "

@@ -73,6 +73,13 @@ def test_what_is_no_verdict_on_the_target_says_what_to_do_too(word: str, step: s
     assert "- gaps" in shown
 
 
+def test_who_knows_what_mends_the_measurement_says_it_once() -> None:
+    own = made.verdict().candidate
+    noisy = replace(own.findings[0], cause="noisy_host", severity="info", advice="Soak on a host of its own.")
+    verdict = made.verdict(verdict="invalid", candidate=replace(own, findings=(*own.findings, noisy, noisy)))
+    assert facts.next_step(verdict).endswith("then soak again. Soak on a host of its own.")
+
+
 def test_a_phase_that_was_not_asked_for_is_not_told() -> None:
     whole = made.recording()
     *before, last = whole.phases
