@@ -61,7 +61,8 @@ class Tally:
     request timeout for a free slot and were given up, `lost` were sent but never came back before the
     drain ended. `no_slot` of them found no slot free when they fell due. Health: how late the event
     loop and the wake-ups were (seconds), cores used, resident bytes, requests in flight at the end; the share of
-    the time that it waited for a core (0 to 1, of files of format 1: 0), and the fewest slots that were free.
+    the time that it waited for a core, or had one that a hypervisor took (0 to 1, of files of format 1: 0), and the
+    fewest slots that were free.
     """
 
     side: str

@@ -16,11 +16,12 @@ from typing import Literal
 
 import numpy as np
 
+from soak.core.criterion import Criterion
 from soak.core.records import Event, Recording, SideRecording, Tally
 
-LAG_P99_S = 0.020
-LAG_MAX_S = 0.250
-_LAG_ALWAYS_FINE_S = 0.100
+_LAG_S = (0.100, 0.250)
+"""A loop that is late by less at once spoils nothing, by more anything; between them the latency limits decide."""
+_LAG_P99_S = (0.020, 0.050)
 _SLO_SHARE = 0.2
 _AROUND_S = 10.0
 _NEVER_SLEEPS = 0.9
@@ -73,17 +74,17 @@ class Marks:
     @cached_property
     def late(self) -> list[Late]:
         """Intervals in which a worker's event loop was late, by its own measure."""
-        limit = lag_limit(self.recording)
+        limit, usual = lag_limit(self.recording), lag_p99_limit(self.recording)
         around = max(1, round(_AROUND_S / self.step))
         found = []
         for worker in sorted({y.worker for y in self.tallies}):
             mine = [y for y in self.tallies if y.worker == worker]
             p99 = np.array([y.lag_p99 for y in mine])
-            ever = bool((p99 > LAG_P99_S).any())
+            ever = bool((p99 > _LAG_P99_S[0]).any())
             for i, y in enumerate(mine):
                 # in one second a p99 is all but the maximum: only one that lasts says that the loop is saturated
                 near = p99[max(0, i - around // 2) : i + around // 2 + 1]
-                lasting = ever and np.median(near) > LAG_P99_S
+                lasting = ever and np.median(near) > (_LAG_P99_S[0] if without_slots(y) else usual)
                 if y.lag_max > limit or lasting or _at_its_limit(y):
                     found.append(Late(y, _why(y, limit)))
         return found
@@ -197,18 +198,37 @@ def load_began(event: Event, recording: Recording) -> float:
 
 
 def lag_limit(recording: Recording) -> float:
-    """A loop may be late by a fifth of the tightest latency limit, but not by more than 250 ms."""
-    limits = [
-        c.limit.value
-        for c in recording.scenario.criteria
-        if c.spec.room in ("latency", "service") and c.kind == "below"
-    ]
-    return min([LAG_MAX_S, *(max(_SLO_SHARE * limit, _LAG_ALWAYS_FINE_S) for limit in limits)])
+    """How late (s) a loop may be once: a fifth of the tightest latency limit, but 100 ms always and 250 ms never."""
+    return _share_of_limits(recording, *_LAG_S)
+
+
+def lag_p99_limit(recording: Recording) -> float:
+    """How late (s) it may be at p99 with slots to spare: a fifth too, but 20 ms always and 50 ms never.
+
+    20 ms where latencies are compared, with a reference or over time, and where no slot is free: then it is saturated.
+    """
+    if any(c.kind != "below" for c in _of_latency(recording)):
+        return _LAG_P99_S[0]
+    return _share_of_limits(recording, *_LAG_P99_S)
+
+
+def _share_of_limits(recording: Recording, least: float, most: float) -> float:
+    limits = [c.limit.value for c in _of_latency(recording) if c.kind == "below"]
+    return min(most, max(least, _SLO_SHARE * min(limits, default=math.inf)))
+
+
+def _of_latency(recording: Recording) -> list[Criterion]:
+    return [c for c in recording.scenario.criteria if c.spec.room in ("latency", "service")]
+
+
+def without_slots(y: Tally) -> bool:
+    """Whether arrivals of an interval found no slot free, more than now and then."""
+    return y.no_slot > _NO_SLOT_SHARE * max(1, y.scheduled)
 
 
 def _at_its_limit(y: Tally) -> bool:
     """Whether the worker never slept, and arrivals found no slot: a loop of many short turns is late by little."""
-    return y.cpu + y.waited > _NEVER_SLEEPS and y.no_slot > _NO_SLOT_SHARE * max(1, y.scheduled)
+    return y.cpu + y.waited > _NEVER_SLEEPS and without_slots(y)
 
 
 def _why(y: Tally, limit: float) -> Why:

@@ -35,6 +35,7 @@ from locust.env import Environment
 from locust.rpc import zmqrpc
 
 from soak.core.clock import RemoteClock
+from soak.load import cores
 from soak.load.dispatch import Dispatcher
 from soak.load.engine import Engine
 from soak.load.ledger import Ledger, Report
@@ -199,7 +200,7 @@ class Worker:
     def _report(self, begin: float) -> None:
         """One report an interval, on the grid of the run; the last one as soon as the load is over."""
         engine = self.engine
-        start, cpu, waited = self._here(begin) - engine.zero, process_time(), _waited()
+        start, cpu, waited = self._here(begin) - engine.zero, process_time(), cores.waited()
         final = False
         while not final:
             end = (math.floor(start / self.interval + 1e-9) + 1) * self.interval
@@ -211,7 +212,7 @@ class Worker:
             if final := engine.over:
                 engine.abandon()
                 end = max(start + 1e-6, min(end, monotonic() - engine.zero))
-            used, queued = process_time() - cpu, _waited() - waited
+            used, queued = process_time() - cpu, cores.waited() - waited
             cpu, waited = cpu + used, waited + queued
             spent, starved = used / (end - start), queued / (end - start)
             report = engine.report(start, end, spent, _resident(), starved, last=final)
@@ -253,17 +254,6 @@ class Worker:
                 handler(data)
 
         return handle
-
-
-def _waited() -> float:
-    """Seconds that this process was ready to run and had no core; 0 where the kernel does not count that.
-
-    Second field of /proc/PID/schedstat (Linux, Documentation/scheduler/sched-stats.rst), of the main thread.
-    """
-    try:
-        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
-    except OSError:
-        return 0.0
 
 
 def _resident() -> int:

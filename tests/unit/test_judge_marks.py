@@ -11,6 +11,7 @@ import pytest
 from soak.core.records import Event, Recording, Tally
 from soak.core.verdict import Verdict
 from soak.judge import judge
+from soak.judge.marks import lag_limit, lag_p99_limit
 from tests.making import recording, scenario, side
 from tests.unit.judging import changed
 
@@ -64,6 +65,33 @@ def test_more_workers_are_advised_where_the_generators_own_work_was_too_much(fie
     verdict = judged(between(40, 90, lag_p99=0.05, lag_max=0.3, no_slot=90, **fields))
     causes = [f.cause for f in verdict.candidate.findings]
     assert ("generator_saturated" in causes) == own
+
+
+@pytest.mark.parametrize(
+    "criterion,p99,once",
+    [
+        ({"metric": "memory.rss", "growth_below": "5%"}, 0.050, 0.250),
+        ({"metric": "latency.p99", "below": "50ms"}, 0.020, 0.100),
+        ({"metric": "latency.p99", "below": "200ms"}, 0.040, 0.100),
+        ({"metric": "service.p99", "below": "2s"}, 0.050, 0.250),
+        ({"metric": "latency.p99", "growth_below": "10%"}, 0.020, 0.250),
+    ],
+)
+def test_how_late_a_loop_may_be_is_a_matter_of_what_is_asked_for(
+    criterion: dict[str, Any], p99: float, once: float
+) -> None:
+    spec = scenario(criteria=[criterion])
+    made = recording(spec, side(spec))
+    assert (lag_p99_limit(made), lag_limit(made)) == (pytest.approx(p99), pytest.approx(once))
+
+
+@pytest.mark.parametrize("no_slot,trusted", [(0, True), (90, False)])
+def test_a_loop_that_is_late_with_slots_to_spare_was_woken_late(no_slot: int, trusted: bool) -> None:
+    spec = scenario(criteria=[{"metric": "latency.p99", "below": "250ms"}])
+    made = side(spec)
+    late = tuple(replace(y, lag_p99=0.03, lag_max=0.08, cpu=0.1, no_slot=no_slot) for y in made.tallies)
+    validity = judge(recording(spec, changed(made, tallies=late))).candidate.validity
+    assert (validity.invalid_intervals == 0) == trusted
 
 
 def test_a_backlog_of_the_target_with_the_loop_on_time_is_valid() -> None:
