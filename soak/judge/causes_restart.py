@@ -55,6 +55,12 @@ def _role(event: Event) -> tuple[bool, str]:
     return _is_root(event), str(event.data.get("name", ""))
 
 
+def _stands_for(event: Event) -> int:
+    """How many replacements it is told for: of very many only some are."""
+    times = event.data.get("times")
+    return times if isinstance(times, int) else 1
+
+
 def _is_root(event: Event) -> bool:
     return bool(event.data.get("root", "service was started anew" in event.text))
 
@@ -63,7 +69,8 @@ def _finding(side: Side, events: Sequence[Event]) -> Finding:
     events = sorted(events, key=lambda e: e.t)
     costly, words = _cost(side, events)
     bad = [e for e, cost in zip(events, costly, strict=True) if cost or _ill(e)]
-    root, name, times = _is_root(events[0]), str(events[0].data.get("name", "")), len(events)
+    root, name = _is_root(events[0]), str(events[0].data.get("name", ""))
+    times = sum(map(_stands_for, events))
     severity: Severity = "info"
     if len(bad) >= LOOP or root:  # nobody means a whole service to start anew
         severity = "fail"
@@ -133,13 +140,15 @@ def _times(count: int) -> str:
 
 
 def _pace(events: Sequence[Event]) -> str:
-    gaps = [b.t - a.t for a, b in pairwise(events)]
+    gaps = [(b.t - a.t) / _stands_for(b) for a, b in pairwise(events)]
     return f", every {units.duration(round(statistics.median(gaps), 1))} or so" if gaps else ""
 
 
 def _ends(events: Sequence[Event]) -> str:
     """How they ended, the most frequent first."""
-    counts = Counter(str(e.data.get("how", "")) or "in a way that was not seen" for e in events)
+    counts = Counter[str]()
+    for e in events:
+        counts[str(e.data.get("how", "")) or "in a way that was not seen"] += _stands_for(e)
     return "they ended " + ", ".join(f"{how} ({_times(n)})" for how, n in counts.most_common(4))
 
 

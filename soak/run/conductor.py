@@ -31,7 +31,7 @@ from soak.run.loading import Loading
 from soak.run.looks import Looks
 from soak.run.opening import artefacts, scratch, watched_targets
 from soak.run.order import Order
-from soak.run.progress import Status, View, lately
+from soak.run.progress import Crier, Status, View, lately
 from soak.run.resume import STOP_LEAD_S, Past, close, write_gap
 from soak.run.watching import Seen, Watching
 from soak.runfile import STANDING, RunWriter, read, window_length
@@ -43,8 +43,6 @@ _LOOKS_GRACE_S = 120.0
 _OBSERVER_GRACE_S = 30.0
 _BUDGET_GRACE_S = 5.0
 _SAY_AFTER_S = 2.0
-_QUIET = ("phase", "schedule", "process_started", "process_exit", "interrupted", "agent", "inspection", "trim")
-"""Events that are written down and not said aloud."""
 
 
 def conduct(order: Order, view: View) -> Verdict:
@@ -64,6 +62,7 @@ class _Conductor:
         self.since = order.past.upto if order.past is not None else 0.0
         """Up to where the schedule is over already (s since the start of load)."""
         self.view = view
+        self.crier = Crier(view)
         self.cleanup = cleanup
         self.zero = monotonic()
         self.interrupts = Interrupts()
@@ -365,5 +364,4 @@ class _Conductor:
 
     def _event(self, event: Event) -> None:
         self.writer.add_event(event)
-        if event.kind not in _QUIET:
-            self.view.say(f"{event.kind.replace('_', ' ')}: {event.text}")
+        self.crier.tell(event)

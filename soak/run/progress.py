@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soak.core import units
+from soak.core.records import Event
 from soak.core.units import Dimension
 from soak.core.verdict import Finding
 from soak.runfile import read_recent
@@ -22,6 +24,10 @@ from soak.runfile import read_recent
 _LINE_EVERY_S = 15.0
 _REFRESH_S = 1.0
 _RECENT_S = 20.0
+MOST_SAID = 20
+"""Events of one kind that are said in one hour of a run."""
+_QUIET = ("phase", "schedule", "process_started", "process_exit", "interrupted", "agent", "inspection", "trim")
+"""Events that are written down and not said."""
 _PHASES = {"idle_before": "idle", "warmup": "warm-up", "idle_after": "idle"}
 """Phases that go by another name here."""
 
@@ -74,6 +80,26 @@ class View(Protocol):
 
     def end(self) -> None:
         """The run is over; leave the terminal as it was."""
+
+
+class Crier:
+    """Says aloud what happens; of one kind so much in an hour, since a log is read by people. The run file has all."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._said = Counter[tuple[str, int]]()
+
+    def tell(self, event: Event) -> None:
+        """Say it, unless it is only to be written down."""
+        if event.kind in _QUIET:
+            return
+        hour = event.kind, int(event.t // 3600)
+        self._said[hour] += 1
+        word = event.kind.replace("_", " ")
+        if self._said[hour] <= MOST_SAID:
+            self._view.say(f"{word}: {event.text}")
+        elif self._said[hour] == MOST_SAID + 1:
+            self._view.say(f"{word}: more of them within this hour are in the run file only")
 
 
 def view_for(stream: TextIO) -> View:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from soak.core.records import Event, Sample
@@ -16,6 +16,11 @@ Artifact = tuple[float, str, str, bytes]
 MOST_LIVES = 4096
 """Processes of a run that are told one by one: a target may start a new one every second for days."""
 _LIVES = ("process_started", "process_exit")
+MOST_RESTARTS = 1000
+"""Replacements of one kind that are told one by one; of those to come one stands for `STANDS_FOR`."""
+STANDS_FOR = 100
+_KINDS = 256
+"""Kinds of replacements that are counted apart: processes may name themselves as they like."""
 
 
 @dataclass(slots=True)
@@ -39,6 +44,7 @@ class Watching:
         """The memory of each side at the last look, in bytes."""
         self._processes: set[str] = set()
         self._lives = 0
+        self._restarts: dict[tuple[object, ...], int] = {}
 
     def begin(self, zero: float) -> None:
         """The run's clock is counted from `zero` (s, monotonic), and it begins now."""
@@ -105,7 +111,7 @@ class Watching:
         """Without what is told of single processes beyond the first; the figures of whole trees go on."""
         full = len(self._processes) >= MOST_LIVES
         samples = [s for s in seen.samples if "/" not in s.source or self._has_series(s.source)]
-        events = [e for e in seen.events if e.kind not in _LIVES or self._is_told()]
+        events = [told for e in seen.events if (told := self._told(e)) is not None]
         if not full and len(self._processes) >= MOST_LIVES:
             text = f"{MOST_LIVES:,} processes came and went: those to come have no series of their own"
             events.append(Event(now, "note", None, text))
@@ -116,6 +122,17 @@ class Watching:
             self._processes.add(process)
         return process in self._processes
 
-    def _is_told(self) -> bool:
-        self._lives += 1
-        return self._lives <= 2 * MOST_LIVES
+    def _told(self, event: Event) -> Event | None:
+        """An event as it is told; None if it is one of too many."""
+        if event.kind in _LIVES:
+            self._lives += 1
+            return event if self._lives <= 2 * MOST_LIVES else None
+        if event.kind != "restart":
+            return event
+        kind: tuple[object, ...] = (event.side, *(event.data.get(key) for key in ("root", "name", "how")))
+        if kind not in self._restarts and len(self._restarts) >= _KINDS:
+            kind = (event.side,)
+        times = self._restarts[kind] = self._restarts.get(kind, 0) + 1
+        if times <= MOST_RESTARTS:
+            return event
+        return replace(event, data={**event.data, "times": STANDS_FOR}) if times % STANDS_FOR == 0 else None

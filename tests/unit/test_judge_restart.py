@@ -121,3 +121,11 @@ def test_what_is_missing_while_a_place_is_vacant_is_no_floor_of_memory() -> None
 
     assert lowest(()) < 30e6
     assert lowest(events) > 41e6
+
+
+def test_of_very_many_the_told_ones_stand_for_the_others() -> None:
+    data = {"how": "with code 0", "name": "sleep"}
+    many = tuple(replaced(60.0 + EVERY * i, times=100, **data) for i in range(3))
+    found = the_restart(judged(events=(*loop(3, **data), *many)))
+    assert "sleep was replaced under load 303 times" in found.title
+    assert "they ended with code 0 (303 times)" in found.evidence

@@ -5,8 +5,9 @@ import math
 
 import pytest
 
+from soak.core.records import Event
 from soak.core.verdict import Finding
-from soak.run.progress import LiveView, PlainView, SideStatus, Status, view_for
+from soak.run.progress import MOST_SAID, Crier, LiveView, PlainView, SideStatus, Status, view_for
 
 SIDE = SideStatus(rate=99.6, failures=0.0, p50=0.0012, p99=0.0043, p999=0.011, rss=50 * 2**20)
 
@@ -83,3 +84,18 @@ def test_a_run_goes_on_when_nobody_can_see_it_any_more(terminal: bool, fault: OS
     view.show(status("soak", 70.0))
     view.say("worker lost: x")
     view.end()
+
+
+def test_what_happens_all_the_time_does_not_fill_the_log_and_drowns_nothing_else() -> None:
+    out = io.StringIO()
+    crier = Crier(PlainView(out))
+    for t in range(7200):
+        crier.tell(Event(float(t), "restart", "candidate", f"process {t} took the place of one that ended"))
+    crier.tell(Event(7200.0, "observer_lost", "candidate", "nobody watches"))
+    crier.tell(Event(7200.0, "phase", None, "idle_after"))
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "restart: process 0 took the place of one that ended"
+    assert lines[MOST_SAID] == "restart: more of them within this hour are in the run file only"
+    assert lines[MOST_SAID + 1] == "restart: process 3600 took the place of one that ended"
+    assert lines[-1] == "observer lost: nobody watches"
+    assert len(lines) == 2 * (MOST_SAID + 1) + 1

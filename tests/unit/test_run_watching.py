@@ -47,6 +47,35 @@ def test_of_processes_that_come_and_go_for_days_only_so_many_are_told_one_by_one
     assert made.rss == {"candidate": 209.0}, "nothing is kept of each process"
 
 
+def test_of_very_many_replacements_of_one_kind_each_hundredth_stands_for_a_hundred() -> None:
+    kinds = [{"name": "sleep", "how": "with code 0"}, {"name": "worker", "how": "by SIGSEGV"}]
+
+    def look(t: float) -> tuple[list[Sample], list[Event]]:
+        often = [Event(t, "restart", "candidate", "", kinds[0])] * 5
+        return [], often + [Event(t, "restart", "candidate", "", kinds[1])] * (t % 100 == 0)
+
+    made = Watching(scenario())
+    made.sides = cast(Any, [SimpleNamespace(side="candidate", look=look, agent=None)])
+    told = [e for t in range(1, 2001) for e in made.look(float(t)).events]
+    helpers, workers = ([e for e in told if e.data["name"] == kind["name"]] for kind in kinds)
+    assert len(helpers) == watching.MOST_RESTARTS + 90
+    assert sum(e.data.get("times", 1) for e in helpers) == 10_000
+    assert len(workers) == 20, "another kind is not lost among them"
+
+
+def test_processes_that_name_themselves_anew_each_time_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "MOST_RESTARTS", 10)
+
+    def look(t: float) -> tuple[list[Sample], list[Event]]:
+        return [], [Event(t, "restart", "candidate", "", {"name": f"worker {t}"})]
+
+    made = Watching(scenario())
+    made.sides = cast(Any, [SimpleNamespace(side="candidate", look=look, agent=None)])
+    told = [e for t in range(5000) for e in made.look(float(t)).events]
+    assert len(told) < 400
+    assert len(made._restarts) < 300
+
+
 def test_a_side_that_is_not_watched_keeps_no_run_waiting_for_a_look_into_it(tmp_path: Path) -> None:
     spec = scenario(probe={"attach": "gdb"}, phases={"warmup": "15s", "soak": "60s"})
     made = Watching(spec)
