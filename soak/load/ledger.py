@@ -16,7 +16,8 @@ from soak.core.records import Clock, Event, Interval, Outcome, Tally
 MAX_ENDPOINTS = 300
 FOLDED = "(more endpoints)"
 _MAX_ERRORS = 50
-_MAX_STALLS = 50
+_MOST_STALLS = 5
+"""Of one interval, the longest; how late the loop was in it is in its tally anyway."""
 _TELL_EVERY = 1 / 200
 """Of the time that a run goes on: failures are told by kind no more often, and always at its end. They are summed up by
 whoever reads them, and one in each interval would be a hundred thousand of each kind in a run of days."""
@@ -114,7 +115,8 @@ class Ledger:
             errors = [[endpoint, text, count] for (endpoint, text), count in self._errors.items()]
             self._errors, self._told = {}, end
         notes, self._notes = self._notes, []
-        stalls, self.stalls = self.stalls[:_MAX_STALLS], []
+        longest = sorted(self.stalls, key=lambda stall: stall[0] - stall[1])[:_MOST_STALLS]
+        stalls, self.stalls = sorted(longest), []
         self._clear()
         self.sequence += 1
         return {

@@ -233,3 +233,11 @@ def test_a_task_that_raised_fails_its_arrival_and_is_told_beside_its_requests() 
     raised = [i for i in intervals if i.endpoint == "(task)"]
     assert [(i.outcome, i.clock, i.histogram.total) for i in raised] == [("failed", "latency", 1)]
     assert [e.data["error"] for e in events] == ["KeyError at shop.py:7", "KeyError at shop.py:3"]
+
+
+def test_a_loop_that_is_late_all_the_time_tells_of_its_longest_stalls_and_begins_anew() -> None:
+    ledger = Ledger("candidate", "worker-0")
+    ledger.stalls += [(i / 10, i / 10 + length) for i, length in enumerate([0.06, 0.09, 0.02, 0.08, 0.07, 0.05, 0.03])]
+    told = ledger.report(0, 1, 0, Health(0.9, 10, 0))["stalls"]
+    assert [since for since, _ in told] == [0.0, 0.1, 0.3, 0.4, 0.5]
+    assert ledger.report(1, 2, 0, Health(0.9, 10, 0))["stalls"] == []
