@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 ADVICE: Mapping[str, str] = {
     "memory_growth": (
-        "Compare two heap snapshots some minutes apart (memray, tracemalloc, or your allocator's profile) under this "
-        "load: what is new in the second and never freed is it. Until it is mended, restart before the time left is up."
+        "Compare two heap snapshots some minutes apart under this load (memray for Python, --heapsnapshot-signal for "
+        "Node.js, pprof for Go, a heap dump for the JVM, or your allocator's profile): what is new in the second and "
+        "never freed is it. Until it is mended, restart before the time left is up."
     ),
     "object_leak": (
         "Look at the place above, and at who keeps what it makes: a list, a cache without a bound, a callback that is "
