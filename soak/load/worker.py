@@ -214,7 +214,7 @@ class Worker:
                 end = max(start + 1e-6, min(end, monotonic() - engine.zero))
             used, queued = process_time() - cpu, cores.waited() - waited
             cpu, waited = cpu + used, waited + queued
-            spent, starved = used / (end - start), queued / (end - start)
+            spent, starved = used / (end - start), min(1.0, queued / (end - start))
             report = engine.report(start, end, spent, _resident(), starved, last=final)
             self.runner.exceptions.clear()  # Locust keeps every text for ever
             state = {
