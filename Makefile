@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## Soak a leaking server beside a healthy one (three minutes)
 	$(BIN)/soak demo
 
-test: $(STAMP) ## Run the tests (a quarter of an hour)
+test: $(STAMP) ## Run the tests (15 to 20 minutes)
 	$(call tests,tests/unit -n 3 --dist worksteal)
 	$(call tests,tests/e2e -n 3 --dist loadfile -m "not long and not quiet")
 	$(call tests,tests/e2e -m "not long and quiet")
