@@ -210,23 +210,20 @@ def connections(pids: Iterable[int]) -> dict[int, int]:
     """
     found, tables = {}, dict[str, set[str]]()
     for pid in pids:
-        try:
+        with suppress(GoneError, PermissionError):
             sockets, namespace = open_links(pid), link(pid, "ns/net")
-        except (GoneError, PermissionError):
-            continue
-        if namespace not in tables:
-            tables[namespace] = _tcp(pid)
-        found[pid] = len(sockets & tables[namespace])
+            if namespace not in tables:
+                tables[namespace] = _tcp(pid)
+            found[pid] = len(sockets & tables[namespace])
     return found
 
 
 def _tcp(pid: int) -> set[str]:
-    """The TCP sockets in the network namespace of a process, as descriptors are linked to them."""
-    found = set()
-    for name in ("tcp", "tcp6"):
-        with suppress(GoneError):  # a kernel without IPv6 has no table of it
-            found |= parse_sockets(read(pid, f"net/{name}"))
-    return found
+    """The TCP sockets in the network namespace of a process, as descriptors are linked to them. Raises GoneError."""
+    found = set[str]()
+    with suppress(GoneError):  # a kernel without IPv6 has no table of it; of a process that is gone the next has none
+        found = parse_sockets(read(pid, "net/tcp6"))
+    return found | parse_sockets(read(pid, "net/tcp"))
 
 
 def parse_sockets(text: str) -> set[str]:

@@ -126,3 +126,21 @@ def test_the_table_is_read_once_for_all_processes_of_a_namespace(monkeypatch: py
         finally:
             process.kill()
     assert sorted(asked) == ["net/tcp", "net/tcp6"]
+
+
+def test_who_goes_while_the_table_is_read_leaves_it_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = procfs.read
+
+    def gone(pid: int, name: str) -> str:
+        if pid != os.getpid():
+            raise procfs.GoneError(f"process {pid} is gone")
+        return read(pid, name)
+
+    with subprocess.Popen(["sleep", "60"]) as process, socket.create_server(("127.0.0.1", 0)):
+        try:
+            monkeypatch.setattr(procfs, "read", gone)
+            counts = procfs.connections([process.pid, os.getpid()])
+        finally:
+            process.kill()
+    assert process.pid not in counts
+    assert counts[os.getpid()] >= 1
