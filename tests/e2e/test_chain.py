@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import ROOT, free_port, shipped, start
+from tests.e2e.harness import ROOT, free_port, measured, shipped, soak
 from tests.e2e.towers import alertmanager, alerts_of, prometheus
 from tests.unit.alerting import Listener, listener, until
 
@@ -28,11 +27,6 @@ def asked(url: str, query: str) -> list[dict[str, object]]:
     return found
 
 
-def ended(run: subprocess.Popen[str]) -> int:
-    run.communicate(timeout=200)
-    return run.returncode
-
-
 def test_a_leak_is_scraped_fires_is_delivered_and_is_resolved_by_a_run_without_it(tmp_path: Path) -> None:
     # the shipped rules, at the pace of a test
     rules = (ROOT / "deploy/prometheus/rules/soak.yml").read_text()
@@ -48,12 +42,9 @@ def test_a_leak_is_scraped_fires_is_delivered_and_is_resolved_by_a_run_without_i
         }
         with prometheus(tmp_path, config) as tower:
             serving = ("--metrics", f"127.0.0.1:{port}")
-            for _ in range(3):  # as long as this machine is too busy to measure on
-                leak = shipped(tmp_path, "leak", idle_before="1s", soak="60s", idle_after="1s")
-                code = ended(start(tmp_path, "run", str(leak), *serving))
-                if code != 4:
-                    break
-            assert code == 1
+            leak = shipped(tmp_path, "leak", idle_before="1s", soak="60s", idle_after="1s")
+            outcome = measured(tmp_path, "run", str(leak), *serving)
+            assert outcome.code == 1, outcome.show()
             until(lambda: growth(hook))
             told = next(a for a in alerts_of(hook) if a["labels"]["alertname"] == "SoakGrowth")
             assert told["status"] == "firing"
@@ -68,5 +59,5 @@ def test_a_leak_is_scraped_fires_is_delivered_and_is_resolved_by_a_run_without_i
 
             healthy = shipped(tmp_path, "healthy", idle_before="1s", warmup="2s", soak="12s", idle_after="1s")
             healthy.write_text(healthy.read_text().replace("name: healthy", "name: leak"))
-            ended(start(tmp_path, "run", str(healthy), *serving))
+            soak(tmp_path, "run", str(healthy), *serving)
             until(lambda: growth(hook)[-1] == "resolved" and len(growth(hook)) > len(before), 120)
