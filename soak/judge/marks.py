@@ -21,7 +21,9 @@ from soak.core.records import Event, Recording, SideRecording, Tally
 
 _LAG_S = (0.100, 0.250)
 """A loop that is late by less at once spoils nothing, by more anything; between them the latency limits decide."""
-_LAG_P99_S = (0.020, 0.050)
+NO_SLOT_P99_S = 0.020
+"""A tail of that, with no slot free, is a saturated loop's."""
+_LAG_P99_S = (NO_SLOT_P99_S, 0.050)
 _SLO_SHARE = 0.2
 _AROUND_S = 10.0
 _NEVER_SLEEPS = 0.9
@@ -80,11 +82,11 @@ class Marks:
         for worker in sorted({y.worker for y in self.tallies}):
             mine = [y for y in self.tallies if y.worker == worker]
             p99 = np.array([y.lag_p99 for y in mine])
-            ever = bool((p99 > _LAG_P99_S[0]).any())
+            ever = bool((p99 > NO_SLOT_P99_S).any())
             for i, y in enumerate(mine):
                 # in one second a p99 is all but the maximum: only one that lasts says that the loop is saturated
                 near = p99[max(0, i - around // 2) : i + around // 2 + 1]
-                lasting = ever and np.median(near) > (_LAG_P99_S[0] if without_slots(y) else usual)
+                lasting = ever and np.median(near) > (NO_SLOT_P99_S if without_slots(y) else usual)
                 if y.lag_max > limit or lasting or _at_its_limit(y):
                     found.append(Late(y, _why(y, limit)))
         return found
@@ -208,7 +210,7 @@ def lag_p99_limit(recording: Recording) -> float:
     20 ms where latencies are compared, with a reference or over time, and where no slot is free: then it is saturated.
     """
     if any(c.kind != "below" for c in _of_latency(recording)):
-        return _LAG_P99_S[0]
+        return NO_SLOT_P99_S
     return _share_of_limits(recording, *_LAG_P99_S)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from soak.core import units
 from soak.core.verdict import Validity
-from soak.judge.marks import Late, Why, lag_limit, lag_p99_limit, load_began, without_slots
+from soak.judge.marks import NO_SLOT_P99_S, Late, Why, lag_limit, lag_p99_limit, load_began, without_slots
 from soak.judge.side import Side
 
 INVALID_SHARE = 0.05
@@ -133,13 +133,14 @@ def _stood_still(side: Side) -> list[str]:
 
 def _causes(side: Side) -> list[str]:
     marks, causes = side.marks, []
-    usual, ever = (f"{limit(side.recording) * 1e3:.0f} ms" for limit in (lag_p99_limit, lag_limit))
+    limits = (lag_p99_limit(side.recording), NO_SLOT_P99_S, lag_limit(side.recording))
+    usual, tight, ever = (f"{limit * 1e3:.0f} ms" for limit in limits)
     words: dict[Why, str] = {
         "frozen": "the generator was frozen: it neither ran nor waited for a core",
         "starved": "the generator was starved of CPU: it waited for a core that other programs, or other machines, had",
         "saturated": (
-            f"the generator was saturated: its own work kept its event loop late (by more than {usual} at p99 or "
-            f"{ever} at most, or it never slept while no slot was free)"
+            f"the generator was saturated: its own work kept its event loop late (by more than {usual} at p99, "
+            f"{tight} with no slot free, or {ever} at most, or it never slept while no slot was free)"
         ),
     }
     for why, text in words.items():
